@@ -1,0 +1,71 @@
+"""Every setting once, with its meaning and unit. The other configs import this one and change only what differs.
+
+Any field can be set on the command line: --config.train.num_epochs=50.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The settings that every config starts from; locked, so that a misspelled field is an error."""
+    config = ConfigDict()
+    config.seed = 0  # of all randomness of a run: parameters, order, noise, restarts
+
+    config.data = ConfigDict()
+    config.data.name = "digits"  # a key of vade_jax.data.SOURCES; 'file' reads data.path
+    config.data.path = ""  # a .npy of rows [N, D] or images [N, H, W(, C)], or an .npz of x (and labels y)
+    config.data.dir = ""  # where TFDS keeps its data sets; '' for TFDS_DATA_DIR, else TFDS's own default
+    config.data.train_split = "all"  # rows to cluster: a split, several joined by '+', or 'all'
+    config.data.test_split = ""  # rows to score instead, never trained on; '' scores the training rows
+    config.data.scaling = "range"  # 'range': to [0, 1] by the least and largest value of all; 'standardize'; 'none'
+
+    config.model = ConfigDict()
+    config.model.num_clusters = 10  # K
+    config.model.latent_dim = 10  # J
+    config.model.network = "mlp"  # a key of vade_jax.networks.NETWORKS: 'mlp' or 'conv' (images)
+    config.model.hidden = (500, 500, 2000)  # widths of the MLP encoder; the decoder mirrors them
+    config.model.likelihood = "bernoulli"  # p(x|z): 'bernoulli' for x in [0, 1], 'gaussian' for real x
+    config.model.min_log_var = -6.0  # least log sigma_x^2 that the Gaussian likelihood can learn
+
+    config.optimizer = ConfigDict()  # Adam, in every stage
+    config.optimizer.schedule = "cosine"  # of the learning rates: 'constant', 'cosine' or 'staircase'
+    config.optimizer.final_fraction = 0.05  # floor of 'cosine' and 'staircase', as a fraction of the first rate
+    config.optimizer.decay_rate = 0.9  # of 'staircase': times this ...
+    config.optimizer.decay_epochs = 10  # ... every so many epochs
+    config.optimizer.adam_epsilon = 1e-8
+    config.optimizer.max_grad_norm = 0.0  # gradients of a larger global norm are scaled down to it, nats; 0: never
+
+    config.pretrain = ConfigDict()  # stage 1: the autoencoder
+    config.pretrain.num_epochs = 50
+    config.pretrain.batch_size = 256  # over all devices
+    config.pretrain.learning_rate = 1e-3
+
+    config.init = ConfigDict()  # then the prior, from the embeddings
+    config.init.method = "gmm"  # a key of vade_jax.initialization.METHODS
+    config.init.covariance = "full"  # of the mixture fitted to the embeddings: 'full' or 'diag'
+    config.init.num_restarts = 10  # the likeliest is kept
+    config.init.log_var = -4.0  # log sigma_z^2 that the encoder starts clustering from
+
+    config.train = ConfigDict()  # stage 2: the ELBO
+    config.train.num_epochs = 100
+    config.train.batch_size = 256  # over all devices
+    config.train.learning_rate = 1e-3  # of encoder and decoder
+    config.train.prior_learning_rate = 1e-3  # of the mixture prior
+    config.train.estimator = "sample"  # of q(c|x): 'sample', 'mean' or 'optimal'
+    config.train.num_samples = 1  # L, draws of z for each row and step
+    config.train.kl_warmup_epochs = 0  # the weight of the KL term rises from 0 to 1 over so many epochs
+
+    config.evaluate = ConfigDict()
+    config.evaluate.estimator = "optimal"  # of the q(c|x) that assigns rows to clusters, and of the printed ELBO
+    config.evaluate.batch_size = 1024  # rows for one device call, over all devices
+    config.evaluate.bound_samples = 50  # L of the importance-weighted bound ...
+    config.evaluate.bound_rows = 1000  # ... on so many rows drawn at random; 0: on all
+
+    config.checkpoint = ConfigDict()
+    config.checkpoint.every_epochs = 10  # and at the end of each stage
+    config.checkpoint.keep = 2  # the last so many stay
+
+    config.predict = ConfigDict()  # --mode=predict: clusters of the rows in data.path
+    config.predict.output = ""  # an .npz to write; '' for predictions.npz in the workdir
+
+    return config.lock()

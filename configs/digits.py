@@ -1,0 +1,17 @@
+"""scikit-learn's 1,797 digits of 8 x 8 pixels, embedded: no network, no files.
+
+python main.py --config=configs/digits.py --workdir=/tmp/vade
+"""
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+
+def get_config() -> ConfigDict:
+    """The settings of this claim."""
+    config = base.get_config()
+    config.model.hidden = (256, 256, 512)
+    config.pretrain.batch_size = 64
+    config.train.batch_size = 64
+    return config

@@ -1,0 +1,17 @@
+"""The 70,000 MNIST digits, train and test together as in the paper, through TFDS.
+
+python main.py --config=configs/mnist.py --workdir=/tmp/mnist
+"""
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+
+def get_config() -> ConfigDict:
+    """The settings of this claim."""
+    config = base.get_config()
+    config.data.name = "mnist"
+    config.pretrain.num_epochs = 20
+    config.train.num_epochs = 30
+    return config

@@ -1,0 +1,73 @@
+"""Trains VaDE: python main.py --config=configs/digits.py --workdir=/tmp/vade.
+
+Exit status 2 is input that cannot be used, 3 a loss that is no longer finite.
+"""
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+FLAGS = flags.FLAGS
+
+
+def main(argv: list[str]) -> None:
+    """Runs the mode that the flags name."""
+    from vade_jax import experiment, results
+    from vade_jax.errors import DivergedError, InputError
+
+    if not FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)
+    workdir = Path(FLAGS.workdir)
+    try:
+        if FLAGS.mode == "train":
+            print(results.summary(experiment.train(FLAGS.config, workdir)))
+        elif FLAGS.mode == "evaluate":
+            print(results.summary(experiment.evaluate(workdir)))
+        else:
+            print(f"wrote {experiment.predict(workdir, FLAGS.config.data.path, FLAGS.config.predict.output)}")
+    except InputError as error:
+        _leave(error, status=2)
+    except DivergedError as error:
+        _leave(error, status=3)
+
+
+def _parse_flags(argv: list[str]) -> list[str]:
+    try:
+        _define_flags()
+        unparsed = FLAGS(argv)
+        if unparsed[1:]:
+            raise flags.Error(f"{unparsed[1]!r} is not a flag; flags begin with --")
+        FLAGS.config.to_dict()  # a config that could not be read raises here
+        return unparsed
+    except Exception as error:  # a config file is code: it can raise anything
+        from vade_jax.settings import explain_flags
+
+        _leave(explain_flags(argv, error), status=2)
+
+
+def _define_flags() -> None:
+    config_flags.DEFINE_config_file(
+        "config",
+        str(Path(__file__).parent / "configs" / "digits.py"),
+        "A config file; any of its fields can be set by name, as in --config.train.num_epochs=50.",
+    )
+    flags.DEFINE_string("workdir", None, "The folder that a run writes to, and goes on from.", required=True)
+    flags.DEFINE_enum(
+        "mode",
+        "train",
+        ["train", "evaluate", "predict"],
+        "train: from the config. evaluate: score the run in workdir again. predict: the clusters of the rows in "
+        "config.data.path under the run in workdir, written to config.predict.output.",
+    )
+
+
+def _leave(error: Exception, status: int) -> NoReturn:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=_parse_flags)

@@ -1,0 +1,30 @@
+"""Settings that every test runs under: two host devices, no silent promotion, repeatable properties."""
+
+import os
+from pathlib import Path
+
+DEVICES_FLAG = "--xla_force_host_platform_device_count"
+if DEVICES_FLAG not in os.environ.get("XLA_FLAGS", ""):
+    # XLA reads the variable once, so that it has to be there before any import of jax.
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DEVICES_FLAG}=2".strip()
+
+import hypothesis
+import jax
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# The first example of a property compiles, which no deadline foresees; random examples would make a red run a matter
+# of luck.
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=25, database=None)
+hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture
+def tfds_dir():
+    """The folder where MNIST lies prepared for TFDS; a clone alone does not have it."""
+    folder = Path(__file__).parent.parent.parent / "shared" / "tfds"
+    if not (folder / "mnist").is_dir():
+        pytest.skip(f"no prepared MNIST in {folder}")
+    return str(folder)

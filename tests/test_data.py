@@ -1,0 +1,178 @@
+"""Names and files -> arrays: what is read, what is refused and in which words."""
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from vade_jax import data
+from vade_jax.errors import InputError
+
+ROWS = np.arange(12, dtype=np.float64).reshape(6, 2)
+
+
+def test_digits_are_embedded():
+    digits = data.select(data.load("digits"), "all", "config.data.train_split")
+    assert digits.x.shape == (1797, 64)
+    assert digits.x.dtype == np.uint8
+    assert digits.image_shape == (8, 8, 1)
+    assert np.bincount(digits.labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+
+
+def test_npy_is_read_as_float32_rows_without_labels(tmp_path):
+    np.save(tmp_path / "x.npy", ROWS)
+    rows = data.load("file", str(tmp_path / "x.npy")).splits["train"]
+    np.testing.assert_array_equal(rows.x, ROWS)
+    assert (rows.x.dtype, rows.labels, rows.image_shape) == (np.float32, None, None)
+
+
+def test_npz_splits_are_joined_in_the_order_named(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (5, 4, 3), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", x_train=images[:3], y_train=[0, 1, 2], x_test=images[3:], y_test=[3, 4])
+    source = data.load("file", str(tmp_path / "x.npz"))
+    joined = data.select(source, "test+train", "field")
+    assert joined.x.dtype == np.uint8
+    assert joined.image_shape == (4, 3, 1)
+    assert joined.labels.tolist() == [3, 4, 0, 1, 2]
+    np.testing.assert_array_equal(joined.x, np.concatenate([images[3:], images[:3]]).reshape(5, 12))
+    assert len(data.select(source, "all", "field").x) == 5
+
+
+def test_labels_that_one_split_lacks_are_none(tmp_path):
+    np.savez(tmp_path / "x.npz", x_train=ROWS, y_train=np.zeros(6), x_test=ROWS)
+    assert data.select(data.load("file", str(tmp_path / "x.npz")), "all", "field").labels is None
+
+
+def save_npz(**arrays):
+    return lambda path: np.savez(path, **arrays)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "words"),
+    [
+        ("gone.npy", lambda path: None, "cannot be read"),
+        ("x.txt", lambda path: path.write_text("1 2"), "ends in .txt"),
+        ("x.npy", lambda path: path.write_text("1,2"), "cannot be read"),
+        ("x.npy", lambda path: path.write_bytes(b""), "cannot be read"),
+        ("x.npz", lambda path: path.write_bytes(b"PK\x03\x04 torn"), "cannot be read"),
+        ("x.npy", lambda path: path.mkdir(), "cannot be read"),
+        ("x.npy", lambda path: np.save(path, np.array([{}, {}], object), allow_pickle=True), "cannot be read"),
+        ("x.npz", save_npz(data=ROWS), "holds data"),
+        ("x.npy", lambda path: np.save(path, np.array([["a", "b"]])), "dtype <U1"),
+        ("x.npy", lambda path: np.save(path, np.zeros((2, 2), complex)), "dtype complex128"),
+        ("x.npy", lambda path: np.save(path, np.zeros(5)), r"shape \(5,\)"),
+        ("x.npy", lambda path: np.save(path, np.zeros((0, 5))), r"shape \(0, 5\)"),
+        ("x.npy", lambda path: np.save(path, np.zeros((2, 2, 2, 2, 2))), "shape"),
+        ("x.npy", lambda path: np.save(path, np.array([[0, 1], [2, np.nan]])), "1 values .* row 1, column 1"),
+        ("x.npy", lambda path: np.save(path, np.array([[np.inf, 1], [2, np.nan]])), "2 values .* row 0, column 0"),
+        ("x.npz", save_npz(x=ROWS, y=np.zeros(5)), r"6 rows and labels of shape \(5,\)"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_with_what_is_due(tmp_path, name, write, words):
+    path = tmp_path / name
+    write(path)
+    with pytest.raises(InputError, match=words) as caught:
+        data.load("file", str(path))
+    assert str(caught.value).startswith("config.data.path: ")
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_value_beyond_float32_is_refused(tmp_path):
+    np.save(tmp_path / "x.npy", np.array([[1e300, 1.0]]))
+    with pytest.raises(InputError, match=r"beyond float32"):
+        data.load("file", str(tmp_path / "x.npy"))
+
+
+def test_unknown_names_and_splits_list_the_choices():
+    with pytest.raises(InputError, match=r"config.data.name: 'mnits' came; it must be one of digits, mnist, file"):
+        data.load("mnits")
+    with pytest.raises(InputError, match=r"config.data.test_split: 'test' came; the data set has train"):
+        data.select(data.load("digits"), "test", "config.data.test_split")
+
+
+def test_unprepared_without_tensorflow_names_the_remedy(tmp_path, monkeypatch):
+    monkeypatch.setattr(data.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install tensorflow-cpu") as caught:
+        data.load("mnist", data_dir=str(tmp_path))
+    assert str(caught.value).startswith(f"config.data.dir: TFDS's 'mnist' is not prepared in {tmp_path}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_prepared_mnist_is_decoded_once_and_without_tensorflow(tfds_dir, tmp_path, monkeypatch):
+    tensorflow_before = "tensorflow" in sys.modules
+    builder = data._prepared_builder("mnist", tfds_dir)
+    few = data._decode(builder.as_data_source(split="test[:50]"), "mnist")
+    monkeypatch.setattr(data, "_decode", lambda examples, name: few)
+    source = data.load("mnist", data_dir=tfds_dir)
+    assert source.decoded_from is not None
+    assert few.x.shape == (50, 784)
+    assert few.labels[:5].tolist() == [2, 0, 4, 8, 7]
+    assert ("tensorflow" in sys.modules) == tensorflow_before
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_decoded_images_are_kept_beside_the_data_set_or_else_in_the_workdir(tmp_path, monkeypatch, read_only):
+    class Builder:
+        data_dir = str(tmp_path / "tfds" / "mnist" / "1.0")
+        info = SimpleNamespace(splits={"train": SimpleNamespace(num_examples=6)})
+        decoded = 0
+
+        def as_data_source(self, split):
+            Builder.decoded += 1
+            return [{"image": np.full((2, 2, 1), row, np.uint8), "label": row} for row in range(6)]
+
+    beside, cache = tmp_path / "tfds" / "mnist" / "1.0", tmp_path / "cache"
+    beside.mkdir(parents=True)
+    beside.chmod(0o555 if read_only else 0o755)
+    monkeypatch.setattr(data, "_prepared_builder", lambda name, data_dir: Builder())
+    first = data.load("mnist", cache_dir=cache)
+    data.keep_decoded(first, "mnist", cache)
+    assert [path.name for path in (cache if read_only else beside).iterdir()] == ["mnist.decoded.npz"]
+    assert cache.exists() == read_only
+    second = data.load("mnist", cache_dir=cache)
+    np.testing.assert_array_equal(first.splits["train"].x, second.splits["train"].x)
+    np.testing.assert_array_equal(first.splits["train"].labels, second.splits["train"].labels)
+    assert second.splits["train"].image_shape == (2, 2, 1)
+    assert Builder.decoded == 1
+    beside.chmod(0o755)
+
+
+@pytest.mark.slow
+def test_mnist_is_prepared_by_tensorflow_where_it_is_not(tfds_dir, tmp_path, monkeypatch):
+    pytest.importorskip("tensorflow")
+    import tensorflow_datasets as tfds
+
+    images = data.load("mnist", data_dir=tfds_dir).splits
+    monkeypatch.setattr(
+        tfds.download.DownloadManager, "download_and_extract", lambda self, urls: write_idx(tmp_path, images)
+    )
+    prepared = data.load("mnist", data_dir=str(tmp_path / "prepared")).splits
+    np.testing.assert_array_equal(
+        np.sort(prepared["test"].x.sum(axis=1, dtype=np.int64)), np.sort(images["test"].x.sum(axis=1, dtype=np.int64))
+    )
+
+
+def write_idx(folder, splits):
+    paths = {}
+    for split in ("train", "test"):
+        rows = splits[split]
+        for kind, header, array in (
+            ("images", [2051, len(rows.x), 28, 28], rows.x),
+            ("labels", [2049, len(rows.x)], rows.labels.astype(np.uint8)),
+        ):
+            path = folder / f"{split}-{kind}"
+            path.write_bytes(np.array(header, ">i4").tobytes() + array.tobytes())
+            paths[f"{split}_{'data' if kind == 'images' else kind}"] = str(path)
+    return paths
+
+
+def test_scalings():
+    x = np.array([[0, 5, 7], [10, 5, 3]], np.uint8)
+    apply = {name: (x - shift) * scale for name, (shift, scale) in ((n, f(x)) for n, f in data.SCALINGS.items())}
+    np.testing.assert_allclose(apply["range"], x / 10, rtol=1e-6)
+    np.testing.assert_allclose(apply["standardize"], [[-1, 0, 1], [1, 0, -1]], rtol=1e-6)
+    np.testing.assert_array_equal(apply["none"], x)
+    shift, scale = data.SCALINGS["range"](np.full((3, 2), 7, np.float32))
+    assert np.isfinite((7 - shift) * scale).all()

@@ -1,0 +1,253 @@
+"""A run end to end on real data: what it leaves, that it resumes, and that no label steers it."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from configs import base, digits
+from vade_jax import data, experiment
+from vade_jax.data import Dataset, Source
+from vade_jax.errors import DivergedError, InputError
+from vade_jax.tracking import Tracker, read_metrics
+
+
+def tiny(**changes):
+    config = base.get_config()
+    config.model.update(hidden=(16,), latent_dim=3)
+    config.pretrain.update(num_epochs=3, batch_size=64)
+    config.train.update(num_epochs=3, batch_size=64)
+    config.init.num_restarts = 2
+    config.evaluate.update(bound_samples=5, bound_rows=50)
+    config.checkpoint.every_epochs = 2
+    for name, value in changes.items():
+        section, field = name.split("__")
+        config[section][field] = value
+    return config
+
+
+def params_of(folder):
+    state, _ = experiment._restore(experiment._open(folder))
+    return jax.tree.map(np.asarray, state.params)
+
+
+def assert_same_bits(left, right):
+    jax.tree.map(np.testing.assert_array_equal, left, right)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    return folder, experiment.train(tiny(), folder)
+
+
+def test_what_a_run_leaves(finished):
+    folder, results = finished
+    assert json.loads((folder / "results.json").read_text()) == results
+    assert json.loads((folder / "config.json").read_text())["model"]["latent_dim"] == 3
+    assert (folder / "samples.png").stat().st_size > 1000
+    assert list((folder / "tensorboard").iterdir())
+    with np.load(folder / "assignments.npz") as answer:
+        assert answer["responsibilities"].shape == (1797, 10)
+        np.testing.assert_allclose(answer["responsibilities"].sum(axis=1), 1, rtol=1e-5)
+        np.testing.assert_array_equal(answer["cluster"], answer["responsibilities"].argmax(axis=1))
+        assert results["occupancy"] == np.bincount(answer["cluster"], minlength=10).tolist()
+    assert results["scored_rows"] == sum(results["occupancy"]) == 1797
+    assert 0.2 < results["accuracy"] <= 1
+    assert 0.2 < results["initialization"]["accuracy"] <= 1
+    assert len(results["initialization"]["restart_log_likelihoods"]) == 2
+    five = ("log_px_given_z", "log_pz_given_c", "log_pc", "entropy_z", "entropy_c")
+    np.testing.assert_allclose(results["elbo"], sum(results[name] for name in five), rtol=1e-5)
+    assert results["elbo"] < results["log_likelihood"] < 0
+    assert set(results["seconds"]) == {"load", "pretrain", "initialize", "cluster", "evaluate", "total"}
+    assert results["device"] == {"platform": "cpu", "kind": "cpu", "count": 2}
+    assert results["versions"]["jax"] == jax.__version__
+
+
+def test_a_metrics_line_for_each_epoch_with_every_term(finished):
+    folder, _ = finished
+    records = read_metrics(folder / "metrics.jsonl")
+    assert [(record["stage"], record["epoch"]) for record in records] == [
+        (stage, epoch) for stage in ("pretrain", "cluster") for epoch in (1, 2, 3)
+    ]
+    terms = {"loss", "elbo", "log_px_given_z", "log_pz_given_c", "log_pc", "entropy_z", "entropy_c"}
+    assert terms | {"learning_rate", "prior_learning_rate", "samples_per_second"} <= records[-1].keys()
+    losses = [record["loss"] for record in records]
+    assert losses[2] < losses[0]
+    assert losses[5] < losses[3]
+    assert [record["step"] for record in records] == [28, 56, 84] * 2
+
+
+@pytest.mark.parametrize("labels", ["none", "poisoned"])
+def test_labels_steer_nothing(finished, tmp_path, monkeypatch, labels):
+    folder, results = finished
+    rows = data.load("digits").splits["train"]
+    other = None if labels == "none" else np.random.default_rng(0).integers(0, 3, len(rows.labels))
+    monkeypatch.setitem(data.SOURCES, "digits", lambda *_: Source({"train": Dataset(rows.x, other, rows.image_shape)}))
+    without = experiment.train(tiny(), tmp_path / "run")
+    assert_same_bits(params_of(tmp_path / "run"), params_of(folder))
+    with np.load(folder / "assignments.npz") as first, np.load(tmp_path / "run" / "assignments.npz") as second:
+        np.testing.assert_array_equal(first["responsibilities"], second["responsibilities"])
+    assert without["elbo"] == results["elbo"]
+    assert (without["accuracy"] is None) == (labels == "none")
+    assert without["accuracy"] != results["accuracy"]
+
+
+@pytest.mark.parametrize("epochs_before", [1, 3, 5])  # before the first checkpoint, between the stages, in the second
+def test_a_stopped_run_goes_on_to_the_same_end(finished, tmp_path, monkeypatch, epochs_before):
+    folder, results = finished
+    real = Tracker.log
+
+    def log_then_stop(self, record, bar):
+        real(self, record, bar)
+        if record["total_epochs"] == epochs_before + 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Tracker, "log", log_then_stop)
+        with pytest.raises(KeyboardInterrupt):
+            experiment.train(tiny(), tmp_path / "run")
+    resumed = experiment.train(tiny(), tmp_path / "run")
+    assert_same_bits(params_of(tmp_path / "run"), params_of(folder))
+    assert resumed["elbo"] == results["elbo"]
+    records = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert [record["total_epochs"] for record in records] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_finished_run_is_not_trained_again(finished, monkeypatch):
+    folder, results = finished
+    monkeypatch.setattr(experiment, "make_epoch", lambda *_: lambda *_: pytest.fail("trained"))
+    again = experiment.train(tiny(), folder)
+    assert {**again, "seconds": None} == {**results, "seconds": None}
+
+
+def test_a_workdir_of_another_config_is_refused_by_the_differing_fields(finished):
+    folder, _ = finished
+    before = (folder / "config.json").read_text()
+    config = tiny(train__estimator="mean")
+    config.seed = 1
+    with pytest.raises(InputError, match=r"workdir: .* seed \(0 there, 1 here\), train.estimator \(sample there, mean"):
+        experiment.train(config, folder)
+    assert (folder / "config.json").read_text() == before
+
+
+def test_evaluate_scores_again_without_training(finished):
+    folder, results = finished
+    again = experiment.evaluate(folder)
+    assert {**again, "seconds": None} == {**results, "seconds": None}
+
+
+def test_predicting_the_training_rows_gives_the_training_assignments(finished, tmp_path):
+    folder, _ = finished
+    np.save(tmp_path / "x.npy", data.load("digits").splits["train"].x[:301])
+    path = experiment.predict(folder, str(tmp_path / "x.npy"), str(tmp_path / "out.npz"))
+    with np.load(path) as answer, np.load(folder / "assignments.npz") as training:
+        np.testing.assert_array_equal(answer["cluster"], training["cluster"][:301])
+        np.testing.assert_allclose(answer["responsibilities"], training["responsibilities"][:301], atol=1e-5)
+        assert answer["log_likelihood"].shape == (301,)
+    with np.load(experiment.predict(folder, "", "")) as answer:
+        assert answer["cluster"].shape == (1797,)
+
+
+@pytest.mark.parametrize(
+    ("array", "output", "words"),
+    [
+        (np.zeros((3, 63), np.uint8), "out.npz", "config.data.path: the rows have 63 columns; .* made for 64"),
+        (np.full((3, 64), 40, np.uint8), "out.npz", r"config.model.likelihood: .* \[2.5, 2.5\]"),
+        (np.zeros((3, 64), np.uint8), "out.csv", "config.predict.output: .*out.csv' came"),
+        (np.zeros((3, 64), np.uint8), "gone/out.npz", "config.predict.output: .*existing folder"),
+    ],
+)
+def test_rows_that_do_not_suit_the_run_are_not_predicted(finished, tmp_path, array, output, words):
+    np.save(tmp_path / "x.npy", array)
+    with pytest.raises(InputError, match=words):
+        experiment.predict(finished[0], str(tmp_path / "x.npy"), str(tmp_path / output))
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+
+
+def test_modes_that_need_a_trained_run_say_so(tmp_path):
+    with pytest.raises(InputError, match=r"workdir: .* holds no run"):
+        experiment.evaluate(tmp_path)
+    with pytest.raises(InputError, match=r"workdir: .* holds no run"):
+        experiment.predict(tmp_path, "", "")
+
+
+def test_a_table_with_a_test_split_is_scored_on_rows_it_never_saw(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 403)
+    x = rng.normal(size=(403, 5)) + 6 * np.eye(3, 5)[labels] + [0, 0, 1000, 0, 0]
+    np.savez(tmp_path / "x.npz", x_train=x[:300], y_train=labels[:300], x_test=x[300:], y_test=labels[300:])
+    config = tiny(
+        data__name="file",
+        data__path=str(tmp_path / "x.npz"),
+        data__train_split="train",
+        data__test_split="test",
+        data__scaling="standardize",
+        model__likelihood="gaussian",
+        model__num_clusters=3,
+        train__estimator="optimal",
+        train__kl_warmup_epochs=1,
+        pretrain__num_epochs=40,
+        train__num_epochs=40,
+        optimizer__max_grad_norm=100.0,
+    )
+    results = experiment.train(config, tmp_path / "run")
+    assert (results["scored_on"], results["scored_rows"]) == ("test", 103)
+    assert results["accuracy"] > 0.9
+    with np.load(tmp_path / "run" / "assignments.npz") as answer:
+        assert answer["cluster"].shape == (300,)
+        assert answer["test_cluster"].shape == (103,)
+    assert not (tmp_path / "run" / "samples.png").exists()
+
+
+def test_a_convolutional_run(tmp_path):
+    results = experiment.train(tiny(model__network="conv", pretrain__num_epochs=1, train__num_epochs=1), tmp_path)
+    assert np.isfinite(results["elbo"])
+
+
+def test_no_epochs_leave_the_initialization_as_it_is(tmp_path):
+    results = experiment.train(tiny(train__num_epochs=0), tmp_path)
+    assert np.isfinite(results["elbo"])
+    assert "cluster" not in results["seconds"]
+    assert [record["stage"] for record in read_metrics(tmp_path / "metrics.jsonl")] == ["pretrain"] * 3
+
+
+def test_a_loss_that_is_no_longer_finite_is_named_and_never_saved(tmp_path):
+    with pytest.raises(DivergedError, match=r"loss.* is no longer finite in epoch 1 of stage 'pretrain'"):
+        experiment.train(tiny(model__likelihood="gaussian", pretrain__learning_rate=1e30), tmp_path)
+    assert not [path for path in (tmp_path / "checkpoints").iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize("change", [{"train__batch_size": 5000}, {"data__scaling": "none"}, {"data__test_split": "x"}])
+def test_bad_input_leaves_nothing(tmp_path, change):
+    with pytest.raises(InputError):
+        experiment.train(tiny(**change), tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_workdir_that_is_a_file_or_below_one(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for folder in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(InputError, match=r"^workdir: "):
+            experiment.train(tiny(), folder)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_the_digits_config_clusters_the_digits(tmp_path):
+    results = experiment.train(digits.get_config(), tmp_path)
+    assert results["accuracy"] > 0.7  # the README has the figures over seeds
+    assert results["elbo"] > -25
+
+
+def test_mnist_from_prepared_data(tfds_dir, tmp_path):
+    config = tiny(
+        data__name="mnist",
+        data__dir=tfds_dir,
+        data__train_split="test",
+        model__hidden=(64,),
+        train__num_epochs=1,
+    )
+    results = experiment.train(config, tmp_path)
+    assert results["scored_rows"] == 10_000
+    assert results["accuracy"] > 0.3

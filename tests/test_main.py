@@ -1,0 +1,99 @@
+"""The command line: statuses, one clear line for each mistake, and a run from flags to predictions."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TINY = [
+    "--config=configs/digits.py",
+    "--config.model.hidden=(8,)",
+    "--config.pretrain.num_epochs=1",
+    "--config.train.num_epochs=1",
+    "--config.init.num_restarts=1",
+    "--config.evaluate.bound_rows=10",
+]
+
+
+def main(*flags, cwd=ROOT):
+    return subprocess.run([sys.executable, ROOT / "main.py", *flags], capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("--config.train.batchsize=3", "config.train.batchsize: there is no such field; .* config.train.batch_size?"),
+        ("--config.train.batch_size=abc", "config.train.batch_size: 'abc' came; it must be an integer >= 1."),
+        ("--config.model.num_clusters=0", "config.model.num_clusters: 0 came; it must be an integer >= 1."),
+        ("--config=gone.py", "gone.py"),
+        ("--mode=dream", "--mode=dream"),
+        ("stray", "'stray' is not a flag"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(tmp_path, flag, words):
+    answer = main(f"--workdir={tmp_path / 'run'}", flag)
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert answer.stderr.startswith("error: ")
+    assert answer.stderr.count("\n") == 1
+    for word in words.split(" .* "):
+        assert word in answer.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_workdir_is_due():
+    answer = main()
+    assert answer.returncode == 2
+    assert "--workdir" in answer.stderr
+    assert answer.stderr.count("\n") == 1
+
+
+def test_train_evaluate_predict_from_another_folder(tmp_path):
+    flags = [f"--config={ROOT / 'configs' / 'digits.py'}", *TINY[1:], "--workdir=run"]
+    trained = main(*flags, cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    for name in ("accuracy", "NMI", "ARI", "ELBO", "log p(x)"):
+        assert name in trained.stdout
+    assert "pretrain: 100%" in trained.stderr
+    assert "cluster: 100%" in trained.stderr
+    assert " I" not in trained.stderr.replace(" 0/", "")  # no log lines of the libraries
+    evaluated = main("--mode=evaluate", "--workdir=run", cwd=tmp_path)
+    assert evaluated.returncode == 0
+    table = [line for line in trained.stdout.splitlines() if not line.startswith("seconds")]
+    assert [line for line in evaluated.stdout.splitlines() if not line.startswith("seconds")] == table
+    predicted = main("--mode=predict", "--workdir=run", "--config.predict.output=out.npz", cwd=tmp_path)
+    assert predicted.returncode == 0
+    assert predicted.stdout == "wrote out.npz\n"
+    with np.load(tmp_path / "out.npz") as answer, np.load(tmp_path / "run" / "assignments.npz") as assignments:
+        np.testing.assert_array_equal(answer["cluster"], assignments["cluster"])
+
+
+def test_a_diverged_run_is_status_3(tmp_path):
+    answer = main(
+        f"--workdir={tmp_path}", *TINY, "--config.model.likelihood=gaussian", "--config.pretrain.learning_rate=1e30"
+    )
+    assert answer.returncode == 3
+    assert "error: " in answer.stderr
+    assert "no longer finite" in answer.stderr
+
+
+def test_a_run_from_prepared_data_does_not_import_tensorflow(tfds_dir, tmp_path):
+    code = f"""
+import sys
+from pathlib import Path
+from configs import mnist
+from vade_jax import experiment
+config = mnist.get_config()
+config.data.dir = {tfds_dir!r}
+config.data.train_split = "test"
+config.model.hidden = (8,)
+config.pretrain.num_epochs = config.train.num_epochs = 1
+config.evaluate.bound_rows = 10
+experiment.train(config, Path({str(tmp_path)!r}))
+sys.exit("tensorflow" in sys.modules)
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert answer.returncode == 0, answer.stderr[-2000:]

@@ -1,0 +1,99 @@
+"""Shapes of the networks, their Gaussian and Bernoulli heads, and the reset of the log-variance head."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vade_jax.losses import log_prob_x_gaussian
+from vade_jax.model import gaussian, init_params, make_model
+from vade_jax.networks import with_constant_log_var
+
+LATENT_DIM = 3
+
+
+def model_for(network="mlp", likelihood="bernoulli", image_shape=(8, 8, 1), hidden=(7, 5)):
+    num_features = int(np.prod(image_shape))
+    model = make_model(
+        network=network,
+        likelihood=likelihood,
+        num_features=num_features,
+        image_shape=image_shape,
+        latent_dim=LATENT_DIM,
+        hidden=hidden,
+        min_log_var=-6.0,
+    )
+    return model, init_params(jax.random.key(0), model, num_features, 4, LATENT_DIM)
+
+
+@pytest.mark.parametrize("image_shape", [(8, 8, 1), (28, 28, 1), (7, 9, 3), (1, 5, 1)])
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_shapes_with_any_leading_axes(network, likelihood, image_shape):
+    model, params = model_for(network, likelihood, image_shape)
+    num_features = int(np.prod(image_shape))
+    x = jax.random.uniform(jax.random.key(1), (2, num_features))
+    z_mean, z_log_var = model.encode(params, x)
+    assert z_mean.shape == z_log_var.shape == (2, LATENT_DIM)
+    z = jax.random.normal(jax.random.key(2), (6, 2, LATENT_DIM))
+    assert model.log_px_given_z(params, x, z).shape == (6, 2)
+    assert model.mean_x(params, z).shape == (6, 2, num_features)
+    np.testing.assert_allclose(model.mean_x(params, z)[1], model.mean_x(params, z[1]), rtol=1e-5, atol=1e-6)
+
+
+def test_the_perceptron_is_the_papers():
+    _, params = model_for(image_shape=(28, 28, 1), hidden=(500, 500, 2000))
+    encoder = params["encoder"]["params"]
+    widths = [encoder[f"Dense_{layer}"]["kernel"].shape for layer in range(3)]
+    assert widths == [(784, 500), (500, 500), (500, 2000)]
+    decoder = params["decoder"]["params"]
+    widths = [decoder[f"Dense_{layer}"]["kernel"].shape for layer in range(4)]
+    assert widths == [(LATENT_DIM, 2000), (2000, 500), (500, 500), (500, 784)]
+
+
+def test_bernoulli_means_are_probabilities():
+    model, params = model_for()
+    means = model.mean_x(params, jax.random.normal(jax.random.key(0), (50, LATENT_DIM)))
+    assert (means > 0).all()
+    assert (means < 1).all()
+
+
+def test_gaussian_log_variance_is_learned_and_bounded_below():
+    likelihood = gaussian(min_log_var=-6.0)
+    x, mean = jnp.zeros((1, 4)), jnp.full((1, 4), 0.1)
+    far_above = jnp.full((1, 4), 2.0)
+    np.testing.assert_allclose(
+        likelihood.log_prob(x, mean, far_above), log_prob_x_gaussian(x, mean, far_above), rtol=1e-3
+    )
+    np.testing.assert_allclose(
+        likelihood.log_prob(x, mean, jnp.full((1, 4), -1e4)),
+        log_prob_x_gaussian(x, mean, jnp.full((1, 4), -6.0)),
+        rtol=1e-6,
+    )
+    gradient = jax.grad(lambda raw: likelihood.log_prob(x, mean, raw).sum())(jnp.zeros((1, 4)))
+    assert (jnp.abs(gradient) > 0.1).all()
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_the_log_variance_head_is_reset_and_nothing_else(network):
+    model, params = model_for(network)
+    x = jax.random.uniform(jax.random.key(1), (5, 64))
+    z_mean, z_log_var = model.encode(params, x)
+    reset = {**params, "encoder": with_constant_log_var(params["encoder"], -4.0)}
+    new_mean, new_log_var = model.encode(reset, x)
+    np.testing.assert_array_equal(new_mean, z_mean)
+    np.testing.assert_array_equal(new_log_var, jnp.full_like(new_log_var, -4.0))
+    np.testing.assert_array_equal(model.encode(params, x)[1], z_log_var)
+
+
+def test_a_convolution_without_images_is_an_error():
+    with pytest.raises(ValueError, match="no image shape"):
+        make_model(
+            network="conv",
+            likelihood="bernoulli",
+            num_features=64,
+            image_shape=None,
+            latent_dim=LATENT_DIM,
+            hidden=(5,),
+            min_log_var=-6.0,
+        )

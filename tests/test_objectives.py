@@ -1,0 +1,68 @@
+"""The objectives against the losses they are made of."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vade_jax.losses import elbo_terms, log_prob_x_bernoulli, sample_z
+from vade_jax.model import init_params, make_model
+from vade_jax.objectives import negative_elbo, reconstruction
+
+BATCH, FEATURES, LATENT_DIM, CLUSTERS = 6, 12, 3, 4
+
+
+@pytest.fixture
+def setting():
+    model = make_model(
+        network="mlp",
+        likelihood="bernoulli",
+        num_features=FEATURES,
+        image_shape=None,
+        latent_dim=LATENT_DIM,
+        hidden=(9,),
+        min_log_var=-6.0,
+    )
+    params = init_params(jax.random.key(0), model, FEATURES, CLUSTERS, LATENT_DIM)
+    means = jax.random.normal(jax.random.key(1), (CLUSTERS, LATENT_DIM))
+    params["prior"] = params["prior"]._replace(means=means)
+    x = jax.random.uniform(jax.random.key(2), (BATCH, FEATURES))
+    keys = jax.random.split(jax.random.key(3), BATCH)
+    return model, params, x, keys
+
+
+def test_reconstruction_decodes_the_latent_mean(setting):
+    model, params, x, keys = setting
+    loss, metrics = reconstruction(model)(params, {"x": x}, keys, jnp.int32(0))
+    z_mean, _ = model.encode(params, x)
+    (logits,) = model.decoder.apply(params["decoder"], z_mean)
+    np.testing.assert_allclose(loss, -log_prob_x_bernoulli(x, logits), rtol=1e-6)
+    np.testing.assert_allclose(loss, -metrics["log_px_given_z"])
+    assert loss.shape == (BATCH,)
+
+
+@pytest.mark.parametrize("estimator", ["sample", "mean", "optimal"])
+@pytest.mark.parametrize("num_samples", [1, 3])
+def test_negative_elbo_is_the_bound_of_each_example_with_its_own_noise(setting, estimator, num_samples):
+    model, params, x, keys = setting
+    loss, metrics = negative_elbo(model, estimator, num_samples)(params, {"x": x}, keys, jnp.int32(0))
+    for row in range(BATCH):
+        z_mean, z_log_var = model.encode(params, x[row : row + 1])
+        z = sample_z(keys[row], z_mean[0], z_log_var[0], num_samples)[:, None]
+        log_px_given_z = model.log_px_given_z(params, x[row : row + 1], z)
+        terms = elbo_terms(log_px_given_z, z, z_mean, z_log_var, params["prior"], estimator)
+        np.testing.assert_allclose(loss[row], -terms.elbo[0], rtol=1e-5)
+        np.testing.assert_allclose(metrics["entropy_c"][row], terms.entropy_c[0], rtol=1e-4, atol=1e-6)
+    five = ("log_px_given_z", "log_pz_given_c", "log_pc", "entropy_z", "entropy_c")
+    np.testing.assert_allclose(metrics["elbo"], sum(metrics[name] for name in five), rtol=1e-5)
+
+
+def test_kl_warmup_weighs_the_loss_and_not_the_printed_bound(setting):
+    model, params, x, keys = setting
+    full, metrics = negative_elbo(model, "mean", 1)(params, {"x": x}, keys, jnp.int32(0))
+    objective = negative_elbo(model, "mean", 1, kl_weight=lambda step: step / 10)
+    start, start_metrics = objective(params, {"x": x}, keys, jnp.float32(0))
+    half, _ = objective(params, {"x": x}, keys, jnp.float32(5))
+    np.testing.assert_allclose(start, -metrics["log_px_given_z"], rtol=1e-6)
+    np.testing.assert_allclose(half, (start + full) / 2, rtol=1e-5)
+    np.testing.assert_array_equal(start_metrics["elbo"], metrics["elbo"])

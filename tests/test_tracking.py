@@ -1,0 +1,27 @@
+"""metrics.jsonl and TensorBoard events, also after a run was stopped."""
+
+import json
+
+from vade_jax.tracking import Tracker, read_metrics
+
+
+def log(tracker, epochs):
+    with tracker, tracker.stage("pretrain", 5, epochs[0] - 1) as bar:
+        for epoch in epochs:
+            tracker.log(
+                {"stage": "pretrain", "epoch": epoch, "total_epochs": epoch, "step": epoch, "loss": 1 / epoch}, bar
+            )
+
+
+def test_records_are_written_a_line_each(tmp_path):
+    log(Tracker(tmp_path, 0), [1, 2, 3])
+    assert [record["loss"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [1, 1 / 2, 1 / 3]
+    assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_a_resumed_run_drops_what_it_makes_again_and_a_torn_line(tmp_path):
+    log(Tracker(tmp_path, 0), [1, 2, 3])
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(path.read_text() + '{"stage": "pre')
+    log(Tracker(tmp_path, 2), [3, 4])
+    assert [json.loads(line)["epoch"] for line in path.read_text().splitlines()] == [1, 2, 3, 4]

@@ -1,0 +1,189 @@
+"""The training step and the row map: devices, remainders, determinism, compilations, schedules."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from vade_jax import training
+from vade_jax.model import init_params, make_model
+from vade_jax.objectives import negative_elbo
+from vade_jax.train_state import Scaling, TrainState, start_stage
+
+ROWS, FEATURES, LATENT_DIM, CLUSTERS = 37, 10, 2, 3
+X = np.random.default_rng(0).integers(0, 256, (ROWS, FEATURES)).astype(np.uint8)
+
+
+@pytest.fixture
+def model():
+    return make_model(
+        network="mlp",
+        likelihood="bernoulli",
+        num_features=FEATURES,
+        image_shape=None,
+        latent_dim=LATENT_DIM,
+        hidden=(8,),
+        min_log_var=-6.0,
+    )
+
+
+def start(model, tx, seed=0):
+    params = init_params(jax.random.key(seed), model, FEATURES, CLUSTERS, LATENT_DIM)
+    means = jax.random.normal(jax.random.key(9), (CLUSTERS, LATENT_DIM))
+    params["prior"] = params["prior"]._replace(means=means)
+    scaling = Scaling(jnp.zeros((1, FEATURES)), jnp.full((1, FEATURES), 1 / 255))
+    state = TrainState(jnp.zeros((), jnp.int32), params, None, jax.random.key(seed), scaling)
+    return training.replicate(start_stage(state, tx, state.key))
+
+
+def sgd():
+    # Adam divides by the gradient's size, which would blow rounding differences up.
+    return optax.sgd(1e-2)
+
+
+def train(model, num_epochs, batch_size=8, tx=None, seed=0):
+    tx = tx or sgd()
+    epoch = training.make_epoch(negative_elbo(model, "sample", 1), tx, batch_size)
+    state, rows = start(model, tx, seed), training.replicate({"x": X})
+    for _ in range(num_epochs):
+        state, metrics = epoch(state, rows)
+    return state, metrics
+
+
+def assert_trees_close(left, right, **tolerance):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), left, right)
+
+
+def on_one_device(monkeypatch):
+    monkeypatch.setattr(jax, "local_device_count", lambda: 1)
+    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
+    monkeypatch.setattr(
+        jax, "pmap", lambda fn, real=jax.pmap, **options: real(fn, devices=jax.devices()[:1], **options)
+    )
+
+
+def test_two_devices_are_at_hand():
+    assert jax.local_device_count() == 2
+
+
+@pytest.mark.parametrize("batch_size", [8, 7, 37])  # divided by the devices, not divided, all rows at once
+def test_one_and_two_devices_give_the_same_parameters(model, monkeypatch, batch_size):
+    two, two_metrics = train(model, 3, batch_size)
+    on_one_device(monkeypatch)
+    one, one_metrics = train(model, 3, batch_size)
+    assert len(two.step.devices()) == 2
+    assert len(one.step.devices()) == 1
+    assert_trees_close(two.params, one.params, rtol=2e-5, atol=2e-6)
+    assert_trees_close(two_metrics, one_metrics, rtol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(model):
+    first, second, other = (train(model, 2, seed=seed)[0] for seed in (0, 0, 1))
+    jax.tree.map(np.testing.assert_array_equal, first.params, second.params)
+    assert not np.array_equal(first.params["prior"].means, other.params["prior"].means)
+
+
+def test_a_step_is_the_gradient_of_the_mean_loss_over_the_whole_batch(model):
+    tx = sgd()
+    objective = negative_elbo(model, "mean", 1)
+    state = start(model, tx)
+    before = jax.tree.map(np.array, state.params)
+    shuffle_key, noise_key = jax.random.split(state.key)
+    order = jax.random.permutation(jax.random.fold_in(shuffle_key, 0), ROWS)
+    x = jnp.asarray(X[np.asarray(order)], jnp.float32) / 255
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(noise_key, 0), jnp.arange(ROWS))
+    gradient = jax.grad(lambda params: objective(params, {"x": x}, keys, jnp.int32(0))[0].mean())(before)
+    after, _ = training.make_epoch(objective, tx, ROWS)(state, training.replicate({"x": X}))
+    expected = jax.tree.map(lambda param, slope: param - 1e-2 * slope, before, gradient)
+    assert_trees_close(after.params, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_an_epoch_sees_each_row_at_most_once_in_a_new_order(model):
+    def spy(params, batch, keys, step):
+        # the mean of 2^row over a batch of one tells which row it was
+        return jnp.exp2(batch["row"].astype(jnp.float32)) * (1 + 0 * params["prior"].logits.sum()), {}
+
+    tx = sgd()
+    data = training.replicate({"x": X[:20], "row": np.arange(20)})
+    epoch = training.make_epoch(spy, tx, 1)
+    state, seen = start(model, tx), []
+    for _ in range(3):
+        state, metrics = epoch(state, data)
+        seen.append(round(float(metrics["loss"]) * 20))
+    assert seen == [2**20 - 1] * 3
+    partial = training.make_epoch(spy, tx, 3)  # 18 of 20 rows
+    state = start(model, tx)
+    state, first = partial(state, data)
+    state, second = partial(state, data)
+    bits = [format(round(float(metrics["loss"]) * 18), "b") for metrics in (first, second)]
+    assert [bit.count("1") for bit in bits] == [18, 18]
+    assert bits[0] != bits[1]
+
+
+COMPILED = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, seconds, **_: COMPILED.append(event) if event.endswith("backend_compile_duration") else None
+)
+
+
+def test_no_compilation_after_the_first_epoch_of_a_stage(model):
+    tx = sgd()
+    epoch = training.make_epoch(negative_elbo(model, "mean", 1), tx, 8)
+    state, rows = start(model, tx), training.replicate({"x": X})
+    COMPILED.clear()
+    state, _ = epoch(state, rows)
+    assert COMPILED
+    COMPILED.clear()
+    for _ in range(3):
+        state, _ = epoch(state, rows)
+    assert not COMPILED
+
+
+@pytest.mark.parametrize("num_rows", [1, 2, 7, 8, 9, 37])
+def test_the_row_map_sees_each_row_once_whatever_the_remainder(num_rows):
+    def fn(params, x, keys):
+        return {"double": 2 * x[:, 0], "noise": jax.vmap(jax.random.normal)(keys)}
+
+    row_map = training.make_row_map(fn, batch_size=8)
+    x = np.arange(num_rows, dtype=np.uint8)[:, None]
+    scaling = Scaling(jnp.ones((1, 1)), jnp.full((1, 1), 0.5))
+    answer = row_map({}, scaling, x, jax.random.key(0))
+    np.testing.assert_array_equal(answer["double"], np.arange(num_rows) - 1.0)
+    # a row's noise belongs to the row: another batch size, the same draws
+    again = training.make_row_map(fn, batch_size=3)({}, scaling, x, jax.random.key(0))
+    np.testing.assert_array_equal(answer["noise"], again["noise"])
+    assert len(set(answer["noise"].tolist())) == num_rows
+
+
+def test_networks_and_prior_have_their_own_learning_rates(model):
+    constant = optax.constant_schedule
+    tx = training.make_tx(constant(0.0), constant(1e-2), adam_epsilon=1e-8, max_grad_norm=0.0)
+    before = start(model, tx)
+    kept = jax.tree.map(np.array, before.params)
+    after, _ = train(model, 1, tx=tx)
+    jax.tree.map(np.testing.assert_array_equal, after.params["encoder"], kept["encoder"])
+    jax.tree.map(np.testing.assert_array_equal, after.params["decoder"], kept["decoder"])
+    assert not np.array_equal(after.params["prior"].means, kept["prior"].means)
+
+
+def test_gradients_are_clipped_by_their_global_norm():
+    tx = training.make_tx(
+        optax.constant_schedule(1.0), optax.constant_schedule(1.0), adam_epsilon=1e3, max_grad_norm=1.0
+    )
+    params = {"encoder": jnp.zeros(2), "decoder": jnp.zeros(2), "prior": jnp.zeros(2)}
+    grads = jax.tree.map(lambda leaf: leaf + 100.0, params)
+    with jax.numpy_dtype_promotion("standard"):
+        updates, _ = tx.update(grads, tx.init(params), params)
+    # with a huge epsilon Adam's step is the gradient over epsilon
+    np.testing.assert_allclose(optax.tree.norm(updates) * 1e3, 1.0, rtol=1e-2)
+
+
+def test_schedules():
+    cosine = training.make_schedule("cosine", 1e-3, 0.1, 0.5, 10, 100)
+    np.testing.assert_allclose([cosine(0), cosine(50), cosine(100)], [1e-3, 5.5e-4, 1e-4], rtol=1e-5)
+    staircase = training.make_schedule("staircase", 1e-3, 0.2, 0.5, 10, 100)
+    np.testing.assert_allclose([staircase(s) for s in (0, 9, 10, 20, 30, 99)], [1e-3, 1e-3, 5e-4, 2.5e-4, 2e-4, 2e-4])
+    constant = training.make_schedule("constant", 1e-3, 0.2, 0.5, 10, 100)
+    np.testing.assert_allclose([constant(0), constant(99)], [1e-3, 1e-3])
+    assert float(training.make_schedule("cosine", 0.0, 0.1, 0.5, 10, 100)(3)) == 0.0

@@ -1,0 +1,57 @@
+"""Variational Deep Embedding (Jiang et al. 2017, arXiv:1611.05148) as pure JAX functions.
+
+For other JAX code: the mixture prior, every term of the bound, the bound in both of its forms, and the networks.
+"""
+
+from vade_jax.losses import (
+    ELBOTerms,
+    SecondForm,
+    elbo_second_form,
+    elbo_terms,
+    elbo_terms_given_q_c,
+    entropy_c,
+    entropy_z,
+    importance_weighted_bound,
+    log_cluster_posterior,
+    log_prob_x_bernoulli,
+    log_prob_x_gaussian,
+    sample_z,
+)
+from vade_jax.networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
+from vade_jax.priors import (
+    GMMPrior,
+    expected_log_prob_z_given_c,
+    log_prob_c,
+    log_prob_z,
+    log_prob_z_given_c,
+    log_responsibilities,
+    optimal_log_responsibilities,
+    sample_prior,
+)
+
+__all__ = [
+    "ConvDecoder",
+    "ConvEncoder",
+    "ELBOTerms",
+    "GMMPrior",
+    "MLPDecoder",
+    "MLPEncoder",
+    "SecondForm",
+    "elbo_second_form",
+    "elbo_terms",
+    "elbo_terms_given_q_c",
+    "entropy_c",
+    "entropy_z",
+    "expected_log_prob_z_given_c",
+    "importance_weighted_bound",
+    "log_cluster_posterior",
+    "log_prob_c",
+    "log_prob_x_bernoulli",
+    "log_prob_x_gaussian",
+    "log_prob_z",
+    "log_prob_z_given_c",
+    "log_responsibilities",
+    "optimal_log_responsibilities",
+    "sample_prior",
+    "sample_z",
+]

@@ -1,0 +1,296 @@
+"""A name or a path -> arrays and their description. The only file that knows TFDS and file formats."""
+
+import importlib.util
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vade_jax.errors import InputError
+
+
+class Dataset(NamedTuple):
+    """Rows to cluster.
+
+    Attributes:
+      x: [N, D], uint8 or float32, as stored.
+      labels: [N], or None; read by the scores alone.
+      image_shape: (H, W, C) with H * W * C = D, or None where rows are no images.
+    """
+
+    x: np.ndarray
+    labels: np.ndarray | None
+    image_shape: tuple[int, int, int] | None
+
+
+class Source(NamedTuple):
+    """What a name or a path holds.
+
+    Attributes:
+      splits: name -> Dataset; at least one.
+      decoded_from: the folder whose images were decoded for this, or None; see `keep_decoded`.
+    """
+
+    splits: dict[str, Dataset]
+    decoded_from: Path | None = None
+
+
+def load(name: str, path: str = "", data_dir: str = "", cache_dir: Path | None = None) -> Source:
+    """Reads a data set.
+
+    Args:
+      name: a key of SOURCES.
+      path: the file, for the name 'file'.
+      data_dir: where TFDS keeps its data sets; '' for TFDS_DATA_DIR, else TFDS's own default.
+      cache_dir: a folder where `keep_decoded` may have left decoded images.
+
+    Returns:
+      The splits, each checked: rows and columns, numeric, finite.
+
+    Raises:
+      InputError: an unknown name, a missing or unreadable file, a data set that is not prepared and cannot be, values
+        that are not finite.
+    """
+    if name not in SOURCES:
+        raise InputError(
+            "config.data.name",
+            f"{name!r} came",
+            f"it must be one of {', '.join(SOURCES)}",
+            "For a file of your own set --config.data.name=file --config.data.path=FILE.",
+        )
+    return SOURCES[name](path, data_dir, cache_dir)
+
+
+def select(source: Source, split: str, field: str) -> Dataset:
+    """The rows of a split: its name, several joined by '+', or 'all'.
+
+    Args:
+      source: what `load` returned.
+      split: for example 'train', 'train+test' or 'all'.
+      field: the config field it came from, for the error.
+
+    Returns:
+      The rows in the order of the names.
+
+    Raises:
+      InputError: a split that the source does not have.
+    """
+    names = list(source.splits) if split == "all" else split.split("+")
+    unknown = [name for name in names if name not in source.splits]
+    if unknown:
+        raise InputError(
+            field,
+            f"{split!r} came",
+            f"the data set has {', '.join(source.splits)}",
+            "Name one of them, several joined by '+', or 'all'.",
+        )
+    parts = [source.splits[name] for name in names]
+    labelled = all(part.labels is not None for part in parts)
+    return Dataset(
+        np.concatenate([part.x for part in parts]),
+        np.concatenate([part.labels for part in parts]) if labelled else None,
+        parts[0].image_shape,
+    )
+
+
+def keep_decoded(source: Source, name: str, cache_dir: Path) -> None:
+    """Keeps images that were decoded just now, to be decoded once: beside the data set, else in cache_dir."""
+    if source.decoded_from is None:
+        return
+    # Mode bits, not os.access: a folder marked read-only stays untouched, by root too.
+    beside = source.decoded_from if source.decoded_from.stat().st_mode & 0o222 else None
+    arrays: dict[str, Any] = {}
+    for split, (x, labels, image_shape) in source.splits.items():
+        arrays |= {f"x_{split}": x.reshape(len(x), *(image_shape or ())), f"y_{split}": labels}
+    for folder in filter(None, (beside, cache_dir)):
+        partial = folder / f"{name}.{os.getpid()}.partial.npz"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            np.savez(partial, **arrays)
+            partial.replace(folder / _DECODED.format(name=name))
+            return
+        except OSError:
+            partial.unlink(missing_ok=True)
+
+
+_DECODED = "{name}.decoded.npz"
+
+
+def _load_digits(path, data_dir, cache_dir):
+    """scikit-learn's 1,797 digits of 8 x 8 pixels, grey values 0 to 16: the test half of UCI's optdigits."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return Source({"train": _dataset(bunch.images.astype(np.uint8), bunch.target, "scikit-learn's digits")})
+
+
+def _tfds_images(name: str) -> Callable[[str, str, Path | None], Source]:
+    """A loader for a TFDS data set of images with labels."""
+
+    def load_images(path, data_dir, cache_dir):
+        builder = _prepared_builder(name, data_dir)
+        folder = Path(builder.data_dir)
+        num_examples = {split: info.num_examples for split, info in builder.info.splits.items()}
+        for kept in filter(None, (folder, cache_dir)):
+            source = _read_decoded(kept / _DECODED.format(name=name))
+            if source and {split: len(part.x) for split, part in source.splits.items()} == num_examples:
+                return source
+        splits = {split: _decode(builder.as_data_source(split=split), name) for split in num_examples}
+        return Source(splits, decoded_from=folder)
+
+    return load_images
+
+
+def _prepared_builder(name, data_dir):
+    """TFDS's builder for a data set that lies prepared as array_record; TensorFlow is imported to prepare it alone."""
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder(name, data_dir=data_dir or None, file_format="array_record")
+    if builder.is_prepared():
+        return builder
+    missing = f"TFDS's {name!r} is not prepared in {Path(builder.data_dir).parent.parent}"
+    remedy = "Or set --config.data.dir (or TFDS_DATA_DIR) to a folder where it is prepared as array_record."
+    if importlib.util.find_spec("tensorflow") is None:
+        raise InputError(
+            "config.data.dir", missing, "preparing it needs TensorFlow", f"Run 'pip install tensorflow-cpu'. {remedy}"
+        )
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # TFDS passes on whatever its network, disk and decoders raise
+        reason = f"preparing it failed with {type(error).__name__}: {error}"[:300]
+        raise InputError("config.data.dir", missing, reason, f"Run again with a network. {remedy}") from error
+    return builder
+
+
+def _decode(examples, name):
+    from tqdm import tqdm
+
+    rows = tqdm(range(len(examples)), desc=f"decode {name}", unit="image", leave=False)
+    decoded = [(example["image"], example["label"]) for example in map(examples.__getitem__, rows)]
+    images, labels = zip(*decoded, strict=True)
+    return _dataset(np.stack(images), np.array(labels), f"TFDS's {name}")
+
+
+def _read_decoded(path):
+    try:
+        return _read_npz(path)
+    except InputError:  # missing or torn: decode again
+        return None
+
+
+def _load_file(path, data_dir, cache_dir):
+    """The user's .npy or .npz."""
+    if not path:
+        raise InputError(
+            "config.data.path", "it is empty", "it must name a .npy or .npz file", "Set --config.data.path=FILE."
+        )
+    readers = {".npy": _read_npy, ".npz": _read_npz}
+    suffix = Path(path).suffix.lower()
+    if suffix not in readers:
+        raise InputError(
+            "config.data.path",
+            f"{path} ends in {suffix or 'nothing'}",
+            f"it must end in {' or '.join(readers)}",
+            "Save the rows as an array with numpy.save.",
+        )
+    return readers[suffix](Path(path))
+
+
+def _read_npy(path):
+    return Source({"train": _dataset(_numpy_load(path), None, str(path))})
+
+
+def _read_npz(path):
+    """Arrays x and y, or x_SPLIT and y_SPLIT for each split; y is optional."""
+    arrays = _numpy_load(path)
+    splits = {
+        name[2:] or "train": _dataset(arrays[name], arrays.get(f"y{name[1:]}"), f"{path}, array {name}")
+        for name in arrays
+        if name == "x" or name.startswith("x_")
+    }
+    if not splits:
+        raise InputError(
+            "config.data.path",
+            f"{path} holds {', '.join(arrays) or 'nothing'}",
+            "it must hold an array x, or x_train and x_test (and labels y, or y_train and y_test, if there are any)",
+            "Save it with numpy.savez(FILE, x=...).",
+        )
+    return Source(splits)
+
+
+def _numpy_load(path):
+    """An array, or a dict of arrays, without pickles."""
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            return loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            "config.data.path",
+            f"{path} cannot be read: {error}",
+            "it must be a file that numpy.save or numpy.savez wrote, without Python objects",
+            "Check the path, or save the array again.",
+        ) from error
+
+
+def _dataset(array, labels, where):
+    """The array as rows [N, D] of uint8 or float32, checked."""
+
+    def bad(came, due, remedy):
+        return InputError("config.data.path", f"{where} {came}", due, remedy)
+
+    if array.dtype.kind not in "buif":
+        raise bad(f"has dtype {array.dtype}", "it must be numeric", "Encode text and dates as numbers first.")
+    if array.ndim < 2 or array.ndim > 4 or 0 in array.shape:
+        raise bad(
+            f"has shape {array.shape}",
+            "it must be rows [N, D] or images [N, H, W] or [N, H, W, C], none of them 0",
+            "Reshape it.",
+        )
+    image_shape = (*array.shape[1:], 1)[:3] if array.ndim > 2 else None
+    rows = array.reshape(len(array), -1)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused below
+        rows = rows.astype(np.uint8 if array.dtype.kind == "b" or array.dtype == np.uint8 else np.float32, copy=False)
+    finite = np.isfinite(rows)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        raise bad(
+            f"has {finite.size - finite.sum()} values that are NaN, infinite or beyond float32, "
+            f"the first in row {row}, column {column}",
+            "every value must be finite",
+            "Drop those rows or fill the gaps.",
+        )
+    if labels is not None and labels.shape != (len(rows),):
+        raise bad(f"has {len(rows)} rows and labels of shape {labels.shape}", "there must be one a row", "Mend y.")
+    return Dataset(rows, labels, image_shape)
+
+
+# name -> function (path, data_dir, cache_dir) that returns a Source.
+SOURCES: dict[str, Callable[[str, str, Path | None], Source]] = {
+    "digits": _load_digits,
+    "mnist": _tfds_images("mnist"),
+    "file": _load_file,
+}
+
+
+# name -> function of the training rows [N, D] that returns (shift, scale), each [1, D] or [1, 1], float32:
+# the model sees (x - shift) * scale.
+def _scale_range(x):
+    low, high = float(x.min()), float(x.max())
+    return np.full((1, 1), low, np.float32), np.full((1, 1), 1 / (high - low) if high > low else 1.0, np.float32)
+
+
+def _scale_standardize(x):
+    std = x.std(axis=0, dtype=np.float64, keepdims=True)
+    shift = x.mean(axis=0, dtype=np.float64, keepdims=True)
+    return shift.astype(np.float32), (1 / np.where(std > 0, std, 1.0)).astype(np.float32)
+
+
+def _scale_none(x):
+    return np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
+
+
+SCALINGS = {"range": _scale_range, "standardize": _scale_standardize, "none": _scale_none}

@@ -1,0 +1,205 @@
+"""A run from a config to its results: pretrain -> initialize -> cluster -> evaluate, resumed where it stopped."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from vade_jax import data, results, settings, workdir
+from vade_jax.checkpoints import Checkpoints, Progress
+from vade_jax.errors import DivergedError, InputError
+from vade_jax.evaluation import log_likelihood, posterior
+from vade_jax.run import Use, make_run
+from vade_jax.stages import initial_state, make_stages
+from vade_jax.tracking import Tracker
+from vade_jax.train_state import start_stage
+from vade_jax.training import make_epoch, replicate
+
+
+def train(config: ConfigDict, folder: Path) -> dict[str, Any]:
+    """Trains from the config, or goes on where a run in the folder stopped, and writes what a run leaves.
+
+    Args:
+      config: the settings.
+      folder: the workdir, made if need be.
+
+    Returns:
+      The content of results.json.
+
+    Raises:
+      InputError: a setting, a file or a workdir that cannot be used; nothing was written.
+      DivergedError: the loss is no longer finite.
+    """
+    started = time.perf_counter()
+    fields = config.to_dict()
+    settings.check_fields(fields)
+    workdir.check(folder)
+    source, train_rows, test_rows = _load(config, folder)
+    settings.check_data(fields, train_rows, test_rows)
+    description = {"num_rows": len(train_rows.x), "num_features": train_rows.x.shape[1]}
+    description["image_shape"] = train_rows.image_shape
+    workdir.claim(folder, fields, description)
+    data.keep_decoded(source, config.data.name, folder / "data")
+    load_seconds = time.perf_counter() - started
+    run = make_run(config, folder, description)
+    state, progress = _fit(run, train_rows.x)
+    return _write_results(run, state, train_rows, test_rows, {"load": load_seconds, **progress.seconds})
+
+
+def evaluate(folder: Path) -> dict[str, Any]:
+    """Scores the trained run in the folder again and rewrites its results.
+
+    Args:
+      folder: the workdir of a run that ended.
+
+    Returns:
+      The content of results.json.
+
+    Raises:
+      InputError: there is no such run, or its data is gone.
+    """
+    run = _open(folder)
+    state, progress = _restore(run)
+    _, train_rows, test_rows = _load(run.config, folder)
+    return _write_results(run, state, train_rows, test_rows, progress.seconds)
+
+
+def predict(folder: Path, path: str, output: str) -> Path:
+    """Clusters of rows under the trained run in the folder.
+
+    Args:
+      folder: the workdir of a run that ended.
+      path: a file of rows as `vade_jax.data` reads them; '' for the run's own training rows.
+      output: an .npz to write: cluster [N], responsibilities [N, K], log_likelihood [N] (the importance-weighted bound,
+        nats); '' for predictions.npz in the workdir.
+
+    Returns:
+      The path written.
+
+    Raises:
+      InputError: there is no such run, or the rows or the output do not suit it.
+    """
+    target = Path(output) if output else folder / "predictions.npz"
+    if target.suffix != ".npz" or not target.parent.is_dir():
+        raise InputError(
+            "config.predict.output",
+            f"{output!r} came",
+            "it must end in .npz and lie in an existing folder",
+            "Set --config.predict.output=FILE.npz.",
+        )
+    run = _open(folder)
+    state, _ = _restore(run)
+    rows = data.select(data.load("file", path), "all", "config.data.path") if path else _load(run.config, folder)[1]
+    settings.check_same_columns(rows.x, run.num_features, "config.data.path")
+    if run.config.model.likelihood == "bernoulli":
+        settings.check_unit_interval(rows.x, np.asarray(state.scaling.shift), np.asarray(state.scaling.scale))
+    options = run.config.evaluate
+    sizes = {"batch_size": min(options.batch_size, len(rows.x))}
+    key = run.key(Use.EVALUATION)
+    answer = posterior(run.model, state, rows.x, key, estimator=options.estimator, **sizes)
+    bound = log_likelihood(run.model, state, rows.x, key, num_samples=options.bound_samples, **sizes)
+    np.savez(target, cluster=answer.clusters, responsibilities=answer.responsibilities, log_likelihood=bound)
+    return target
+
+
+def _load(config, folder):
+    """The source, the rows to cluster and the rows to score instead, or None."""
+    source = data.load(config.data.name, config.data.path, config.data.dir, folder / "data")
+    train_rows = data.select(source, config.data.train_split, "config.data.train_split")
+    test_split = config.data.test_split
+    return source, train_rows, data.select(source, test_split, "config.data.test_split") if test_split else None
+
+
+def _open(folder):
+    """The Run that the folder holds."""
+    fields, description = workdir.read(folder)
+    settings.check_fields(fields)
+    return make_run(ConfigDict(fields), folder, description)
+
+
+def _fit(run, x):
+    """The state after every stage and the progress made, from the latest checkpoint on. Reads no label."""
+    stages = make_stages(run)
+    names = [stage.name for stage in stages]
+    state = initial_state(run)
+    rows = replicate({"x": x})
+    with Checkpoints(run.folder / "checkpoints", run.config.checkpoint.keep) as checkpoints:
+        state, progress = checkpoints.restore(state) or (state, Progress("", 0, 0, {}))
+        with Tracker(run.folder, progress.total_epochs) as tracker:
+            for number, stage in enumerate(stages):
+                if progress.stage in names[number + 1 :]:
+                    continue
+                if progress.stage != stage.name:
+                    started = time.perf_counter()
+                    key = jax.random.fold_in(run.key(Use.STAGES), number)
+                    state = replicate(start_stage(stage.begin(state, x), stage.tx, key))
+                    progress = progress.next_stage(stage.name, time.perf_counter() - started)
+                state, progress = _run_stage(run, stage, state, progress, rows, tracker, checkpoints)
+    return state, progress
+
+
+def _run_stage(run, stage, state, progress, rows, tracker, checkpoints):
+    """The state after the stage's remaining epochs; saved on the way and at the end."""
+    epoch_fn = make_epoch(stage.objective, stage.tx, stage.batch_size)
+    with tracker.stage(stage.name, stage.num_epochs, progress.epoch) as bar:
+        while progress.epoch < stage.num_epochs:
+            started = time.perf_counter()
+            step = int(state.step)
+            state, metrics = epoch_fn(state, rows)
+            means = {name: float(value) for name, value in metrics.items()}
+            seconds = time.perf_counter() - started
+            _check_finite(means, stage, progress.epoch + 1)
+            progress = progress.next_epoch(seconds)
+            record = {
+                "stage": stage.name,
+                "epoch": progress.epoch,
+                "total_epochs": progress.total_epochs,
+                "step": int(state.step),
+                **means,
+                **{name: float(rate(step)) for name, rate in stage.learning_rates.items()},
+                "samples_per_second": (int(state.step) - step) * stage.batch_size / seconds,
+            }
+            tracker.log(record, bar)
+            if progress.epoch % run.config.checkpoint.every_epochs == 0 and progress.epoch < stage.num_epochs:
+                checkpoints.save(state, progress)
+    checkpoints.save(state, progress)
+    return state, progress
+
+
+def _check_finite(means, stage, epoch):
+    broken = [name for name, value in means.items() if not np.isfinite(value)]
+    if broken:
+        raise DivergedError(
+            f"{', '.join(broken)} is no longer finite in epoch {epoch} of stage '{stage.name}'; the last checkpoint is "
+            "whole. Set --config.optimizer.max_grad_norm=1000 or a lower learning rate, in another workdir."
+        )
+
+
+def _restore(run):
+    """The state of a run that ended, and its progress."""
+    last = make_stages(run)[-1]
+    with Checkpoints(run.folder / "checkpoints", run.config.checkpoint.keep) as checkpoints:
+        restored = checkpoints.restore(initial_state(run))
+    if restored is None or (restored[1].stage, restored[1].epoch) != (last.name, last.num_epochs):
+        raise InputError(
+            "workdir", f"{run.folder} holds a run that has not ended", "this mode needs one that has", "Train it on."
+        )
+    return restored
+
+
+def _write_results(run, state, train_rows, test_rows, seconds):
+    return results.write(
+        run.folder,
+        run.model,
+        state,
+        train_rows,
+        test_rows,
+        run.key(Use.EVALUATION),
+        seed=run.config.seed,
+        init_method=run.config.init.method,
+        seconds=seconds,
+        **run.config.evaluate,
+    )

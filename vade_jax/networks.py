@@ -1,0 +1,170 @@
+"""The encoder g(x; phi) and the decoder f(z; theta) as Flax Linen modules.
+
+An encoder maps x [..., D] to (z_mean, z_log_var), each [..., J]. A decoder maps z [..., J] to a tuple of `num_heads`
+arrays [..., D], the parameters of p(x|z). A new network is one such pair and its entry in NETWORKS.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+
+class MLPEncoder(nn.Module):
+    """The paper's D-500-500-2000-J perceptron with ReLU units (arXiv:1611.05148, Sec. 4.2).
+
+    Attributes:
+      latent_dim: J.
+      hidden: the widths between D and J.
+    """
+
+    latent_dim: int
+    hidden: Sequence[int] = (500, 500, 2000)
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """(z_mean, z_log_var), each [..., J], for x [..., D]."""
+        return _latent_heads(_dense_relu(x, self.hidden), self.latent_dim)
+
+
+class MLPDecoder(nn.Module):
+    """The mirror of `MLPEncoder`, J-2000-500-500-D for the same `hidden`.
+
+    Attributes:
+      num_features: D.
+      hidden: the encoder's widths; they are gone through backwards.
+      num_heads: the number of parameters of p(x|z) for each feature.
+    """
+
+    num_features: int
+    hidden: Sequence[int] = (500, 500, 2000)
+    num_heads: int = 1
+
+    @nn.compact
+    def __call__(self, z: jax.Array) -> tuple[jax.Array, ...]:
+        """num_heads arrays [..., D] for z [..., J]."""
+        h = _dense_relu(z, tuple(reversed(self.hidden)))
+        return tuple(jnp.split(nn.Dense(self.num_heads * self.num_features)(h), self.num_heads, axis=-1))
+
+
+class ConvEncoder(nn.Module):
+    """Two convolutions of stride 2, then one dense layer; x comes flat.
+
+    Attributes:
+      latent_dim: J.
+      image_shape: (H, W, C) with H * W * C = D.
+      channels: of the two convolutions.
+      width: of the dense layer.
+    """
+
+    latent_dim: int
+    image_shape: tuple[int, int, int]
+    channels: tuple[int, int] = (32, 64)
+    width: int = 512
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """(z_mean, z_log_var), each [..., J], for x [..., D]."""
+        h = x.reshape(*x.shape[:-1], *self.image_shape)
+        for channels in self.channels:
+            h = nn.relu(nn.Conv(channels, (3, 3), strides=(2, 2))(h))
+        h = h.reshape(*h.shape[:-3], -1)
+        return _latent_heads(_dense_relu(h, (self.width,)), self.latent_dim)
+
+
+class ConvDecoder(nn.Module):
+    """The mirror of `ConvEncoder`: two dense layers, then two transposed convolutions of stride 2.
+
+    Images come out flat.
+
+    Attributes:
+      image_shape: (H, W, C).
+      channels: the encoder's; they are gone through backwards.
+      width: of the first dense layer.
+      num_heads: the number of parameters of p(x|z) for each pixel and channel.
+    """
+
+    image_shape: tuple[int, int, int]
+    channels: tuple[int, int] = (32, 64)
+    width: int = 512
+    num_heads: int = 1
+
+    @nn.compact
+    def __call__(self, z: jax.Array) -> tuple[jax.Array, ...]:
+        """num_heads arrays [..., D] for z [..., J]."""
+        height, width, colours = self.image_shape
+        rows, columns = math.ceil(height / 4), math.ceil(width / 4)
+        h = _dense_relu(z, (self.width, rows * columns * self.channels[1]))
+        h = h.reshape(*h.shape[:-1], rows, columns, self.channels[1])
+        h = nn.relu(nn.ConvTranspose(self.channels[0], (3, 3), strides=(2, 2))(h))
+        h = nn.ConvTranspose(self.num_heads * colours, (3, 3), strides=(2, 2))(h)
+        h = h[..., :height, :width, :]  # sides that 4 does not divide were rounded up
+        return tuple(head.reshape(*head.shape[:-3], -1) for head in jnp.split(h, self.num_heads, axis=-1))
+
+
+class Shapes(NamedTuple):
+    """What a pair of networks has to fit.
+
+    Attributes:
+      num_features: D.
+      image_shape: (H, W, C) with H * W * C = D, or None where rows are no images.
+      latent_dim: J.
+      hidden: widths of the hidden layers, for the networks that take them.
+      num_heads: the number of parameters of p(x|z) for each feature.
+    """
+
+    num_features: int
+    image_shape: tuple[int, int, int] | None
+    latent_dim: int
+    hidden: tuple[int, ...]
+    num_heads: int
+
+
+def _mlp(shapes: Shapes) -> tuple[nn.Module, nn.Module]:
+    return (
+        MLPEncoder(shapes.latent_dim, shapes.hidden),
+        MLPDecoder(shapes.num_features, shapes.hidden, shapes.num_heads),
+    )
+
+
+def _conv(shapes: Shapes) -> tuple[nn.Module, nn.Module]:
+    if shapes.image_shape is None:
+        raise ValueError("the 'conv' network needs images, and these rows have no image shape")
+    return (
+        ConvEncoder(shapes.latent_dim, shapes.image_shape),
+        ConvDecoder(shapes.image_shape, num_heads=shapes.num_heads),
+    )
+
+
+# name -> function of Shapes that returns (encoder, decoder); raises ValueError where the shapes do not suit it.
+NETWORKS = {"mlp": _mlp, "conv": _conv}
+
+
+def with_constant_log_var(encoder_params: dict[str, Any], log_var: float) -> dict[str, Any]:
+    """The encoder's parameters with a log-variance head that returns log_var for every x.
+
+    After pretraining, which does not use that head, its random weights would scatter the embedding.
+
+    Args:
+      encoder_params: the parameters of an encoder whose heads are named 'z_mean' and 'z_log_var'.
+      log_var: log sigma_z^2 to start from.
+
+    Returns:
+      A new dict of parameters; the old one is left as it is.
+    """
+    head = encoder_params["params"]["z_log_var"]
+    constant = {"kernel": jnp.zeros_like(head["kernel"]), "bias": jnp.full_like(head["bias"], log_var)}
+    return {**encoder_params, "params": {**encoder_params["params"], "z_log_var": constant}}
+
+
+def _dense_relu(h, widths):
+    for width in widths:
+        h = nn.relu(nn.Dense(width)(h))
+    return h
+
+
+def _latent_heads(h, latent_dim):
+    return nn.Dense(latent_dim, name="z_mean")(h), nn.Dense(latent_dim, name="z_log_var")(h)

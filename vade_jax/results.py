@@ -1,0 +1,148 @@
+"""What a trained run leaves in its workdir: results.json, assignments.npz and, for images, samples.png."""
+
+import json
+import platform
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from vade_jax import metrics
+from vade_jax.data import Dataset
+from vade_jax.evaluation import Posterior, generate, log_likelihood, posterior
+from vade_jax.model import Model
+from vade_jax.report import save_sample_grid
+from vade_jax.train_state import TrainState
+
+INITIALIZATION = (
+    "initialization.npz"  # cluster [N] and scores [restarts] of the initialization, written when it is made
+)
+_SAMPLES_PER_CLUSTER = 10
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn", "orbax-checkpoint")
+
+
+def write(
+    workdir: Path,
+    model: Model,
+    state: TrainState,
+    train: Dataset,
+    test: Dataset | None,
+    key: jax.Array,
+    *,
+    seed: int,
+    init_method: str,
+    seconds: dict[str, float],
+    estimator: str,
+    batch_size: int,
+    bound_samples: int,
+    bound_rows: int,
+) -> dict[str, Any]:
+    """Evaluates a trained state and writes its results. The one place where labels are read.
+
+    Args:
+      workdir: an existing folder that holds INITIALIZATION.
+      model: the networks and the likelihood.
+      state: the trained state.
+      train: the rows that were clustered.
+      test: the rows to score instead, or None.
+      key: of the draws.
+      seed: of the run.
+      init_method: the initialization's name.
+      seconds: name -> wall-clock seconds spent so far.
+      estimator: of q(c|x).
+      batch_size: rows for one device call.
+      bound_samples: L of the importance-weighted bound.
+      bound_rows: the number of rows it is averaged over; 0 for all.
+
+    Returns:
+      The content of results.json; scores are None where there are no labels.
+    """
+    started = time.perf_counter()
+    posterior_key, rows_key, bound_key, generate_key = jax.random.split(key, 4)
+
+    def answer(dataset: Dataset) -> Posterior:
+        batch = min(batch_size, len(dataset.x))
+        return posterior(model, state, dataset.x, posterior_key, estimator=estimator, batch_size=batch)
+
+    train_answer = answer(train)
+    scored, scored_answer = (test, answer(test)) if test else (train, train_answer)
+    x = _subset(scored.x, rows_key, bound_rows)
+    bound = log_likelihood(
+        model, state, x, bound_key, num_samples=bound_samples, batch_size=min(batch_size, 256, len(x))
+    )
+    num_clusters = scored_answer.responsibilities.shape[1]
+    with np.load(workdir / INITIALIZATION) as initial:
+        initial_scores = {
+            "method": init_method,
+            **_scores(train.labels, initial["cluster"]),
+            "restart_log_likelihoods": initial["scores"].tolist(),
+        }
+    _write_assignments(workdir / "assignments.npz", train_answer, scored_answer if test else None)
+    if train.image_shape:
+        grid = generate(model, state.params, generate_key, _SAMPLES_PER_CLUSTER)
+        save_sample_grid(workdir / "samples.png", grid.reshape(*grid.shape[:2], *train.image_shape))
+    seconds = {**seconds, "evaluate": time.perf_counter() - started}
+    results = {
+        **_scores(scored.labels, scored_answer.clusters),
+        **scored_answer.elbo,
+        "log_likelihood": float(bound.mean(dtype=np.float64)),
+        "log_likelihood_samples": bound_samples,
+        "log_likelihood_rows": len(x),
+        "initialization": initial_scores,
+        "occupancy": metrics.occupancy(scored_answer.clusters, num_clusters),
+        "scored_rows": len(scored.x),
+        "scored_on": "test" if test else "train",
+        "seed": seed,
+        "seconds": {**seconds, "total": sum(seconds.values())},
+        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES},
+        "device": {
+            "platform": jax.default_backend(),
+            "kind": jax.local_devices()[0].device_kind,
+            "count": jax.local_device_count(),
+        },
+    }
+    (workdir / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    return results
+
+
+def summary(results: dict[str, Any]) -> str:
+    """The short table that a run ends with."""
+    rows = [
+        ("rows scored", f"{results['scored_rows']} ({results['scored_on']})"),
+        ("ELBO", f"{results['elbo']:.2f} nats"),
+        (
+            "log p(x), lower bound",
+            f"{results['log_likelihood']:.2f} nats (L = {results['log_likelihood_samples']}, "
+            f"{results['log_likelihood_rows']} rows)",
+        ),
+        ("cluster sizes", " ".join(map(str, results["occupancy"]))),
+        ("seconds", f"{results['seconds']['total']:.0f}"),
+    ]
+    if results["accuracy"] is not None:
+        rows[1:1] = [
+            ("accuracy", f"{results['accuracy']:.4f} (initialization {results['initialization']['accuracy']:.4f})"),
+            ("NMI", f"{results['nmi']:.4f}"),
+            ("ARI", f"{results['ari']:.4f}"),
+        ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _scores(labels, clusters):
+    return metrics.scores(labels, clusters) if labels is not None else dict.fromkeys(("accuracy", "nmi", "ari"))
+
+
+def _subset(x, key, num_rows):
+    if not 0 < num_rows < len(x):
+        return x
+    return x[np.sort(np.asarray(jax.random.choice(key, len(x), (num_rows,), replace=False)))]
+
+
+def _write_assignments(path, train, test):
+    arrays = {"cluster": train.clusters, "responsibilities": train.responsibilities}
+    if test:
+        arrays |= {"test_cluster": test.clusters, "test_responsibilities": test.responsibilities}
+    np.savez(path, **arrays)

@@ -1,0 +1,55 @@
+"""One run: its settings, its folder, its model and the keys of its seed. It holds no rows and no labels."""
+
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+from ml_collections import ConfigDict
+
+from vade_jax.model import Model, make_model
+
+
+class Use(IntEnum):
+    """One number for each use of the seed, so that no two uses share a key."""
+
+    PARAMS = 0
+    STAGES = 1
+    EVALUATION = 2
+
+
+class Run(NamedTuple):
+    """What the stages and every mode work on.
+
+    Attributes:
+      config: the settings.
+      folder: the workdir.
+      model: the networks and the likelihood.
+      num_rows: N, of the rows to cluster.
+      num_features: D.
+    """
+
+    config: ConfigDict
+    folder: Path
+    model: Model
+    num_rows: int
+    num_features: int
+
+    def key(self, use: Use) -> jax.Array:
+        """The random key for one use of the seed."""
+        return jax.random.fold_in(jax.random.key(self.config.seed), use)
+
+
+def make_run(config: ConfigDict, folder: Path, description: dict[str, Any]) -> Run:
+    """The run of a config on rows of this description: num_rows, num_features and image_shape (None: no images)."""
+    image_shape = description["image_shape"]
+    model = make_model(
+        network=config.model.network,
+        likelihood=config.model.likelihood,
+        num_features=description["num_features"],
+        image_shape=tuple(image_shape) if image_shape else None,
+        latent_dim=config.model.latent_dim,
+        hidden=tuple(config.model.hidden),
+        min_log_var=config.model.min_log_var,
+    )
+    return Run(config, folder, model, description["num_rows"], description["num_features"])

@@ -1,0 +1,225 @@
+"""What each config field may be, field by field, and what the data asks of them. Knows plain values alone."""
+
+import difflib
+import numbers
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vade_jax.data import SCALINGS, SOURCES, Dataset
+from vade_jax.errors import InputError
+from vade_jax.initialization import COVARIANCES, METHODS
+from vade_jax.losses import ESTIMATORS
+from vade_jax.model import LIKELIHOODS
+from vade_jax.networks import NETWORKS
+from vade_jax.training import SCHEDULES
+
+
+class Rule(NamedTuple):
+    """A predicate on a field's value, and what is due in words."""
+
+    holds: Callable[[Any], bool]
+    due: str
+
+
+def _integer(least: int) -> Rule:
+    return Rule(lambda value: _is(value, numbers.Integral) and value >= least, f"it must be an integer >= {least}")
+
+
+def _number(condition: Callable[[float], bool], due: str) -> Rule:
+    return Rule(
+        lambda value: _is(value, numbers.Real) and bool(np.isfinite(value)) and condition(value), f"it must be {due}"
+    )
+
+
+def _one_of(choices: Collection[str]) -> Rule:
+    return Rule(
+        lambda value: isinstance(value, str) and value in choices, f"it must be one of {', '.join(map(repr, choices))}"
+    )
+
+
+def _is(value, kind):
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+_SEED = Rule(lambda value: _is(value, numbers.Integral) and 0 <= value < 2**32, "it must be an integer in [0, 2^32)")
+_TEXT = Rule(lambda value: isinstance(value, str), "it must be text")
+_NUMBER = _number(lambda value: True, "a number")
+_NOT_NEGATIVE = _number(lambda value: value >= 0, "a number >= 0")
+_POSITIVE = _number(lambda value: value > 0, "a number > 0")
+_FRACTION = _number(lambda value: 0 <= value <= 1, "a number in [0, 1]")
+_WIDTHS = Rule(
+    lambda value: isinstance(value, tuple | list) and all(_integer(1).holds(width) for width in value),
+    "it must be widths >= 1, such as (500, 500, 2000)",
+)
+
+RULES: dict[str, Rule] = {
+    "seed": _SEED,
+    "data.name": _one_of(SOURCES),
+    "data.path": _TEXT,
+    "data.dir": _TEXT,
+    "data.train_split": _TEXT,
+    "data.test_split": _TEXT,
+    "data.scaling": _one_of(SCALINGS),
+    "model.num_clusters": _integer(1),
+    "model.latent_dim": _integer(1),
+    "model.network": _one_of(NETWORKS),
+    "model.hidden": _WIDTHS,
+    "model.likelihood": _one_of(LIKELIHOODS),
+    "model.min_log_var": _NUMBER,
+    "optimizer.schedule": _one_of(SCHEDULES),
+    "optimizer.final_fraction": _FRACTION,
+    "optimizer.decay_rate": _number(lambda value: 0 < value <= 1, "a number in (0, 1]"),
+    "optimizer.decay_epochs": _integer(1),
+    "optimizer.adam_epsilon": _POSITIVE,
+    "optimizer.max_grad_norm": _NOT_NEGATIVE,
+    "pretrain.num_epochs": _integer(0),
+    "pretrain.batch_size": _integer(1),
+    "pretrain.learning_rate": _POSITIVE,
+    "init.method": _one_of(METHODS),
+    "init.covariance": _one_of(COVARIANCES),
+    "init.num_restarts": _integer(1),
+    "init.log_var": _NUMBER,
+    "train.num_epochs": _integer(0),
+    "train.batch_size": _integer(1),
+    "train.learning_rate": _POSITIVE,
+    "train.prior_learning_rate": _NOT_NEGATIVE,
+    "train.estimator": _one_of(ESTIMATORS),
+    "train.num_samples": _integer(1),
+    "train.kl_warmup_epochs": _integer(0),
+    "evaluate.estimator": _one_of(ESTIMATORS),
+    "evaluate.batch_size": _integer(1),
+    "evaluate.bound_samples": _integer(1),
+    "evaluate.bound_rows": _integer(0),
+    "checkpoint.every_epochs": _integer(1),
+    "checkpoint.keep": _integer(1),
+    "predict.output": _TEXT,
+}
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections as one dict of dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return flat
+
+
+def check_fields(settings: Mapping[str, Any]) -> None:
+    """Checks every field by its rule.
+
+    Args:
+      settings: nested sections.
+
+    Raises:
+      InputError: the first field that is unknown, missing or out of range.
+    """
+    flat = flatten(settings)
+    for name in sorted(flat.keys() - RULES.keys()):
+        raise _unknown_field(name)
+    for name, rule in RULES.items():
+        if name not in flat:
+            raise InputError(f"config.{name}", "it is missing", rule.due, "Start the config from configs/base.py.")
+        if not rule.holds(flat[name]):
+            raise _bad_value(name, flat[name])
+
+
+def explain_flags(argv: Sequence[str], error: Exception) -> InputError:
+    """What is wrong with flags or a config file that could not be read.
+
+    Args:
+      argv: the command line.
+      error: what reading it raised.
+
+    Returns:
+      An error that names the config field where one is at fault, else the last line of what was raised.
+    """
+    for argument in argv:
+        if not argument.startswith("--config."):
+            continue
+        name, _, value = argument.removeprefix("--config.").partition("=")
+        if name not in RULES:
+            return _unknown_field(name)
+        if f"config.{name}" in str(error):
+            return _bad_value(name, value)
+    last_line = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    return InputError(
+        "flags", last_line, "the flags are --config, --workdir, --mode and --config.FIELD", "See main.py --help."
+    )
+
+
+def _unknown_field(name):
+    close = difflib.get_close_matches(name, RULES, n=1, cutoff=0.75)
+    remedy = f"Did you mean config.{close[0]}?" if close else "Mend its name."
+    return InputError(f"config.{name}", "there is no such field", "configs/base.py lists them all", remedy)
+
+
+def _bad_value(name, value):
+    return InputError(f"config.{name}", f"{value!r} came", RULES[name].due, f"Set --config.{name}=VALUE.")
+
+
+def check_data(settings: Mapping[str, Any], train: Dataset, test: Dataset | None) -> None:
+    """Checks the fields that depend on the rows.
+
+    Args:
+      settings: nested sections, each field checked by itself.
+      train: the rows to cluster.
+      test: the rows to score, or None.
+
+    Raises:
+      InputError: the first field that does not suit the rows.
+    """
+    flat = flatten(settings)
+    num_rows = len(train.x)
+    if flat["model.num_clusters"] > num_rows:
+        raise InputError(
+            "config.model.num_clusters",
+            f"{flat['model.num_clusters']} came",
+            f"it must be at most the number of rows, {num_rows}",
+            "Ask for fewer clusters or bring more rows.",
+        )
+    for name in ("pretrain.batch_size", "train.batch_size"):
+        if flat[name] > num_rows:
+            raise InputError(
+                f"config.{name}",
+                f"{flat[name]} came",
+                f"it must be at most the number of rows, {num_rows}",
+                f"Set --config.{name}={min(256, num_rows)} or less.",
+            )
+    if flat["model.network"] == "conv" and train.image_shape is None:
+        raise InputError(
+            "config.model.network",
+            "'conv' came",
+            "it needs images [N, H, W] or [N, H, W, C], and these rows have no image shape",
+            "Set --config.model.network=mlp, or save the array as images.",
+        )
+    if test is not None:
+        check_same_columns(test.x, train.x.shape[1], "config.data.test_split")
+    if flat["model.likelihood"] == "bernoulli":
+        for part in filter(None, (train, test)):
+            check_unit_interval(part.x, *SCALINGS[flat["data.scaling"]](train.x))
+
+
+def check_same_columns(x: np.ndarray, num_features: int, field: str) -> None:
+    """Raises an InputError where rows [N, D] have another D than the model's."""
+    if x.shape[1] != num_features:
+        raise InputError(
+            field,
+            f"the rows have {x.shape[1]} columns",
+            f"the model was made for {num_features}",
+            "Bring rows with the columns that it was trained on, in their order.",
+        )
+
+
+def check_unit_interval(x: np.ndarray, shift: np.ndarray, scale: np.ndarray) -> None:
+    """Raises an InputError where scaled rows leave [0, 1], which the Bernoulli likelihood needs."""
+    low = float(((x.min(axis=0) - shift) * scale).min())
+    high = float(((x.max(axis=0) - shift) * scale).max())
+    if low < -1e-6 or high > 1 + 1e-6:
+        raise InputError(
+            "config.model.likelihood",
+            f"'bernoulli' came and the scaled rows lie in [{low:.4g}, {high:.4g}]",
+            "it needs values in [0, 1]",
+            "Set --config.data.scaling=range, or --config.model.likelihood=gaussian.",
+        )

@@ -1,0 +1,56 @@
+"""What a run says while it trains: metrics.jsonl, TensorBoard events and a progress bar for each stage."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+
+class Tracker:
+    """Writes one record an epoch to metrics.jsonl and TensorBoard, and moves the stage's progress bar."""
+
+    def __init__(self, workdir: Path, total_epochs: int):
+        """Opens the files; records from after total_epochs, which a resumed run makes again, are dropped."""
+        path = workdir / "metrics.jsonl"
+        kept = [record for record in read_metrics(path) if record["total_epochs"] <= total_epochs]
+        path.write_text("".join(json.dumps(record) + "\n" for record in kept))
+        self._file = path.open("a")
+        self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=total_epochs + 1 if kept else None)
+
+    @contextmanager
+    def stage(self, name: str, num_epochs: int, start: int) -> Iterator[tqdm]:
+        """A progress bar over the stage's epochs."""
+        with tqdm(total=num_epochs, initial=start, desc=name, unit="epoch", dynamic_ncols=True) as bar:
+            yield bar
+
+    def log(self, record: dict[str, Any], bar: tqdm) -> None:
+        """Writes a record of 'stage', 'epoch', 'total_epochs', 'step' and numbers, and shows its loss."""
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+        for name, value in record.items():
+            if name not in ("stage", "epoch", "total_epochs", "step"):
+                self._events.add_scalar(f"{record['stage']}/{name}", value, record["total_epochs"])
+        bar.set_postfix(loss=f"{record['loss']:.2f}", refresh=False)
+        bar.update()
+
+    def __enter__(self) -> "Tracker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._events.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The records of a metrics.jsonl; [] where there is none. A torn last line, of a killed run, is passed over."""
+    records = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records

@@ -1,0 +1,49 @@
+"""The state of a run as one pytree: what a checkpoint holds and what a training step maps to its successor."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from vade_jax.model import Params
+
+
+class Scaling(struct.PyTreeNode):
+    """The map from data as stored to the model's input, x = (stored - shift) * scale; it travels with the model.
+
+    Attributes:
+      shift: [1, D] or [1, 1], float32.
+      scale: [1, D] or [1, 1], float32.
+    """
+
+    shift: jax.Array
+    scale: jax.Array
+
+    def __call__(self, stored: jax.Array) -> jax.Array:
+        """x [B, D], float32, from rows as stored [B, D], of any dtype."""
+        return (stored.astype(jnp.float32) - self.shift) * self.scale
+
+
+class TrainState(struct.PyTreeNode):
+    """All that a run carries from step to step.
+
+    Attributes:
+      step: [], int32, updates done in this stage.
+      params: {'encoder', 'decoder', 'prior'}, the prior a GMMPrior.
+      opt_state: the optimizer's.
+      key: the stage's random key; steps fold their number into it and never change it.
+      scaling: from data as stored to the model's input; not trained.
+    """
+
+    step: jax.Array
+    params: Params
+    opt_state: Any
+    key: jax.Array
+    scaling: Scaling
+
+
+def start_stage(state: TrainState, tx: optax.GradientTransformation, key: jax.Array) -> TrainState:
+    """The state at a stage's first step: its own optimizer state and key, the parameters kept."""
+    return state.replace(step=jnp.zeros((), jnp.int32), opt_state=tx.init(state.params), key=key)

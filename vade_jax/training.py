@@ -1,0 +1,206 @@
+"""The training step, an epoch of it as one device call, and row-wise evaluation, over all local devices.
+
+Data lies whole on every device as it is stored; a device takes its rows of each batch. Noise belongs to an example's
+place in the batch, not to a device, so that any number of devices computes the same step.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+
+from vade_jax.objectives import Batch, Metrics, Objective
+from vade_jax.train_state import Scaling, TrainState
+
+_DEVICES = "devices"
+
+
+def over_devices(fn: Callable, in_axes: tuple, out_axes: Any, donate_argnums: tuple[int, ...] = ()) -> Callable:
+    """fn compiled for all local devices: an argument with axis 0 is split over them, one with None is the same on each.
+
+    The project's one pmap, which JAX keeps as jit + shard_map: replace this line to move on.
+    """
+    return jax.pmap(fn, axis_name=_DEVICES, in_axes=in_axes, out_axes=out_axes, donate_argnums=donate_argnums)
+
+
+def replicate(tree: Any) -> Any:
+    """The arrays of a pytree on every local device, once, so that no call sends them again."""
+    mesh = jax.sharding.Mesh(np.array(jax.local_devices()), (_DEVICES,))
+    return jax.device_put(tree, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+
+
+def train_step(
+    state: TrainState,
+    batch: Batch,
+    places: jax.Array,
+    *,
+    objective: Objective,
+    tx: optax.GradientTransformation,
+    batch_size: int,
+) -> tuple[TrainState, Metrics]:
+    """One update of every parameter by the gradient of the batch's mean loss; runs inside `over_devices`.
+
+    Args:
+      state: the state before, the same on every device.
+      batch: this device's rows, [B/devices, ...] each, as stored.
+      places: [B/devices], their places in the whole batch; those from batch_size on are padding and weigh nothing.
+      objective: what to minimise.
+      tx: the optimizer.
+      batch_size: B.
+
+    Returns:
+      The state after and the batch's mean of the loss and of each metric, the same on every device.
+    """
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(state.key, state.step), places)
+    weights = jnp.where(places < batch_size, 1.0 / batch_size, 0.0)
+    batch = {**batch, "x": state.scaling(batch["x"])}
+
+    def mean_loss(params):
+        loss, metrics = objective(params, batch, keys, state.step)
+        means = {name: jnp.sum(weights * values) for name, values in {"loss": loss, **metrics}.items()}
+        return means["loss"], means
+
+    grads, means = jax.grad(mean_loss, has_aux=True)(state.params)
+    grads, means = lax.psum((grads, means), _DEVICES)
+    with jax.numpy_dtype_promotion("standard"):  # optax raises floats to integer powers
+        updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    return state.replace(step=state.step + 1, params=params, opt_state=opt_state), means
+
+
+def make_epoch(
+    objective: Objective, tx: optax.GradientTransformation, batch_size: int
+) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+    """An epoch as one device call: a scan of `train_step` over the rows in a new order.
+
+    The N mod B rows that fill no batch sit the epoch out; the next order draws others.
+
+    Args:
+      objective: what to minimise.
+      tx: the optimizer.
+      batch_size: B, at most N.
+
+    Returns:
+      (state, data of [N, ...] arrays) -> (state, the epoch's means of the loss and of each metric). The state that goes
+      in is donated.
+    """
+
+    def epoch(state, data, places):
+        num_rows = data["x"].shape[0]
+        num_steps = num_rows // batch_size
+        shuffle_key, noise_key = jax.random.split(state.key)
+        order = jax.random.permutation(jax.random.fold_in(shuffle_key, state.step), num_rows)
+        order = order[: num_steps * batch_size].reshape(num_steps, batch_size)
+
+        def step(state, batch_rows):
+            rows = batch_rows[jnp.minimum(places, batch_size - 1)]
+            batch = jax.tree.map(lambda array: array[rows], data)
+            return train_step(state, batch, places, objective=objective, tx=tx, batch_size=batch_size)
+
+        end, metrics = lax.scan(step, state.replace(key=noise_key), order)
+        return end.replace(key=state.key), jax.tree.map(jnp.mean, metrics)
+
+    places = _split_over_devices(batch_size)
+    compiled = over_devices(epoch, in_axes=(None, None, 0), out_axes=None, donate_argnums=(0,))
+    return lambda state, data: compiled(state, data, places)
+
+
+def make_row_map(fn: Callable[..., Any], batch_size: int) -> Callable[..., Any]:
+    """fn over every row of the data, in batches over all devices, each row once.
+
+    Args:
+      fn: (params, x [B, D], keys [B]) -> pytree of [B, ...] arrays; each row's key belongs to the row's number.
+      batch_size: rows for one device call.
+
+    Returns:
+      (params, scaling, x [N, D] as stored, key) -> the pytree of fn as numpy arrays [N, ...], whatever N.
+    """
+
+    def batch_fn(params, scaling, x, key, start, places):
+        rows = jnp.minimum(start + places, x.shape[0] - 1)
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, rows)
+        return fn(params, scaling(x[rows]), keys)
+
+    places = _split_over_devices(batch_size)
+    compiled = over_devices(batch_fn, in_axes=(None, None, None, None, None, 0), out_axes=0)
+
+    def row_map(params: Any, scaling: Scaling, x: jax.Array, key: jax.Array) -> Any:
+        num_rows = x.shape[0]
+        batches = [
+            compiled(params, scaling, x, key, np.int32(start), places) for start in range(0, num_rows, places.size)
+        ]
+        return jax.tree.map(lambda *parts: np.concatenate([_flat(part) for part in parts])[:num_rows], *batches)
+
+    return row_map
+
+
+def _flat(part):
+    """[devices, B/devices, ...] on devices -> [B, ...] on the host."""
+    array = np.asarray(part)
+    return array.reshape(-1, *array.shape[2:])
+
+
+def _split_over_devices(batch_size):
+    """The places 0, 1, ... of a batch, [devices, ceil(B/devices)] int32; the last may lie beyond the batch."""
+    num_devices = jax.local_device_count()
+    per_device = math.ceil(batch_size / num_devices)
+    return np.arange(num_devices * per_device, dtype=np.int32).reshape(num_devices, per_device)
+
+
+def make_schedule(
+    schedule: str, learning_rate: float, final_fraction: float, decay_rate: float, decay_steps: int, num_steps: int
+) -> optax.Schedule:
+    """The learning rate at a step.
+
+    Args:
+      schedule: a key of SCHEDULES: 'constant'; 'cosine', down to final_fraction of its start over num_steps;
+        'staircase', times decay_rate every decay_steps steps, not below final_fraction of its start.
+      learning_rate: at step 0.
+      final_fraction: in [0, 1].
+      decay_rate: of 'staircase', in (0, 1].
+      decay_steps: of 'staircase', at least 1.
+      num_steps: of the stage, at least 1.
+
+    Returns:
+      step -> learning rate.
+    """
+    return SCHEDULES[schedule](learning_rate, final_fraction, decay_rate, decay_steps, num_steps)
+
+
+SCHEDULES: dict[str, Callable[[float, float, float, int, int], optax.Schedule]] = {
+    "constant": lambda rate, final, decay, decay_steps, steps: optax.constant_schedule(rate),
+    "cosine": lambda rate, final, decay, decay_steps, steps: optax.cosine_decay_schedule(rate, steps, final),
+    "staircase": lambda rate, final, decay, decay_steps, steps: optax.exponential_decay(
+        rate, decay_steps, decay, staircase=True, end_value=final * rate
+    ),
+}
+
+
+def make_tx(
+    networks_schedule: optax.Schedule, prior_schedule: optax.Schedule, adam_epsilon: float, max_grad_norm: float
+) -> optax.GradientTransformation:
+    """Adam for the networks and for the prior, each with its own learning rate, after clipping by the global norm.
+
+    Args:
+      networks_schedule: learning rate of encoder and decoder at a step.
+      prior_schedule: learning rate of the prior at a step.
+      adam_epsilon: Adam's epsilon.
+      max_grad_norm: gradients of a larger norm are scaled down to it; 0 for no clipping.
+
+    Returns:
+      The transformation, for params {'encoder', 'decoder', 'prior'}.
+    """
+    adam = optax.partition(
+        {
+            "networks": optax.adam(networks_schedule, eps=adam_epsilon),
+            "prior": optax.adam(prior_schedule, eps=adam_epsilon),
+        },
+        {"encoder": "networks", "decoder": "networks", "prior": "prior"},
+    )
+    clip = optax.clip_by_global_norm(max_grad_norm) if max_grad_norm else optax.identity()
+    return optax.chain(clip, adam)
