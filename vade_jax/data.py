@@ -148,16 +148,25 @@ def _prepared_builder(name, data_dir):
     """TFDS's builder for a data set that lies prepared as array_record; TensorFlow is imported to prepare it alone."""
     import tensorflow_datasets as tfds
 
-    builder = tfds.builder(name, data_dir=data_dir or None, file_format="array_record")
+    builder = tfds.builder(name, data_dir=data_dir or None)
+    folder = Path(builder.data_dir).parent.parent
     if builder.is_prepared():
+        if builder.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
+            raise InputError(
+                "config.data.dir",
+                f"TFDS's {name!r} is prepared in {folder} as {builder.info.file_format.value}",
+                "it must be prepared as array_record",
+                "Set --config.data.dir to another folder, where it is prepared anew.",
+            )
         return builder
-    missing = f"TFDS's {name!r} is not prepared in {Path(builder.data_dir).parent.parent}"
+    missing = f"TFDS's {name!r} is not prepared in {folder}"
     remedy = "Or set --config.data.dir (or TFDS_DATA_DIR) to a folder where it is prepared as array_record."
     if importlib.util.find_spec("tensorflow") is None:
         raise InputError(
             "config.data.dir", missing, "preparing it needs TensorFlow", f"Run 'pip install tensorflow-cpu'. {remedy}"
         )
     try:
+        builder = tfds.builder(name, data_dir=data_dir or None, file_format="array_record")
         builder.download_and_prepare()
     except Exception as error:  # TFDS passes on whatever its network, disk and decoders raise
         reason = f"preparing it failed with {type(error).__name__}: {error}"[:300]

@@ -1,9 +1,11 @@
 """Embeddings -> the prior to start clustering from, without a label."""
 
+import warnings
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from vade_jax.priors import GMMPrior
@@ -44,16 +46,18 @@ def fit_gmm(embeddings: np.ndarray, num_clusters: int, seed: int, num_restarts: 
     """
     embeddings = np.asarray(embeddings, np.float64)
     mean_var = float(embeddings.var(axis=0).mean())
-    restarts = [
-        GaussianMixture(
-            num_clusters,
-            covariance_type=covariance,
-            reg_covar=_MIN_VAR * mean_var if mean_var > 0 else _MIN_VAR,
-            max_iter=_MAX_ITERATIONS,
-            random_state=int(restart_seed),
-        ).fit(embeddings)
-        for restart_seed in np.random.SeedSequence(seed).generate_state(num_restarts)
-    ]
+    with warnings.catch_warnings():  # a restart that is cut short competes by its likelihood like any other
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        restarts = [
+            GaussianMixture(
+                num_clusters,
+                covariance_type=covariance,
+                reg_covar=_MIN_VAR * mean_var if mean_var > 0 else _MIN_VAR,
+                max_iter=_MAX_ITERATIONS,
+                random_state=int(restart_seed),
+            ).fit(embeddings)
+            for restart_seed in np.random.SeedSequence(seed).generate_state(num_restarts)
+        ]
     scores = [float(mixture.score(embeddings)) for mixture in restarts]
     best = restarts[int(np.argmax(scores))]
     variances = best.covariances_ if covariance == "diag" else np.diagonal(best.covariances_, axis1=1, axis2=2)
