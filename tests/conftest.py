@@ -1,6 +1,7 @@
 """Settings that every test runs under: two host devices, no silent promotion, repeatable properties."""
 
 import os
+import tempfile
 from pathlib import Path
 
 DEVICES_FLAG = "--xla_force_host_platform_device_count"
@@ -14,6 +15,12 @@ import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Tests that train the same small model compile it once.
+_COMPILED = tempfile.TemporaryDirectory(prefix="vade-jax-tests-")
+jax.config.update("jax_compilation_cache_dir", _COMPILED.name)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 # The first example of a property compiles, which no deadline foresees; random examples would make a red run a matter
 # of luck.
