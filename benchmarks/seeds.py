@@ -15,7 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
-_SCORES = ("seed", "accuracy", "nmi", "ari", "elbo", "log_likelihood", "occupancy")
+_SCORES = ("seed", "commit", "accuracy", "nmi", "ari", "elbo", "log_likelihood", "occupancy")
 
 
 def main() -> None:
@@ -33,7 +33,6 @@ def main() -> None:
     record = {
         "config": options.config,
         "flags": options.flags,
-        "commit": _commit(),
         "device": {**runs[0]["device"], "cpus": os.cpu_count()},
         "versions": runs[0]["versions"],
         "runs": [_scores(run) for run in runs],
@@ -46,8 +45,10 @@ def main() -> None:
 def _run(config: str, seed: int, workdir: Path, flags: list[str]) -> dict[str, Any]:
     command = [sys.executable, "main.py", f"--config={config}", f"--workdir={workdir}", f"--config.seed={seed}", *flags]
     if not (workdir / "results.json").exists():
+        commit = _commit()
         subprocess.run(command, cwd=ROOT, check=True)
-    return json.loads((workdir / "results.json").read_text())
+        (workdir / "commit.txt").write_text(commit)
+    return {**json.loads((workdir / "results.json").read_text()), "commit": (workdir / "commit.txt").read_text()}
 
 
 def _scores(run: dict[str, Any]) -> dict[str, Any]:

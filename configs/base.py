@@ -39,14 +39,25 @@ def get_config() -> ConfigDict:
     config.pretrain.num_epochs = 50
     config.pretrain.batch_size = 256  # over all devices
     config.pretrain.learning_rate = 1e-3
+    config.pretrain.prior_learning_rate = 0.0  # the autoencoder has no prior
 
-    config.init = ConfigDict()  # then the prior, from the embeddings
-    config.init.method = "gmm"  # a key of vade_jax.initialization.METHODS
-    config.init.covariance = "full"  # of the mixture fitted to the embeddings: 'full' or 'diag'
+    config.init = ConfigDict()  # then clusters in the embedding, and the prior that holds them
+    config.init.method = "manifold"  # a key of vade_jax.initialization.METHODS
     config.init.num_restarts = 10  # the likeliest is kept
+    config.init.covariance = "full"  # 'gmm': of the mixture fitted to the embeddings, 'full' or 'diag'
+    config.init.num_neighbors = 15  # 'manifold': of the neighbour graph
+    config.init.max_rows = 100_000  # 'manifold': rows laid out; the others take their neighbours' clusters
     config.init.log_var = -4.0  # log sigma_z^2 that the encoder starts clustering from
 
-    config.train = ConfigDict()  # stage 2: the ELBO
+    config.guide = ConfigDict()  # stage 2: the ELBO with q(c|x) held at those clusters
+    config.guide.num_rounds = 1  # of finding clusters and guiding the model to them; 0: the paper's recipe
+    config.guide.num_epochs = 20  # a round
+    config.guide.batch_size = 256  # over all devices
+    config.guide.learning_rate = 1e-3  # of encoder and decoder
+    config.guide.prior_learning_rate = 1e-3  # of the mixture prior
+    config.guide.num_samples = 1  # L, draws of z for each row and step
+
+    config.train = ConfigDict()  # stage 3: the ELBO
     config.train.num_epochs = 100
     config.train.batch_size = 256  # over all devices
     config.train.learning_rate = 1e-3  # of encoder and decoder

@@ -13,5 +13,6 @@ def get_config() -> ConfigDict:
     config = base.get_config()
     config.model.hidden = (256, 256, 512)
     config.pretrain.batch_size = 64
+    config.guide.batch_size = 64
     config.train.batch_size = 64
     return config

@@ -1,4 +1,4 @@
-"""The 70,000 MNIST digits, train and test together as in the paper, through TFDS.
+"""The 70,000 MNIST digits, train and test together, through TFDS, by the paper's stages from scratch.
 
 python main.py --config=configs/mnist.py --workdir=/tmp/mnist
 """
@@ -13,5 +13,7 @@ def get_config() -> ConfigDict:
     config = base.get_config()
     config.data.name = "mnist"
     config.pretrain.num_epochs = 20
+    config.init.method = "gmm"
+    config.guide.num_rounds = 0
     config.train.num_epochs = 30
     return config

@@ -17,6 +17,8 @@ def tiny(**changes):
     config = base.get_config()
     config.model.update(hidden=(16,), latent_dim=3)
     config.pretrain.update(num_epochs=3, batch_size=64)
+    config.init.method = "gmm"
+    config.guide.update(num_rounds=0, num_epochs=3, batch_size=64)
     config.train.update(num_epochs=3, batch_size=64)
     config.init.num_restarts = 2
     config.evaluate.update(bound_samples=5, bound_rows=50)
@@ -56,7 +58,8 @@ def test_what_a_run_leaves(finished):
     assert results["scored_rows"] == sum(results["occupancy"]) == 1797
     assert 0.2 < results["accuracy"] <= 1
     assert 0.2 < results["initialization"]["accuracy"] <= 1
-    assert len(results["initialization"]["restart_log_likelihoods"]) == 2
+    assert len(results["initialization"]["restart_scores"]) == 2
+    assert len(results["rounds"]) == 1
     five = ("log_px_given_z", "log_pz_given_c", "log_pc", "entropy_z", "entropy_c")
     np.testing.assert_allclose(results["elbo"], sum(results[name] for name in five), rtol=1e-5)
     assert results["elbo"] < results["log_likelihood"] < 0
@@ -94,25 +97,50 @@ def test_labels_steer_nothing(finished, tmp_path, monkeypatch, labels):
     assert without["accuracy"] != results["accuracy"]
 
 
-@pytest.mark.parametrize("epochs_before", [1, 3, 5])  # before the first checkpoint, between the stages, in the second
-def test_a_stopped_run_goes_on_to_the_same_end(finished, tmp_path, monkeypatch, epochs_before):
-    folder, results = finished
+def stop_after(total_epochs, monkeypatch, run):
+    """Runs until one epoch beyond total_epochs was logged, and is interrupted there."""
     real = Tracker.log
 
     def log_then_stop(self, record, bar):
         real(self, record, bar)
-        if record["total_epochs"] == epochs_before + 1:
+        if record["total_epochs"] == total_epochs + 1:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(Tracker, "log", log_then_stop)
         with pytest.raises(KeyboardInterrupt):
-            experiment.train(tiny(), tmp_path / "run")
+            run()
+
+
+@pytest.mark.parametrize("epochs_before", [1, 3, 5])  # before the first checkpoint, between the stages, in the second
+def test_a_stopped_run_goes_on_to_the_same_end(finished, tmp_path, monkeypatch, epochs_before):
+    folder, results = finished
+    stop_after(epochs_before, monkeypatch, lambda: experiment.train(tiny(), tmp_path / "run"))
     resumed = experiment.train(tiny(), tmp_path / "run")
     assert_same_bits(params_of(tmp_path / "run"), params_of(folder))
     assert resumed["elbo"] == results["elbo"]
     records = read_metrics(tmp_path / "run" / "metrics.jsonl")
     assert [record["total_epochs"] for record in records] == [1, 2, 3, 4, 5, 6]
+
+
+def test_guided_rounds_resume_with_the_memberships_they_began_with(tmp_path, monkeypatch):
+    guided = {
+        "model__hidden": (64,),
+        "pretrain__num_epochs": 20,
+        "init__method": "manifold",
+        "guide__num_rounds": 2,
+        "checkpoint__every_epochs": 1,
+    }
+    results = experiment.train(tiny(**guided), tmp_path / "whole")
+    stages = [record["stage"] for record in read_metrics(tmp_path / "whole" / "metrics.jsonl")]
+    assert list(dict.fromkeys(stages)) == ["pretrain", "guide1", "guide2", "cluster"]
+    assert len(results["rounds"]) == 2
+    assert results["rounds"][0]["accuracy"] > 0.5
+    stop_after(24, monkeypatch, lambda: experiment.train(tiny(**guided), tmp_path / "stopped"))
+    kept = (tmp_path / "stopped" / "initialization_guide2.npz").stat().st_mtime_ns
+    experiment.train(tiny(**guided), tmp_path / "stopped")
+    assert (tmp_path / "stopped" / "initialization_guide2.npz").stat().st_mtime_ns == kept
+    assert_same_bits(params_of(tmp_path / "stopped"), params_of(tmp_path / "whole"))
 
 
 def test_a_finished_run_is_not_trained_again(finished, monkeypatch):

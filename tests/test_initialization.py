@@ -1,15 +1,20 @@
-"""The mixture that starts the prior: what it recovers, which restart it keeps, that it keeps weights and variances."""
+"""Clusters to start from: what each method recovers, which restart it keeps, and the prior that holds them."""
 
+import sys
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 
-from vade_jax.initialization import COVARIANCES, fit_gmm
+from vade_jax.initialization import COVARIANCES, METHODS, Options, gmm, manifold, prior_from_memberships
 from vade_jax.metrics import clustering_accuracy
-from vade_jax.priors import log_prob_z
+from vade_jax.priors import expected_log_prob_z_given_c, log_prob_c
 
 CENTRES = np.array([[-8.0, 0.0], [0.0, 6.0], [8.0, 0.0]])
 STDS = [0.5, 1.0, 2.0]
+THREE = Options(num_clusters=3, seed=0, num_restarts=3)
 
 
 @pytest.fixture(scope="module")
@@ -17,32 +22,76 @@ def blobs():
     return make_blobs([100, 200, 300], centers=CENTRES, cluster_std=STDS, random_state=0)
 
 
-@pytest.mark.parametrize("covariance", COVARIANCES)
-def test_recovers_weights_means_and_variances(blobs, covariance):
+@pytest.mark.parametrize("options", [THREE._replace(covariance=covariance) for covariance in COVARIANCES])
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"random"}))
+def test_separated_clusters_are_found(blobs, method, options):
     embeddings, labels = blobs
-    prior, clusters, scores = fit_gmm(embeddings, 3, seed=0, num_restarts=3, covariance=covariance)
-    assert clustering_accuracy(labels, clusters) > 0.99
-    order = np.argsort(np.asarray(prior.means)[:, 0])
-    np.testing.assert_allclose(np.exp(prior.logits)[order], [1 / 6, 2 / 6, 3 / 6], atol=0.01)
-    np.testing.assert_allclose(np.asarray(prior.means)[order], CENTRES, atol=0.3)
-    expected = np.square(STDS)[:, None].repeat(2, 1)
-    np.testing.assert_allclose(np.exp(prior.log_vars)[order], expected, rtol=0.25)
-    if covariance == "diag":  # then the prior is the fitted mixture itself
-        np.testing.assert_allclose(np.mean(log_prob_z(embeddings, prior)), max(scores), rtol=1e-4)
+    memberships, scores = METHODS[method](embeddings, options)
+    assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.98
+    np.testing.assert_allclose(memberships.sum(axis=1), 1)
+    assert len(scores) == 3
 
 
-def test_keeps_the_likeliest_restart_and_repeats_it(blobs):
+@pytest.mark.parametrize("method", METHODS)
+def test_a_seed_repeats_its_bits(method):
+    embeddings = np.random.default_rng(0).normal(size=(60, 3))
+    options = Options(num_clusters=5, seed=0, num_restarts=2, num_neighbors=5)
+    first, again = (METHODS[method](embeddings, options) for _ in range(2))
+    other = METHODS[method](embeddings, options._replace(seed=1))
+    np.testing.assert_array_equal(first.memberships, again.memberships)
+    assert not np.array_equal(first.memberships, other.memberships)
+
+
+def test_the_likeliest_restart_is_kept():
     embeddings = np.random.default_rng(0).normal(size=(200, 3))  # no clusters: restarts end in different optima
-    first = fit_gmm(embeddings, 5, seed=0, num_restarts=6, covariance="diag")
-    again = fit_gmm(embeddings, 5, seed=0, num_restarts=6, covariance="diag")
-    other = fit_gmm(embeddings, 5, seed=1, num_restarts=6, covariance="diag")
-    assert len(set(first.scores)) > 1
-    np.testing.assert_allclose(np.mean(log_prob_z(embeddings, first.prior)), max(first.scores), rtol=1e-4)
-    np.testing.assert_array_equal(first.prior.means, again.prior.means)
-    assert first.scores == again.scores != other.scores
+    options = Options(num_clusters=5, seed=0, num_restarts=6)
+    memberships, scores = gmm(embeddings, options)
+    assert len(set(scores)) > 1
+    best = int(np.argmax(scores))
+    alone = [gmm(embeddings, options._replace(num_restarts=count)).memberships for count in (best, best + 1) if count]
+    np.testing.assert_array_equal(alone[-1], memberships)
+    assert not any(np.array_equal(worse, memberships) for worse in alone[:-1])
 
 
-@pytest.mark.parametrize("covariance", COVARIANCES)
-def test_constant_embeddings_give_a_finite_prior(covariance):
-    prior, _, _ = fit_gmm(np.ones((20, 2)), 1, seed=0, num_restarts=1, covariance=covariance)
+def test_rows_beyond_the_layout_take_their_neighbours_clusters(blobs):
+    embeddings, labels = blobs
+    memberships, _ = manifold(embeddings, THREE._replace(max_rows=150, num_neighbors=10))
+    assert memberships.shape == (600, 3)
+    assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.98
+
+
+@pytest.mark.parametrize("num_rows", [2, 3, 4, 5, 12])
+def test_a_handful_of_rows(num_rows):
+    embeddings = np.random.default_rng(0).normal(size=(num_rows, 3))
+    memberships, _ = manifold(embeddings, Options(num_clusters=2, seed=0, num_restarts=1))
+    np.testing.assert_allclose(memberships.sum(axis=1), 1)
+
+
+def test_tensorflow_is_not_imported_for_the_layout():
+    manifold(np.random.default_rng(0).normal(size=(20, 3)), Options(num_clusters=2, seed=0, num_restarts=1))
+    assert "umap" in sys.modules
+    assert "tensorflow" not in sys.modules
+
+
+def test_the_prior_maximises_the_expected_log_density_of_its_clusters():
+    rng = np.random.default_rng(0)
+    z_mean, z_var = rng.normal(size=(50, 2)), rng.uniform(0.5, 1, size=(50, 2))
+    memberships = rng.dirichlet(np.ones(3), size=50)
+    prior = prior_from_memberships(z_mean, z_var, memberships)
+
+    def objective(prior):
+        log_pz = expected_log_prob_z_given_c(jnp.float32(z_mean), jnp.log(jnp.float32(z_var)), prior)
+        return jnp.mean(jnp.sum(jnp.float32(memberships) * (log_pz + log_prob_c(prior)[None]), axis=1))
+
+    slopes = jax.grad(objective)(prior)
+    # a small variance is added to every cluster's, so that its slope is near 0, not 0
+    for slope, bound in zip(slopes, (1e-6, 1e-6, 1e-3), strict=True):
+        assert np.abs(slope).max() < bound
+    np.testing.assert_allclose(jnp.exp(log_prob_c(prior)), memberships.mean(axis=0), rtol=1e-5)
+
+
+def test_an_empty_cluster_and_equal_rows_give_a_finite_prior():
+    memberships = np.eye(3)[np.zeros(20, int)]
+    prior = prior_from_memberships(np.ones((20, 2)), np.zeros((20, 2)), memberships)
     assert all(np.isfinite(array).all() for array in prior)
+    assert np.asarray(jnp.exp(log_prob_c(prior)))[1:].max() < 0.05

@@ -13,7 +13,9 @@ TINY = [
     "--config.model.hidden=(8,)",
     "--config.pretrain.num_epochs=1",
     "--config.train.num_epochs=1",
+    "--config.init.method=gmm",
     "--config.init.num_restarts=1",
+    "--config.guide.num_rounds=0",
     "--config.evaluate.bound_rows=10",
 ]
 
@@ -84,13 +86,15 @@ def test_a_run_from_prepared_data_does_not_import_tensorflow(tfds_dir, tmp_path)
     code = f"""
 import sys
 from pathlib import Path
-from configs import mnist
+from configs import base
 from vade_jax import experiment
-config = mnist.get_config()
+config = base.get_config()
+config.data.name = "mnist"
 config.data.dir = {tfds_dir!r}
 config.data.train_split = "test"
 config.model.hidden = (8,)
-config.pretrain.num_epochs = config.train.num_epochs = 1
+config.pretrain.num_epochs = config.guide.num_epochs = config.train.num_epochs = 1
+config.init.max_rows = 1000
 config.evaluate.bound_rows = 10
 experiment.train(config, Path({str(tmp_path)!r}))
 sys.exit("tensorflow" in sys.modules)

@@ -7,7 +7,7 @@ import pytest
 
 from vade_jax.losses import elbo_terms, log_prob_x_bernoulli, sample_z
 from vade_jax.model import init_params, make_model
-from vade_jax.objectives import negative_elbo, reconstruction
+from vade_jax.objectives import guided_negative_elbo, negative_elbo, reconstruction
 
 BATCH, FEATURES, LATENT_DIM, CLUSTERS = 6, 12, 3, 4
 
@@ -55,6 +55,23 @@ def test_negative_elbo_is_the_bound_of_each_example_with_its_own_noise(setting, 
         np.testing.assert_allclose(metrics["entropy_c"][row], terms.entropy_c[0], rtol=1e-4, atol=1e-6)
     five = ("log_px_given_z", "log_pz_given_c", "log_pc", "entropy_z", "entropy_c")
     np.testing.assert_allclose(metrics["elbo"], sum(metrics[name] for name in five), rtol=1e-5)
+
+
+def test_the_guided_bound_holds_q_c_at_the_memberships_hard_or_soft(setting):
+    model, params, x, keys = setting
+    objective = guided_negative_elbo(model, num_samples=2)
+    soft = jax.nn.softmax(jax.random.normal(jax.random.key(4), (BATCH, CLUSTERS)))
+    for memberships in (soft, jnp.eye(CLUSTERS)[jnp.arange(BATCH) % CLUSTERS]):
+        loss, metrics = objective(params, {"x": x, "memberships": memberships}, keys, jnp.int32(0))
+        np.testing.assert_allclose(loss, -metrics["elbo"])
+        expected = -(memberships * jnp.log(jnp.maximum(memberships, 1e-30))).sum(axis=1)
+        np.testing.assert_allclose(metrics["entropy_c"], expected, rtol=1e-5, atol=1e-6)
+        best, _ = negative_elbo(model, "optimal", 2)(params, {"x": x}, keys, jnp.int32(0))
+        assert (loss >= best - 1e-4).all()
+        batch = {"x": x, "memberships": memberships}
+        slopes = jax.grad(lambda params, batch=batch: objective(params, batch, keys, jnp.int32(0))[0].sum())(params)
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slopes))
+        assert np.abs(slopes["prior"].means).min() > 0
 
 
 def test_kl_warmup_weighs_the_loss_and_not_the_printed_bound(setting):

@@ -73,19 +73,20 @@ def test_a_missing_and_an_unknown_field_are_named():
     [
         ({"model__num_clusters": 21}, "config.model.num_clusters: 21 came; .* number of rows, 20"),
         ({"pretrain__batch_size": 21}, "config.pretrain.batch_size: 21 came; .* number of rows, 20"),
+        ({"guide__batch_size": 21}, r"config.guide.batch_size: 21 came; .* number of rows, 20"),
         ({"train__batch_size": 21}, "config.train.batch_size: 21 came; .* number of rows, 20"),
         ({"data__scaling": "none"}, r"config.model.likelihood: 'bernoulli' .* \[0, 79\]; it needs values in \[0, 1\]"),
         ({"data__scaling": "standardize"}, "config.model.likelihood: 'bernoulli'"),
     ],
 )
 def test_fields_that_do_not_suit_the_rows(changes, words):
-    small = {"pretrain__batch_size": 5, "train__batch_size": 5, **changes}
+    small = {"pretrain__batch_size": 5, "guide__batch_size": 5, "train__batch_size": 5, **changes}
     with pytest.raises(InputError, match=words):
         settings.check_data(fields(**small), DIGITS, None)
 
 
 def test_rows_that_do_not_suit_the_network_or_each_other():
-    small = fields(pretrain__batch_size=5, train__batch_size=5)
+    small = fields(pretrain__batch_size=5, guide__batch_size=5, train__batch_size=5)
     settings.check_data(small, DIGITS, None)
     small["model"]["network"] = "conv"
     settings.check_data(small, DIGITS, None)

@@ -33,9 +33,9 @@ class Posterior(NamedTuple):
         return self.responsibilities.argmax(axis=-1).astype(np.int32)
 
 
-def embed(model: Model, state: TrainState, x: Rows, batch_size: int) -> np.ndarray:
-    """The latent means [N, J] of rows [N, D] as stored."""
-    row_map = make_row_map(lambda params, x, keys: model.encode(params, x)[0], batch_size)
+def embed(model: Model, state: TrainState, x: Rows, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(z_mean, z_log_var), each [N, J], of rows [N, D] as stored."""
+    row_map = make_row_map(lambda params, x, keys: model.encode(params, x), batch_size)
     return row_map(state.params, state.scaling, replicate(x), state.key)
 
 

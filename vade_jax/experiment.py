@@ -13,7 +13,7 @@ from vade_jax.checkpoints import Checkpoints, Progress
 from vade_jax.errors import DivergedError, InputError
 from vade_jax.evaluation import log_likelihood, posterior
 from vade_jax.run import Use, make_run
-from vade_jax.stages import initial_state, make_stages
+from vade_jax.stages import initial_state, initialization_paths, make_stages
 from vade_jax.tracking import Tracker
 from vade_jax.train_state import start_stage
 from vade_jax.training import make_epoch, replicate
@@ -125,7 +125,7 @@ def _fit(run, x):
     stages = make_stages(run)
     names = [stage.name for stage in stages]
     state = initial_state(run)
-    rows = replicate({"x": x})
+    data_x = replicate(x)
     with Checkpoints(run.folder / "checkpoints", run.config.checkpoint.keep) as checkpoints:
         state, progress = checkpoints.restore(state) or (state, Progress("", 0, 0, {}))
         with Tracker(run.folder, progress.total_epochs) as tracker:
@@ -137,6 +137,7 @@ def _fit(run, x):
                     key = jax.random.fold_in(run.key(Use.STAGES), number)
                     state = replicate(start_stage(stage.begin(state, x), stage.tx, key))
                     progress = progress.next_stage(stage.name, time.perf_counter() - started)
+                rows = {"x": data_x, **replicate(stage.rows())}
                 state, progress = _run_stage(run, stage, state, progress, rows, tracker, checkpoints)
     return state, progress
 
@@ -200,6 +201,7 @@ def _write_results(run, state, train_rows, test_rows, seconds):
         run.key(Use.EVALUATION),
         seed=run.config.seed,
         init_method=run.config.init.method,
+        init_paths=initialization_paths(run),
         seconds=seconds,
         **run.config.evaluate,
     )

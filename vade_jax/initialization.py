@@ -1,48 +1,66 @@
-"""Embeddings -> the prior to start clustering from, without a label."""
+"""Embeddings -> the clusters to start from and the prior that holds them, without a label."""
 
+import sys
 import warnings
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import NearestNeighbors
 
 from vade_jax.priors import GMMPrior
 
+COVARIANCES = ("full", "diag")
 _MIN_VAR = 1e-3  # added to every variance, relative to the embeddings' mean variance
 _MAX_ITERATIONS = 200
-COVARIANCES = ("full", "diag")
+_MANIFOLD_DIM = 10
+_MIN_LAYOUT_ROWS = 4
 
 
-class Initialization(NamedTuple):
-    """A prior for the embeddings and how it was chosen.
+class Clustering(NamedTuple):
+    """Memberships of embeddings and how they were chosen.
 
     Attributes:
-      prior: the mixture, K clusters.
-      clusters: [N], the cluster of each embedding under it.
-      scores: the mean log-likelihood of each restart, nats per row; the highest was taken.
+      memberships: [N, K], in [0, 1], each row sums to 1.
+      scores: of each restart, in the method's own measure; the highest was taken.
     """
 
-    prior: GMMPrior
-    clusters: np.ndarray
+    memberships: np.ndarray
     scores: list[float]
 
 
-def fit_gmm(embeddings: np.ndarray, num_clusters: int, seed: int, num_restarts: int, covariance: str) -> Initialization:
-    """A Gaussian mixture by expectation-maximization, the likeliest of several restarts (arXiv:1611.05148, Sec. 4.2).
+class Options(NamedTuple):
+    """What the methods can be told.
 
-    Weights and variances are kept, not the means alone. Of full covariances the prior takes the diagonals.
-
-    Args:
-      embeddings: [N, J], real.
+    Attributes:
       num_clusters: K, at most N.
       seed: restarts take their random numbers from it.
       num_restarts: at least 1.
-      covariance: of the mixture that is fitted, 'full' or 'diag'.
+      covariance: of the mixture of 'gmm', 'full' or 'diag'.
+      num_neighbors: of the graph of 'manifold'.
+      max_rows: 'manifold' lays out so many rows drawn at random, and gives the others their neighbours' memberships.
+    """
+
+    num_clusters: int
+    seed: int
+    num_restarts: int
+    covariance: str = "full"
+    num_neighbors: int = 15
+    max_rows: int = 100_000
+
+
+def gmm(embeddings: np.ndarray, options: Options) -> Clustering:
+    """A Gaussian mixture by expectation-maximization, the likeliest restart (arXiv:1611.05148, Sec. 4.2).
+
+    Args:
+      embeddings: [N, J], real.
+      options: all but the manifold's.
 
     Returns:
-      The best restart.
+      The mixture's posteriors; scores are mean log-likelihoods, nats per row.
     """
     embeddings = np.asarray(embeddings, np.float64)
     mean_var = float(embeddings.var(axis=0).mean())
@@ -50,22 +68,130 @@ def fit_gmm(embeddings: np.ndarray, num_clusters: int, seed: int, num_restarts: 
         warnings.simplefilter("ignore", ConvergenceWarning)
         restarts = [
             GaussianMixture(
-                num_clusters,
-                covariance_type=covariance,
+                options.num_clusters,
+                covariance_type=options.covariance,
                 reg_covar=_MIN_VAR * mean_var if mean_var > 0 else _MIN_VAR,
                 max_iter=_MAX_ITERATIONS,
-                random_state=int(restart_seed),
+                random_state=seed,
             ).fit(embeddings)
-            for restart_seed in np.random.SeedSequence(seed).generate_state(num_restarts)
+            for seed in _seeds(options)
         ]
     scores = [float(mixture.score(embeddings)) for mixture in restarts]
-    best = restarts[int(np.argmax(scores))]
-    variances = best.covariances_ if covariance == "diag" else np.diagonal(best.covariances_, axis1=1, axis2=2)
-    prior = GMMPrior(
-        *(jnp.asarray(array, jnp.float32) for array in (np.log(best.weights_), best.means_, np.log(variances)))
-    )
-    return Initialization(prior, best.predict(embeddings), scores)
+    return Clustering(restarts[int(np.argmax(scores))].predict_proba(embeddings), scores)
 
 
-# name -> function (embeddings [N, J], num_clusters, seed, num_restarts, covariance) that returns an Initialization.
-METHODS = {"gmm": fit_gmm}
+def kmeans(embeddings: np.ndarray, options: Options) -> Clustering:
+    """k-means, the restart of the least inertia; scores are negative inertias per row.
+
+    Args:
+      embeddings: [N, J], real.
+      options: num_clusters, seed and num_restarts are read.
+
+    Returns:
+      Hard memberships.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters
+        restarts = [
+            KMeans(options.num_clusters, n_init=1, random_state=seed).fit(embeddings) for seed in _seeds(options)
+        ]
+    scores = [-float(restart.inertia_) / len(embeddings) for restart in restarts]
+    return Clustering(np.eye(options.num_clusters)[restarts[int(np.argmax(scores))].labels_], scores)
+
+
+def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
+    """A Gaussian mixture of full covariance on a UMAP layout of the embeddings' neighbour graph.
+
+    Neighbours keep a curved cluster together that no Gaussian in the embedding's own space holds (N2D, McConville et
+    al. 2019, arXiv:1908.05968).
+
+    Args:
+      embeddings: [N, J], real.
+      options: all but covariance.
+
+    Returns:
+      The mixture's posteriors; scores are mean log-likelihoods in the layout, nats per row.
+    """
+    num_rows = len(embeddings)
+    if num_rows < _MIN_LAYOUT_ROWS:
+        return gmm(embeddings, options._replace(covariance="full"))
+    order = np.random.default_rng(options.seed).permutation(num_rows)
+    laid_out = np.sort(order[: options.max_rows])
+    layout = _umap()(
+        n_neighbors=min(options.num_neighbors, len(laid_out) - 1),
+        n_components=min(_MANIFOLD_DIM, max(2, len(laid_out) - 2)),
+        min_dist=0.0,
+        random_state=_seeds(options)[0],
+        n_jobs=1,
+    ).fit_transform(np.asarray(embeddings[laid_out], np.float32))
+    clustering = gmm(layout, options._replace(covariance="full"))
+    if len(laid_out) == num_rows:
+        return clustering
+    nearest = NearestNeighbors(n_neighbors=options.num_neighbors).fit(embeddings[laid_out])
+    memberships = np.empty((num_rows, options.num_clusters))
+    memberships[laid_out] = clustering.memberships
+    rest = np.sort(order[options.max_rows :])
+    neighbors = nearest.kneighbors(embeddings[rest], return_distance=False)
+    memberships[rest] = clustering.memberships[neighbors].mean(axis=1)
+    return Clustering(memberships, clustering.scores)
+
+
+def random(embeddings: np.ndarray, options: Options) -> Clustering:
+    """Each row in a cluster drawn at random: what clustering makes of no start at all.
+
+    Args:
+      embeddings: [N, J]; their number is read.
+      options: num_clusters and seed are read.
+
+    Returns:
+      Hard memberships, one score of 0.
+    """
+    clusters = np.random.default_rng(options.seed).integers(options.num_clusters, size=len(embeddings))
+    return Clustering(np.eye(options.num_clusters)[clusters], [0.0])
+
+
+# name -> function (embeddings [N, J], Options) that returns a Clustering.
+METHODS = {"gmm": gmm, "kmeans": kmeans, "manifold": manifold, "random": random}
+
+
+def prior_from_memberships(z_mean: np.ndarray, z_var: np.ndarray, memberships: np.ndarray) -> GMMPrior:
+    """The mixture that fits q(z|x) under the memberships best: the M-step of their weights, means and variances.
+
+    It maximises sum_n E_q(z|x_n)[sum_c q(c|x_n) log p(c, z)] over diagonal mixtures.
+
+    Args:
+      z_mean: [N, J].
+      z_var: [N, J], variances of q(z|x).
+      memberships: [N, K], q(c|x).
+
+    Returns:
+      The prior, float32; an empty cluster gets the moments of all rows, and a weight of half a row.
+    """
+    mean_var = float(z_mean.var(axis=0).mean())
+    sizes = memberships.sum(axis=0)
+    empty = sizes < 0.5
+    weights = np.where(empty, 1.0, memberships / np.where(empty, 1.0, sizes))
+    weights = weights / weights.sum(axis=0)  # [N, K]
+    means = weights.T @ z_mean
+    variances = weights.T @ (np.square(z_mean, dtype=np.float64) + z_var) - np.square(means)
+    variances = np.maximum(variances, 0) + (_MIN_VAR * mean_var if mean_var > 0 else _MIN_VAR)
+    log_weights = np.log(np.maximum(sizes, 0.5) / np.maximum(sizes, 0.5).sum())
+    return GMMPrior(*(jnp.asarray(array, jnp.float32) for array in (log_weights, means, np.log(variances))))
+
+
+def _umap():
+    """umap-learn's UMAP, imported by those who need it: it compiles for seconds."""
+    # It imports TensorFlow where there is one, for a network that nothing here uses.
+    tensorflow = sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ImportWarning)
+            from umap import UMAP
+    finally:
+        if tensorflow is None:
+            del sys.modules["tensorflow"]
+    return UMAP
+
+
+def _seeds(options):
+    return [int(seed) for seed in np.random.SeedSequence(options.seed).generate_state(options.num_restarts)]

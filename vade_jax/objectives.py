@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
-from vade_jax.losses import ELBOTerms, elbo_terms, sample_z
+from vade_jax.losses import ELBOTerms, elbo_terms, elbo_terms_given_q_c, sample_z
 from vade_jax.model import Model, Params
 
 Batch = dict[str, jax.Array]  # {'x': [B, D], ...}, one leading axis B
@@ -53,6 +54,30 @@ def negative_elbo(
         terms = batch_elbo_terms(model, params, batch["x"], keys, estimator, num_samples)
         loss = -terms.log_px_given_z + kl_weight(step) * terms.kl
         return loss, elbo_metrics(terms)
+
+    return objective
+
+
+def guided_negative_elbo(model: Model, num_samples: int) -> Objective:
+    """-ELBO(x) with q(c|x) held at given memberships; the bound holds for any q(c|x) that does not depend on z.
+
+    Networks and prior learn together to hold clusters that were found elsewhere.
+
+    Args:
+      model: the networks and the likelihood.
+      num_samples: L, draws from q(z|x).
+
+    Returns:
+      The objective, for batches with 'memberships' [B, K]; metrics: elbo and its five terms.
+    """
+
+    def objective(params, batch, keys, step):
+        z_mean, z_log_var = model.encode(params, batch["x"])
+        z = sample_z_each(keys, z_mean, z_log_var, num_samples)
+        log_px_given_z = model.log_px_given_z(params, batch["x"], z)
+        log_q_c = jnp.log(batch["memberships"])
+        terms = elbo_terms_given_q_c(log_px_given_z, z_mean, z_log_var, params["prior"], log_q_c)
+        return -terms.elbo, elbo_metrics(terms)
 
     return objective
 

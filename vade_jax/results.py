@@ -34,6 +34,7 @@ def write(
     *,
     seed: int,
     init_method: str,
+    init_paths: list[Path],
     seconds: dict[str, float],
     estimator: str,
     batch_size: int,
@@ -43,7 +44,7 @@ def write(
     """Evaluates a trained state and writes its results. The one place where labels are read.
 
     Args:
-      workdir: an existing folder that holds INITIALIZATION.
+      workdir: an existing folder.
       model: the networks and the likelihood.
       state: the trained state.
       train: the rows that were clustered.
@@ -51,6 +52,7 @@ def write(
       key: of the draws.
       seed: of the run.
       init_method: the initialization's name.
+      init_paths: of the initializations in their order: memberships [N, K] and scores [restarts].
       seconds: name -> wall-clock seconds spent so far.
       estimator: of q(c|x).
       batch_size: rows for one device call.
@@ -74,12 +76,7 @@ def write(
         model, state, x, bound_key, num_samples=bound_samples, batch_size=min(batch_size, 256, len(x))
     )
     num_clusters = scored_answer.responsibilities.shape[1]
-    with np.load(workdir / INITIALIZATION) as initial:
-        initial_scores = {
-            "method": init_method,
-            **_scores(train.labels, initial["cluster"]),
-            "restart_log_likelihoods": initial["scores"].tolist(),
-        }
+    rounds = [_initialization(path, train.labels) for path in init_paths]
     _write_assignments(workdir / "assignments.npz", train_answer, scored_answer if test else None)
     if train.image_shape:
         grid = generate(model, state.params, generate_key, _SAMPLES_PER_CLUSTER)
@@ -91,7 +88,8 @@ def write(
         "log_likelihood": float(bound.mean(dtype=np.float64)),
         "log_likelihood_samples": bound_samples,
         "log_likelihood_rows": len(x),
-        "initialization": initial_scores,
+        "initialization": {"method": init_method, **rounds[0]},
+        "rounds": rounds,
         "occupancy": metrics.occupancy(scored_answer.clusters, num_clusters),
         "scored_rows": len(scored.x),
         "scored_on": "test" if test else "train",
@@ -133,6 +131,15 @@ def summary(results: dict[str, Any]) -> str:
 
 def _scores(labels, clusters):
     return metrics.scores(labels, clusters) if labels is not None else dict.fromkeys(("accuracy", "nmi", "ari"))
+
+
+def _initialization(path, labels):
+    """The scores of the clusters that a stage began with, and of each restart in the method's own measure."""
+    with np.load(path) as arrays:
+        return {
+            **_scores(labels, arrays["memberships"].argmax(axis=1)),
+            "restart_scores": arrays["scores"].tolist(),
+        }
 
 
 def _subset(x, key, num_rows):

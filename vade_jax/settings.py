@@ -77,7 +77,16 @@ RULES: dict[str, Rule] = {
     "pretrain.num_epochs": _integer(0),
     "pretrain.batch_size": _integer(1),
     "pretrain.learning_rate": _POSITIVE,
+    "pretrain.prior_learning_rate": _NOT_NEGATIVE,
     "init.method": _one_of(METHODS),
+    "init.num_neighbors": _integer(2),
+    "init.max_rows": _integer(1),
+    "guide.num_rounds": _integer(0),
+    "guide.num_epochs": _integer(0),
+    "guide.batch_size": _integer(1),
+    "guide.learning_rate": _POSITIVE,
+    "guide.prior_learning_rate": _NOT_NEGATIVE,
+    "guide.num_samples": _integer(1),
     "init.covariance": _one_of(COVARIANCES),
     "init.num_restarts": _integer(1),
     "init.log_var": _NUMBER,
@@ -179,7 +188,7 @@ def check_data(settings: Mapping[str, Any], train: Dataset, test: Dataset | None
             f"it must be at most the number of rows, {num_rows}",
             "Ask for fewer clusters or bring more rows.",
         )
-    for name in ("pretrain.batch_size", "train.batch_size"):
+    for name in ("pretrain.batch_size", "guide.batch_size", "train.batch_size"):
         if flat[name] > num_rows:
             raise InputError(
                 f"config.{name}",
