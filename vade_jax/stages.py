@@ -58,7 +58,7 @@ def make_stages(run: Run) -> list[Stage]:
         for number in range(1, config.guide.num_rounds + 1)
     ]
     return [
-        _stage(run, "pretrain", reconstruction(model), config.pretrain, begin=_scale),
+        _stage(run, "pretrain", reconstruction(model), config.pretrain, begin=_prepare),
         *rounds,
         _stage(run, "cluster", elbo, config.train, begin=_keep if rounds else _initialize),
     ]
@@ -101,8 +101,8 @@ def _keep(run, name, state, x):
     return state
 
 
-def _scale(run, name, state, x):
-    """The scaling that the training rows ask for, and an encoder that is ready for the stages after the autoencoder."""
+def _prepare(run, name, state, x):
+    """The scaling that the training rows ask for, and an encoder whose q(z|x) has a small constant variance."""
     shift, scale = data.SCALINGS[run.config.data.scaling](x)
     shape = state.scaling.shift.shape
     encoder = with_constant_log_var(state.params["encoder"], run.config.init.log_var)
