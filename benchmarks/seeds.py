@@ -45,9 +45,9 @@ def main() -> None:
 def _run(config: str, seed: int, workdir: Path, flags: list[str]) -> dict[str, Any]:
     command = [sys.executable, "main.py", f"--config={config}", f"--workdir={workdir}", f"--config.seed={seed}", *flags]
     if not (workdir / "results.json").exists():
-        commit = _commit()
+        workdir.mkdir(parents=True, exist_ok=True)
+        (workdir / "commit.txt").write_text(_commit())
         subprocess.run(command, cwd=ROOT, check=True)
-        (workdir / "commit.txt").write_text(commit)
     return {**json.loads((workdir / "results.json").read_text()), "commit": (workdir / "commit.txt").read_text()}
 
 

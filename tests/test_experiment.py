@@ -8,6 +8,7 @@ import pytest
 
 from configs import base, digits
 from vade_jax import data, experiment
+from vade_jax.checkpoints import Checkpoints
 from vade_jax.data import Dataset, Source
 from vade_jax.errors import DivergedError, InputError
 from vade_jax.tracking import Tracker, read_metrics
@@ -146,6 +147,7 @@ def test_guided_rounds_resume_with_the_memberships_they_began_with(tmp_path, mon
 def test_a_finished_run_is_not_trained_again(finished, monkeypatch):
     folder, results = finished
     monkeypatch.setattr(experiment, "make_epoch", lambda *_: lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(Checkpoints, "save", lambda *_: pytest.fail("saved"))
     again = experiment.train(tiny(), folder)
     assert {**again, "seconds": None} == {**results, "seconds": None}
 

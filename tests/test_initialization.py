@@ -10,7 +10,7 @@ from sklearn.datasets import make_blobs
 
 from vade_jax.initialization import COVARIANCES, METHODS, Options, gmm, manifold, prior_from_memberships
 from vade_jax.metrics import clustering_accuracy
-from vade_jax.priors import expected_log_prob_z_given_c, log_prob_c
+from vade_jax.priors import expected_log_prob_z_given_c, log_prob_c, log_prob_z
 
 CENTRES = np.array([[-8.0, 0.0], [0.0, 6.0], [8.0, 0.0]])
 STDS = [0.5, 1.0, 2.0]
@@ -30,6 +30,29 @@ def test_separated_clusters_are_found(blobs, method, options):
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.98
     np.testing.assert_allclose(memberships.sum(axis=1), 1)
     assert len(scores) == 3
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+def test_the_mixture_gives_the_prior_its_weights_means_and_variances(blobs, covariance):
+    embeddings, labels = blobs
+    memberships, scores = gmm(embeddings, THREE._replace(covariance=covariance))
+    assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.99
+    prior = prior_from_memberships(embeddings, np.zeros_like(embeddings), memberships)
+    order = np.argsort(np.asarray(prior.means)[:, 0])
+    np.testing.assert_allclose(np.exp(log_prob_c(prior))[order], [1 / 6, 2 / 6, 3 / 6], atol=0.01)
+    np.testing.assert_allclose(np.asarray(prior.means)[order], CENTRES, atol=0.3)
+    expected = np.square(STDS)[:, None].repeat(2, 1)
+    np.testing.assert_allclose(np.exp(prior.log_vars)[order], expected, rtol=0.25)
+    if covariance == "diag":  # then the prior is the fitted mixture itself
+        np.testing.assert_allclose(np.mean(log_prob_z(embeddings, prior)), max(scores), rtol=1e-4)
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+def test_constant_embeddings_give_a_finite_prior(covariance):
+    embeddings = np.ones((20, 2))
+    memberships, _ = gmm(embeddings, Options(num_clusters=1, seed=0, num_restarts=1, covariance=covariance))
+    prior = prior_from_memberships(embeddings, np.zeros_like(embeddings), memberships)
+    assert all(np.isfinite(array).all() for array in prior)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -130,7 +130,8 @@ def _fit(run, x):
         state, progress = checkpoints.restore(state) or (state, Progress("", 0, 0, {}))
         with Tracker(run.folder, progress.total_epochs) as tracker:
             for number, stage in enumerate(stages):
-                if progress.stage in names[number + 1 :]:
+                ended = (progress.stage, progress.epoch) == (stage.name, stage.num_epochs)
+                if ended or progress.stage in names[number + 1 :]:
                     continue
                 if progress.stage != stage.name:
                     started = time.perf_counter()

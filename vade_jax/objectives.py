@@ -72,9 +72,7 @@ def guided_negative_elbo(model: Model, num_samples: int) -> Objective:
     """
 
     def objective(params, batch, keys, step):
-        z_mean, z_log_var = model.encode(params, batch["x"])
-        z = sample_z_each(keys, z_mean, z_log_var, num_samples)
-        log_px_given_z = model.log_px_given_z(params, batch["x"], z)
+        log_px_given_z, _, z_mean, z_log_var = _sampled_reconstruction(model, params, batch["x"], keys, num_samples)
         log_q_c = jnp.log(batch["memberships"])
         terms = elbo_terms_given_q_c(log_px_given_z, z_mean, z_log_var, params["prior"], log_q_c)
         return -terms.elbo, elbo_metrics(terms)
@@ -98,9 +96,15 @@ def batch_elbo_terms(
     Returns:
       ELBOTerms of [B] each, nats.
     """
+    log_px_given_z, z, z_mean, z_log_var = _sampled_reconstruction(model, params, x, keys, num_samples)
+    return elbo_terms(log_px_given_z, z, z_mean, z_log_var, params["prior"], estimator)
+
+
+def _sampled_reconstruction(model, params, x, keys, num_samples):
+    """log p(x|z) [L, B] of draws z [L, B, J] from q(z|x), the draws, and the moments z_mean and z_log_var [B, J]."""
     z_mean, z_log_var = model.encode(params, x)
     z = sample_z_each(keys, z_mean, z_log_var, num_samples)
-    return elbo_terms(model.log_px_given_z(params, x, z), z, z_mean, z_log_var, params["prior"], estimator)
+    return model.log_px_given_z(params, x, z), z, z_mean, z_log_var
 
 
 def sample_z_each(keys: jax.Array, z_mean: jax.Array, z_log_var: jax.Array, num_samples: int) -> jax.Array:

@@ -17,11 +17,8 @@ from vade_jax.model import Model
 from vade_jax.report import save_sample_grid
 from vade_jax.train_state import TrainState
 
-INITIALIZATION = (
-    "initialization.npz"  # cluster [N] and scores [restarts] of the initialization, written when it is made
-)
 _SAMPLES_PER_CLUSTER = 10
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn", "orbax-checkpoint")
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn", "umap-learn", "orbax-checkpoint")
 
 
 def write(

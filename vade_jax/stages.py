@@ -54,8 +54,7 @@ def make_stages(run: Run) -> list[Stage]:
     elbo = negative_elbo(model, config.train.estimator, config.train.num_samples, kl_weight)
     guided = guided_negative_elbo(model, config.guide.num_samples)
     rounds = [
-        _stage(run, f"guide{number}", guided, config.guide, begin=_initialize, rows=_memberships)
-        for number in range(1, config.guide.num_rounds + 1)
+        _stage(run, name, guided, config.guide, begin=_initialize, rows=_memberships) for name in _round_names(run)
     ]
     return [
         _stage(run, "pretrain", reconstruction(model), config.pretrain, begin=_prepare),
@@ -66,8 +65,11 @@ def make_stages(run: Run) -> list[Stage]:
 
 def initialization_paths(run: Run) -> list[Path]:
     """The files of the clusters that stages began with, in their order: memberships [N, K] and the restarts' scores."""
-    names = [f"guide{number}" for number in range(1, run.config.guide.num_rounds + 1)] or ["cluster"]
-    return [_initialization_path(run, name) for name in names]
+    return [_initialization_path(run, name) for name in _round_names(run) or ["cluster"]]
+
+
+def _round_names(run):
+    return [f"guide{number}" for number in range(1, run.config.guide.num_rounds + 1)]
 
 
 def _stage(run, name, objective, section, begin, rows=lambda run, name: {}):
