@@ -175,8 +175,9 @@ def prior_from_memberships(z_mean: np.ndarray, z_var: np.ndarray, memberships: n
     means = weights.T @ z_mean
     variances = weights.T @ (np.square(z_mean, dtype=np.float64) + z_var) - np.square(means)
     variances = np.maximum(variances, 0) + (_MIN_VAR * mean_var if mean_var > 0 else _MIN_VAR)
-    logits = np.log(np.maximum(sizes, 0.5))
-    return GMMPrior(*(jnp.asarray(array, jnp.float32) for array in (logits, means, np.log(variances))))
+    sizes = np.maximum(sizes, 0.5)
+    log_weights = np.log(sizes / sizes.sum())
+    return GMMPrior(*(jnp.asarray(array, jnp.float32) for array in (log_weights, means, np.log(variances))))
 
 
 def _umap():
