@@ -24,7 +24,7 @@ def get_config() -> ConfigDict:
     config.model.latent_dim = 10  # J
     config.model.network = "mlp"  # a key of vade_jax.networks.NETWORKS: 'mlp' or 'conv' (images)
     config.model.hidden = (500, 500, 2000)  # widths of the MLP encoder; the decoder mirrors them
-    config.model.likelihood = "bernoulli"  # p(x|z): 'bernoulli' for x in [0, 1], 'gaussian' for real x
+    config.model.likelihood = "bernoulli"  # p(x|z): a key of vade_jax.model.LIKELIHOODS; 'bernoulli' is for x in [0, 1]
     config.model.min_log_var = -6.0  # least log sigma_x^2 that the Gaussian likelihood can learn
 
     config.optimizer = ConfigDict()  # Adam, in every stage
@@ -32,11 +32,12 @@ def get_config() -> ConfigDict:
     config.optimizer.final_fraction = 0.05  # floor of 'cosine' and 'staircase', as a fraction of the first rate
     config.optimizer.decay_rate = 0.9  # of 'staircase': times this ...
     config.optimizer.decay_epochs = 10  # ... every so many epochs
+    config.optimizer.min_steps = 1000  # a stage on few rows gets so many more epochs that it has as many steps
     config.optimizer.adam_epsilon = 1e-8
     config.optimizer.max_grad_norm = 0.0  # gradients of a larger global norm are scaled down to it, nats; 0: never
 
     config.pretrain = ConfigDict()  # stage 1: the autoencoder
-    config.pretrain.num_epochs = 50
+    config.pretrain.num_epochs = 20
     config.pretrain.batch_size = 256  # over all devices
     config.pretrain.learning_rate = 1e-3
     config.pretrain.prior_learning_rate = 0.0  # the autoencoder has no prior
@@ -50,21 +51,34 @@ def get_config() -> ConfigDict:
     config.init.log_var = -4.0  # log sigma_z^2 that the encoder starts clustering from
 
     config.guide = ConfigDict()  # stage 2: the ELBO with q(c|x) held at those clusters
-    config.guide.num_rounds = 1  # of finding clusters and guiding the model to them; 0: the paper's recipe
-    config.guide.num_epochs = 20  # a round
+    config.guide.num_rounds = 3  # of finding clusters and guiding the model to them; 0: none
+    config.guide.stop_ari = 0.99  # rounds end where one finds the last one's clusters, to this adjusted Rand index
+    config.guide.num_epochs = 15  # a round
     config.guide.batch_size = 256  # over all devices
-    config.guide.learning_rate = 1e-3  # of encoder and decoder
-    config.guide.prior_learning_rate = 1e-3  # of the mixture prior
+    config.guide.learning_rate = 2e-3  # of encoder and decoder
+    config.guide.prior_learning_rate = 2e-3  # of the mixture prior
     config.guide.num_samples = 1  # L, draws of z for each row and step
 
-    config.train = ConfigDict()  # stage 3: the ELBO
-    config.train.num_epochs = 100
+    config.align = ConfigDict()  # stage 3: the same once more, with more weight on KL(q(c|x) || p(c|z))
+    config.align.num_epochs = 6  # 0: no such stage
+    config.align.batch_size = 256  # over all devices
+    config.align.learning_rate = 1e-3  # of encoder and decoder
+    config.align.prior_learning_rate = 1e-3  # of the mixture prior
+    config.align.num_samples = 1  # L, draws of z for each row and step
+    config.align.kl_c_weight = 10.0  # 1 is the bound itself
+
+    config.train = ConfigDict()  # stage 4: the ELBO
+    config.train.num_epochs = 4
     config.train.batch_size = 256  # over all devices
-    config.train.learning_rate = 1e-3  # of encoder and decoder
-    config.train.prior_learning_rate = 1e-3  # of the mixture prior
-    config.train.estimator = "sample"  # of q(c|x): 'sample', 'mean' or 'optimal'
+    config.train.learning_rate = 2e-4  # of encoder and decoder
+    config.train.prior_learning_rate = 2e-4  # of the mixture prior
+    config.train.estimator = "optimal"  # of q(c|x): 'sample', 'mean' or 'optimal'
     config.train.num_samples = 1  # L, draws of z for each row and step
     config.train.kl_warmup_epochs = 0  # the weight of the KL term rises from 0 to 1 over so many epochs
+
+    config.doctor = ConfigDict()  # watches every epoch for collapse, and mends it
+    config.doctor.max_cures = 3  # tried in a stage before the run ends with status 3
+    config.doctor.watch_rows = 2000  # drawn at random, whose clusters are looked at after each epoch
 
     config.evaluate = ConfigDict()
     config.evaluate.estimator = "optimal"  # of the q(c|x) that assigns rows to clusters, and of the printed ELBO

@@ -14,7 +14,6 @@ def get_config() -> ConfigDict:
     """The settings of this claim."""
     config = base.get_config()
     config.model.hidden = (256, 256, 512)
-    config.pretrain.batch_size = 64
-    config.guide.batch_size = 64
-    config.train.batch_size = 64
+    for stage in (config.pretrain, config.guide, config.align, config.train):
+        stage.batch_size = 64
     return config

@@ -13,5 +13,5 @@ def get_config() -> ConfigDict:
     config = base.get_config()
     config.data.name = "file"
     config.data.scaling = "standardize"
-    config.model.likelihood = "gaussian"
+    config.model.likelihood = "gaussian_shared"
     return config

@@ -9,16 +9,17 @@ PACKAGE = Path(__file__).parent.parent / "vade_jax"
 
 # Lowest first: a module imports only from the layers above its own line.
 LAYERS = [
-    ["errors", "priors", "metrics"],
+    ["errors", "priors", "metrics", "health"],
     ["losses", "report"],
     ["networks", "data"],
     ["model"],
     ["objectives", "train_state"],
     ["training", "checkpoints", "tracking"],
     ["evaluation", "initialization"],
-    ["settings", "results"],
+    ["settings", "results", "moves"],
     ["workdir", "run"],
-    ["stages"],
+    ["stages", "watch"],
+    ["fitting"],
     ["experiment"],
     ["__init__"],
 ]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from configs import base, digits
-from vade_jax import data, experiment
+from vade_jax import data, experiment, fitting
 from vade_jax.checkpoints import Checkpoints
 from vade_jax.data import Dataset, Source
 from vade_jax.errors import DivergedError, InputError
@@ -20,7 +20,9 @@ def tiny(**changes):
     config.pretrain.update(num_epochs=3, batch_size=64)
     config.init.method = "gmm"
     config.guide.update(num_rounds=0, num_epochs=3, batch_size=64)
-    config.train.update(num_epochs=3, batch_size=64)
+    config.align.update(num_epochs=0, batch_size=64)
+    config.train.update(num_epochs=3, batch_size=64, learning_rate=1e-3, estimator="sample")
+    config.optimizer.min_steps = 0
     config.init.num_restarts = 2
     config.evaluate.update(bound_samples=5, bound_rows=50)
     config.checkpoint.every_epochs = 2
@@ -146,7 +148,7 @@ def test_guided_rounds_resume_with_the_memberships_they_began_with(tmp_path, mon
 
 def test_a_finished_run_is_not_trained_again(finished, monkeypatch):
     folder, results = finished
-    monkeypatch.setattr(experiment, "make_epoch", lambda *_: lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(fitting, "make_epoch", lambda *_: lambda *_: pytest.fail("trained"))
     monkeypatch.setattr(Checkpoints, "save", lambda *_: pytest.fail("saved"))
     again = experiment.train(tiny(), folder)
     assert {**again, "seconds": None} == {**results, "seconds": None}
@@ -243,10 +245,16 @@ def test_no_epochs_leave_the_initialization_as_it_is(tmp_path):
     assert [record["stage"] for record in read_metrics(tmp_path / "metrics.jsonl")] == ["pretrain"] * 3
 
 
-def test_a_loss_that_is_no_longer_finite_is_named_and_never_saved(tmp_path):
-    with pytest.raises(DivergedError, match=r"loss.* is no longer finite in epoch 1 of stage 'pretrain'"):
+def test_a_loss_that_stays_broken_ends_the_run_with_its_diagnosis_and_no_broken_state_is_saved(tmp_path):
+    with pytest.raises(DivergedError, match=r"^not_finite in epoch 1 of stage 'pretrain': the loss is .*after 3 cures"):
         experiment.train(tiny(model__likelihood="gaussian", pretrain__learning_rate=1e30), tmp_path)
-    assert not [path for path in (tmp_path / "checkpoints").iterdir() if path.is_dir()]
+    left = json.loads((tmp_path / "results.json").read_text())
+    assert left["failure"].startswith("not_finite")
+    assert [treatment["cure"] for treatment in left["treatments"]] == ["retreat"] * 3 + ["none"]
+    with Checkpoints(tmp_path / "checkpoints", 2) as checkpoints:
+        state, progress = checkpoints.restore(fitting.initial_state(experiment._open(tmp_path)))
+    assert (progress.stage, progress.epoch) == ("pretrain", 0)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
 
 
 @pytest.mark.parametrize("change", [{"train__batch_size": 5000}, {"data__scaling": "none"}, {"data__test_split": "x"}])

@@ -79,7 +79,7 @@ def test_a_diverged_run_is_status_3(tmp_path):
     )
     assert answer.returncode == 3
     assert "error: " in answer.stderr
-    assert "no longer finite" in answer.stderr
+    assert "not_finite" in answer.stderr
 
 
 def test_a_run_from_prepared_data_does_not_import_tensorflow(tfds_dir, tmp_path):

@@ -9,6 +9,7 @@ from vade_jax.data import Dataset
 from vade_jax.errors import InputError
 
 DIGITS = Dataset(np.arange(80, dtype=np.uint8).reshape(20, 4), None, (2, 2, 1))
+BATCH_SIZES = [f"{stage}__batch_size" for stage in ("pretrain", "guide", "align", "train")]
 
 
 def fields(**changes):
@@ -74,19 +75,20 @@ def test_a_missing_and_an_unknown_field_are_named():
         ({"model__num_clusters": 21}, "config.model.num_clusters: 21 came; .* number of rows, 20"),
         ({"pretrain__batch_size": 21}, "config.pretrain.batch_size: 21 came; .* number of rows, 20"),
         ({"guide__batch_size": 21}, r"config.guide.batch_size: 21 came; .* number of rows, 20"),
+        ({"align__batch_size": 21}, r"config.align.batch_size: 21 came; .* number of rows, 20"),
         ({"train__batch_size": 21}, "config.train.batch_size: 21 came; .* number of rows, 20"),
         ({"data__scaling": "none"}, r"config.model.likelihood: 'bernoulli' .* \[0, 79\]; it needs values in \[0, 1\]"),
         ({"data__scaling": "standardize"}, "config.model.likelihood: 'bernoulli'"),
     ],
 )
 def test_fields_that_do_not_suit_the_rows(changes, words):
-    small = {"pretrain__batch_size": 5, "guide__batch_size": 5, "train__batch_size": 5, **changes}
+    small = {**dict.fromkeys(BATCH_SIZES, 5), **changes}
     with pytest.raises(InputError, match=words):
         settings.check_data(fields(**small), DIGITS, None)
 
 
 def test_rows_that_do_not_suit_the_network_or_each_other():
-    small = fields(pretrain__batch_size=5, guide__batch_size=5, train__batch_size=5)
+    small = fields(**dict.fromkeys(BATCH_SIZES, 5))
     settings.check_data(small, DIGITS, None)
     small["model"]["network"] = "conv"
     settings.check_data(small, DIGITS, None)

@@ -1,7 +1,7 @@
 """Save and restore a run's state and how far it is. The only file that knows Orbax."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import orbax.checkpoint as ocp
@@ -17,22 +17,40 @@ class Progress(NamedTuple):
       epoch: epochs done in that stage.
       total_epochs: epochs done in all stages.
       seconds: name -> wall-clock seconds spent.
+      losses: of the stage's epochs, nats.
+      rate_factor: on the stage's learning rates.
+      treatments: what went wrong and what was done: 'stage', 'epoch', 'diagnosis', 'detail' and 'cure' each.
     """
 
     stage: str
     epoch: int
     total_epochs: int
     seconds: dict[str, float]
+    losses: list[float]
+    rate_factor: float
+    treatments: list[dict[str, Any]]
 
-    def next_stage(self, name: str, seconds: float) -> "Progress":
-        """The progress at the first epoch of a stage whose preparation took so many seconds."""
-        spent = self.seconds.get("initialize", 0.0) + seconds
-        return Progress(name, 0, self.total_epochs, {**self.seconds, "initialize": spent})
+    def next_stage(self, name: str) -> "Progress":
+        """The progress at the beginning of a stage."""
+        return self._replace(stage=name, epoch=0, losses=[], rate_factor=1.0)
 
-    def next_epoch(self, seconds: float) -> "Progress":
-        """The progress after one more epoch of the stage, which took so many seconds."""
-        spent = self.seconds.get(self.stage, 0.0) + seconds
-        return Progress(self.stage, self.epoch + 1, self.total_epochs + 1, {**self.seconds, self.stage: spent})
+    def next_epoch(self, loss: float, seconds: float) -> "Progress":
+        """The progress after one more epoch of the stage, with its loss and the seconds it took."""
+        return self.spent(self.stage, seconds)._replace(
+            epoch=self.epoch + 1, total_epochs=self.total_epochs + 1, losses=[*self.losses, loss]
+        )
+
+    def treated(self, diagnosis: str, detail: str, cure: str) -> "Progress":
+        """The progress with one more treatment, at this epoch."""
+        treatment = {"stage": self.stage, "epoch": self.epoch, "diagnosis": diagnosis, "detail": detail, "cure": cure}
+        return self._replace(treatments=[*self.treatments, treatment])
+
+    def spent(self, name: str, seconds: float) -> "Progress":
+        """The progress with so many more seconds under a name."""
+        return self._replace(seconds={**self.seconds, name: self.seconds.get(name, 0.0) + seconds})
+
+
+BEGINNING = Progress("", 0, 0, {}, [], 1.0, [])
 
 
 class Checkpoints:

@@ -2,12 +2,14 @@
 
 import importlib.util
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from vade_jax.errors import InputError
 
@@ -65,11 +67,11 @@ def load(name: str, path: str = "", data_dir: str = "", cache_dir: Path | None =
 
 
 def select(source: Source, split: str, field: str) -> Dataset:
-    """The rows of a split: its name, several joined by '+', or 'all'.
+    """The rows of a split: its name, several joined by '+', or 'all'; '[:n]' after a name takes its first n rows.
 
     Args:
       source: what `load` returned.
-      split: for example 'train', 'train+test' or 'all'.
+      split: for example 'train', 'train+test', 'train[:10000]' or 'all'.
       field: the config field it came from, for the error.
 
     Returns:
@@ -79,21 +81,32 @@ def select(source: Source, split: str, field: str) -> Dataset:
       InputError: a split that the source does not have.
     """
     names = list(source.splits) if split == "all" else split.split("+")
-    unknown = [name for name in names if name not in source.splits]
-    if unknown:
+    parsed = [_SPLIT.fullmatch(name) for name in names]
+    parts = [_first(source.splits[match[1]], match[2]) for match in parsed if match and match[1] in source.splits]
+    if len(parts) < len(names):
         raise InputError(
             field,
             f"{split!r} came",
             f"the data set has {', '.join(source.splits)}",
-            "Name one of them, several joined by '+', or 'all'.",
+            "Name one of them, several joined by '+', or 'all'; '[:n]' after a name takes its first n rows.",
         )
-    parts = [source.splits[name] for name in names]
     labelled = all(part.labels is not None for part in parts)
     return Dataset(
         np.concatenate([part.x for part in parts]),
         np.concatenate([part.labels for part in parts]) if labelled else None,
         parts[0].image_shape,
     )
+
+
+_SPLIT = re.compile(r"(\w+)(?:\[:([1-9]\d*)\])?")
+
+
+def _first(dataset, count):
+    """The first rows of a data set, count of them as text; all for None."""
+    if count is None:
+        return dataset
+    x, labels = dataset.x[: int(count)], dataset.labels
+    return Dataset(x, labels if labels is None else labels[: int(count)], dataset.image_shape)
 
 
 def keep_decoded(source: Source, name: str, cache_dir: Path) -> None:
@@ -213,8 +226,10 @@ def _read_npy(path):
 
 
 def _read_npz(path):
-    """Arrays x and y, or x_SPLIT and y_SPLIT for each split; y is optional."""
+    """Arrays x and y, or x_SPLIT and y_SPLIT for each split; y is optional. Or a matrix's CSR parts, and y."""
     arrays = _numpy_load(path)
+    if arrays.keys() >= _CSR_PARTS:
+        arrays |= {"x": _dense(arrays, path)}
     splits = {
         name[2:] or "train": _dataset(arrays[name], arrays.get(f"y{name[1:]}"), f"{path}, array {name}")
         for name in arrays
@@ -224,10 +239,34 @@ def _read_npz(path):
         raise InputError(
             "config.data.path",
             f"{path} holds {', '.join(arrays) or 'nothing'}",
-            "it must hold an array x, or x_train and x_test (and labels y, or y_train and y_test, if there are any)",
-            "Save it with numpy.savez(FILE, x=...).",
+            "it must hold an array x, or x_train and x_test (and labels y, or y_train and y_test, if there are any), "
+            "or a sparse matrix",
+            "Save it with numpy.savez(FILE, x=...), or scipy.sparse.save_npz(FILE, matrix.tocsr()).",
         )
     return Source(splits)
+
+
+_CSR_PARTS = {"data", "indices", "indptr", "shape"}  # as scipy.sparse.save_npz names them
+
+
+def _dense(parts, path):
+    """The rows of a matrix that is kept by its CSR parts, float32."""
+    matrix_format = parts.get("format", np.array("csr")).astype(str).item()
+    try:
+        if matrix_format != "csr":
+            raise ValueError(f"its format is {matrix_format!r}")
+        rows, columns = (int(size) for size in parts["shape"])
+        indices, indptr = parts["indices"].astype(np.int64), parts["indptr"].astype(np.int64)
+        matrix = csr_matrix((parts["data"].astype(np.float32), indices, indptr), shape=(rows, columns))
+        matrix.check_format(full_check=True)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            "config.data.path",
+            f"{path} holds a sparse matrix that cannot be read: {error}",
+            "it must be in CSR format",
+            "Save it with scipy.sparse.save_npz(FILE, matrix.tocsr()).",
+        ) from error
+    return matrix.toarray()
 
 
 def _numpy_load(path):
@@ -281,6 +320,7 @@ def _dataset(array, labels, where):
 SOURCES: dict[str, Callable[[str, str, Path | None], Source]] = {
     "digits": _load_digits,
     "mnist": _tfds_images("mnist"),
+    "fashion_mnist": _tfds_images("fashion_mnist"),
     "file": _load_file,
 }
 

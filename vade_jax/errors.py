@@ -1,5 +1,7 @@
 """Errors that the person at the keyboard can mend."""
 
+from typing import Any
+
 
 class InputError(ValueError):
     """A config field, a flag or a file that cannot be used: which, what came, what is due and the remedy, in one line.
@@ -14,4 +16,9 @@ class InputError(ValueError):
 
 
 class DivergedError(RuntimeError):
-    """A loss that is no longer finite."""
+    """Training that collapsed, or whose loss ran away, beyond what its cures could mend."""
+
+    def __init__(self, message: str, treatments: list[dict[str, Any]]):
+        """Keeps what was diagnosed and tried, as it is written to results.json."""
+        self.treatments = treatments
+        super().__init__(message)

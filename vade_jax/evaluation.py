@@ -1,5 +1,6 @@
 """A trained model's answers on rows of data: clusters, the bound, the likelihood, samples."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -35,8 +36,14 @@ class Posterior(NamedTuple):
 
 def embed(model: Model, state: TrainState, x: Rows, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
     """(z_mean, z_log_var), each [N, J], of rows [N, D] as stored."""
+    return make_embed(model, x, batch_size)(state)
+
+
+def make_embed(model: Model, x: Rows, batch_size: int) -> Callable[[TrainState], tuple[np.ndarray, np.ndarray]]:
+    """`embed` for one model and the same rows [N, D] again and again, compiled once."""
     row_map = make_row_map(lambda params, x, keys: model.encode(params, x), batch_size)
-    return row_map(state.params, state.scaling, replicate(x), state.key)
+    rows = replicate(x)
+    return lambda state: row_map(state.params, state.scaling, rows, state.key)
 
 
 def posterior(

@@ -4,19 +4,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
 
 from vade_jax import data, results, settings, workdir
-from vade_jax.checkpoints import Checkpoints, Progress
+from vade_jax.checkpoints import Checkpoints
 from vade_jax.errors import DivergedError, InputError
 from vade_jax.evaluation import log_likelihood, posterior
+from vade_jax.fitting import fit
 from vade_jax.run import Use, make_run
 from vade_jax.stages import initial_state, initialization_paths, make_stages
-from vade_jax.tracking import Tracker
-from vade_jax.train_state import start_stage
-from vade_jax.training import make_epoch, replicate
+from vade_jax.watch import read_trail
 
 
 def train(config: ConfigDict, folder: Path) -> dict[str, Any]:
@@ -31,7 +29,7 @@ def train(config: ConfigDict, folder: Path) -> dict[str, Any]:
 
     Raises:
       InputError: a setting, a file or a workdir that cannot be used; nothing was written.
-      DivergedError: the loss is no longer finite.
+      DivergedError: training collapsed, and no cure helped.
     """
     started = time.perf_counter()
     fields = config.to_dict()
@@ -45,8 +43,13 @@ def train(config: ConfigDict, folder: Path) -> dict[str, Any]:
     data.keep_decoded(source, config.data.name, folder / "data")
     load_seconds = time.perf_counter() - started
     run = make_run(config, folder, description)
-    state, progress = _fit(run, train_rows.x)
-    return _write_results(run, state, train_rows, test_rows, {"load": load_seconds, **progress.seconds})
+    try:
+        state, progress = fit(run, train_rows.x)
+    except DivergedError as error:
+        results.write_failure(folder, error)
+        raise
+    progress = progress._replace(seconds={"load": load_seconds, **progress.seconds})
+    return _write_results(run, state, progress, train_rows, test_rows)
 
 
 def evaluate(folder: Path) -> dict[str, Any]:
@@ -64,7 +67,7 @@ def evaluate(folder: Path) -> dict[str, Any]:
     run = _open(folder)
     state, progress = _restore(run)
     _, train_rows, test_rows = _load(run.config, folder)
-    return _write_results(run, state, train_rows, test_rows, progress.seconds)
+    return _write_results(run, state, progress, train_rows, test_rows)
 
 
 def predict(folder: Path, path: str, output: str) -> Path:
@@ -120,66 +123,6 @@ def _open(folder):
     return make_run(ConfigDict(fields), folder, description)
 
 
-def _fit(run, x):
-    """The state after every stage and the progress made, from the latest checkpoint on. Reads no label."""
-    stages = make_stages(run)
-    names = [stage.name for stage in stages]
-    state = initial_state(run)
-    data_x = replicate(x)
-    with Checkpoints(run.folder / "checkpoints", run.config.checkpoint.keep) as checkpoints:
-        state, progress = checkpoints.restore(state) or (state, Progress("", 0, 0, {}))
-        with Tracker(run.folder, progress.total_epochs) as tracker:
-            for number, stage in enumerate(stages):
-                ended = (progress.stage, progress.epoch) == (stage.name, stage.num_epochs)
-                if ended or progress.stage in names[number + 1 :]:
-                    continue
-                if progress.stage != stage.name:
-                    started = time.perf_counter()
-                    key = jax.random.fold_in(run.key(Use.STAGES), number)
-                    state = replicate(start_stage(stage.begin(state, x), stage.tx, key))
-                    progress = progress.next_stage(stage.name, time.perf_counter() - started)
-                rows = {"x": data_x, **replicate(stage.rows())}
-                state, progress = _run_stage(run, stage, state, progress, rows, tracker, checkpoints)
-    return state, progress
-
-
-def _run_stage(run, stage, state, progress, rows, tracker, checkpoints):
-    """The state after the stage's remaining epochs; saved on the way and at the end."""
-    epoch_fn = make_epoch(stage.objective, stage.tx, stage.batch_size)
-    with tracker.stage(stage.name, stage.num_epochs, progress.epoch) as bar:
-        while progress.epoch < stage.num_epochs:
-            started = time.perf_counter()
-            step = int(state.step)
-            state, metrics = epoch_fn(state, rows)
-            means = {name: float(value) for name, value in metrics.items()}
-            seconds = time.perf_counter() - started
-            _check_finite(means, stage, progress.epoch + 1)
-            progress = progress.next_epoch(seconds)
-            record = {
-                "stage": stage.name,
-                "epoch": progress.epoch,
-                "total_epochs": progress.total_epochs,
-                "step": int(state.step),
-                **means,
-                **{name: float(rate(step)) for name, rate in stage.learning_rates.items()},
-                "samples_per_second": (int(state.step) - step) * stage.batch_size / seconds,
-            }
-            tracker.log(record, bar)
-            if progress.epoch % run.config.checkpoint.every_epochs == 0 and progress.epoch < stage.num_epochs:
-                checkpoints.save(state, progress)
-    checkpoints.save(state, progress)
-    return state, progress
-
-
-def _check_finite(means, stage, epoch):
-    broken = [name for name, value in means.items() if not np.isfinite(value)]
-    if broken:
-        raise DivergedError(
-            f"{', '.join(broken)} is no longer finite in epoch {epoch} of stage '{stage.name}'; the last checkpoint is "
-            "whole. Set --config.optimizer.max_grad_norm=1000 or a lower learning rate, in another workdir."
-        )
-
-
 def _restore(run):
     """The state of a run that ended, and its progress."""
     last = make_stages(run)[-1]
@@ -192,7 +135,7 @@ def _restore(run):
     return restored
 
 
-def _write_results(run, state, train_rows, test_rows, seconds):
+def _write_results(run, state, progress, train_rows, test_rows):
     return results.write(
         run.folder,
         run.model,
@@ -203,6 +146,8 @@ def _write_results(run, state, train_rows, test_rows, seconds):
         seed=run.config.seed,
         init_method=run.config.init.method,
         init_paths=initialization_paths(run),
-        seconds=seconds,
+        seconds=progress.seconds,
+        treatments=progress.treatments,
+        trail=read_trail(run),
         **run.config.evaluate,
     )

@@ -18,6 +18,9 @@ _MIN_VAR = 1e-3  # added to every variance, relative to the embeddings' mean var
 _MAX_ITERATIONS = 200
 _MANIFOLD_DIM = 10
 _MIN_LAYOUT_ROWS = 4
+_INLIERS = 0.95  # of the rows of a layout, by which a mixture there is judged
+_SMALL = 0.5  # of an average cluster: what is larger is no piece of outliers
+_LAYOUT_EPOCHS = 100  # umap-learn's 200 to 500 find the same clusters, later
 
 
 class Clustering(NamedTuple):
@@ -63,21 +66,22 @@ def gmm(embeddings: np.ndarray, options: Options) -> Clustering:
       The mixture's posteriors; scores are mean log-likelihoods, nats per row.
     """
     embeddings = np.asarray(embeddings, np.float64)
-    mean_var = float(embeddings.var(axis=0).mean())
-    with warnings.catch_warnings():  # a restart that is cut short competes by its likelihood like any other
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        restarts = [
-            GaussianMixture(
-                options.num_clusters,
-                covariance_type=options.covariance,
-                reg_covar=_MIN_VAR * mean_var if mean_var > 0 else _MIN_VAR,
-                max_iter=_MAX_ITERATIONS,
-                random_state=seed,
-            ).fit(embeddings)
-            for seed in _seeds(options)
-        ]
+    restarts = [_mixture(embeddings, options.covariance, options.num_clusters, seed) for seed in _seeds(options)]
     scores = [float(mixture.score(embeddings)) for mixture in restarts]
     return Clustering(restarts[int(np.argmax(scores))].predict_proba(embeddings), scores)
+
+
+def _mixture(rows, covariance, num_clusters, seed):
+    mean_var = float(rows.var(axis=0, dtype=np.float64).mean())
+    with warnings.catch_warnings():  # a restart that is cut short competes by its likelihood like any other
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return GaussianMixture(
+            num_clusters,
+            covariance_type=covariance,
+            reg_covar=_MIN_VAR * mean_var if mean_var > 0 else _MIN_VAR,
+            max_iter=_MAX_ITERATIONS,
+            random_state=seed,
+        ).fit(rows)
 
 
 def kmeans(embeddings: np.ndarray, options: Options) -> Clustering:
@@ -110,30 +114,68 @@ def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
       options: all but covariance.
 
     Returns:
-      The mixture's posteriors; scores are mean log-likelihoods in the layout, nats per row.
+      The posteriors of the mixture of the highest trimmed likelihood (Neykov et al. 2007, Computational Statistics and
+      Data Analysis 52): scores are means over the likeliest 95 % of the rows, nats per row.
     """
     num_rows = len(embeddings)
     if num_rows < _MIN_LAYOUT_ROWS:
         return gmm(embeddings, options._replace(covariance="full"))
     order = np.random.default_rng(options.seed).permutation(num_rows)
     laid_out = np.sort(order[: options.max_rows])
-    layout = _umap()(
-        n_neighbors=min(options.num_neighbors, len(laid_out) - 1),
-        n_components=min(_MANIFOLD_DIM, max(2, len(laid_out) - 2)),
-        min_dist=0.0,
-        random_state=_seeds(options)[0],
-        n_jobs=1,
-    ).fit_transform(np.asarray(embeddings[laid_out], np.float32))
-    clustering = gmm(layout, options._replace(covariance="full"))
+    nearest = NearestNeighbors(n_neighbors=min(options.num_neighbors, len(laid_out) - 1)).fit(embeddings[laid_out])
+    layout = _lay_out(embeddings[laid_out], nearest, _seeds(options)[0])
+    clustering = _islands(layout, options)
     if len(laid_out) == num_rows:
         return clustering
-    nearest = NearestNeighbors(n_neighbors=options.num_neighbors).fit(embeddings[laid_out])
     memberships = np.empty((num_rows, options.num_clusters))
     memberships[laid_out] = clustering.memberships
     rest = np.sort(order[options.max_rows :])
     neighbors = nearest.kneighbors(embeddings[rest], return_distance=False)
     memberships[rest] = clustering.memberships[neighbors].mean(axis=1)
     return Clustering(memberships, clustering.scores)
+
+
+def _lay_out(embeddings, nearest, seed):
+    """UMAP's layout of the graph of nearest neighbours, exact ones: umap-learn's own search takes longer to compile."""
+    distances, neighbors = nearest.kneighbors(embeddings)
+    umap = _umap()(
+        n_neighbors=neighbors.shape[1],
+        n_components=min(_MANIFOLD_DIM, max(2, len(embeddings) - 2)),
+        min_dist=0.0,
+        n_epochs=_LAYOUT_EPOCHS,
+        precomputed_knn=(neighbors, distances.astype(np.float32)),
+        random_state=seed,
+        n_jobs=1,
+    )
+    with warnings.catch_warnings():  # it says that it cannot lay out further rows, and that it searches small data anew
+        warnings.filterwarnings("ignore", message="precomputed_knn")
+        return umap.fit_transform(np.asarray(embeddings, np.float32))
+
+
+def _islands(layout, options):
+    """A mixture in a layout whose small pieces are no clusters; the fit of the highest trimmed likelihood."""
+    fits = [max(_fits(layout, options, seed), key=lambda fit: fit[0]) for seed in _seeds(options)]
+    scores, mixtures = zip(*fits, strict=True)
+    return Clustering(mixtures[int(np.argmax(scores))].predict_proba(layout), list(scores))
+
+
+def _fits(layout, options, seed):
+    """(trimmed likelihood, mixture) of all rows, then without the smallest cluster's, without the next one's, ...
+
+    A layout tears outliers off in small dense pieces. A mixture gains by giving them a cluster and joining two others;
+    it no longer does where outliers do not count.
+    """
+    num_clusters, num_rows = options.num_clusters, len(layout)
+    num_inliers = max(num_clusters, int(_INLIERS * num_rows))
+    rows = layout
+    while True:
+        mixture = _mixture(rows, "full", num_clusters, seed)
+        yield float(np.sort(mixture.score_samples(layout))[-num_inliers:].mean()), mixture
+        clusters = mixture.predict(rows)
+        sizes = np.bincount(clusters, minlength=num_clusters)
+        if not 0 < sizes.min() <= min(len(rows) - num_inliers, _SMALL * num_rows / num_clusters):
+            return
+        rows = rows[clusters != sizes.argmin()]
 
 
 def random(embeddings: np.ndarray, options: Options) -> Clustering:

@@ -300,12 +300,30 @@ def elbo_second_form(
       ValueError: an unknown estimator, or shapes that do not fit, both named.
     """
     log_q_c = log_cluster_posterior(z, z_mean, z_log_var, prior, estimator)
-    log_pc_given_z = log_responsibilities(z, prior)
-    log_q_c = jnp.broadcast_to(jnp.expand_dims(log_q_c, 0), log_pc_given_z.shape)
     return SecondForm(
         log_weight=jnp.mean(_log_weights(log_px_given_z, z, z_mean, z_log_var, prior), axis=0),
-        kl_c=jnp.mean(_expectation_c(log_q_c, log_q_c - log_pc_given_z), axis=0),
+        kl_c=kl_cluster_posterior(log_q_c, z, prior),
     )
+
+
+def kl_cluster_posterior(log_q_c: jax.Array, z: jax.Array, prior: GMMPrior) -> jax.Array:
+    """E_q(z|x)[KL(q(c|x) || p(c|z))], the mean over draws: what a q(c|x) costs the bound (arXiv:1611.05148, Sec. 3.2).
+
+    Args:
+      log_q_c: [..., K], nats; -inf is allowed.
+      z: [L, ..., J], draws from q(z|x).
+      prior: the mixture of K clusters in J dimensions.
+
+    Returns:
+      [...], nats, at least 0.
+
+    Raises:
+      ValueError: shapes that do not fit, both named.
+    """
+    log_pc_given_z = log_responsibilities(z, prior)
+    check_same_shape("log_q_c", log_q_c, "p(c|z_l)", log_pc_given_z[0])
+    log_q_c = jnp.broadcast_to(jnp.expand_dims(log_q_c, 0), log_pc_given_z.shape)
+    return jnp.mean(_expectation_c(log_q_c, log_q_c - log_pc_given_z), axis=0)
 
 
 def importance_weighted_bound(

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vade_jax.losses import log_prob_x_bernoulli, log_prob_x_gaussian
-from vade_jax.networks import NETWORKS, Shapes
+from vade_jax.networks import NETWORKS, Shapes, SharedLogVar
 from vade_jax.priors import GMMPrior
 
 Params = dict[str, Any]  # {'encoder': ..., 'decoder': ..., 'prior': GMMPrior}
@@ -18,14 +18,16 @@ class Likelihood(NamedTuple):
     """A family p(x|z), as functions of the decoder's heads, each [..., D].
 
     Attributes:
-      num_heads: how many heads it reads.
+      num_heads: how many heads it asks of the network's decoder.
       log_prob: (x [..., D], *heads) -> log p(x|z) [...], nats.
       mean: (*heads) -> E[x|z] [..., D].
+      complete: the network's decoder -> one that returns all the heads that are read.
     """
 
     num_heads: int
     log_prob: Callable[..., jax.Array]
     mean: Callable[..., jax.Array]
+    complete: Callable[[nn.Module], nn.Module] = lambda decoder: decoder
 
 
 def bernoulli() -> Likelihood:
@@ -45,12 +47,20 @@ def gaussian(min_log_var: float) -> Likelihood:
     return Likelihood(2, log_prob, lambda mean, raw_log_var: mean)
 
 
+def gaussian_shared(min_log_var: float) -> Likelihood:
+    """p(x|z) = N(x | mean, sigma^2 I) with one sigma for all features, learned, log sigma^2 above min_log_var.
+
+    With it the autoencoder minimises the squared error, whatever sigma is (Rybkin et al. 2021, arXiv:2006.13202).
+    """
+    return gaussian(min_log_var)._replace(num_heads=1, complete=SharedLogVar)
+
+
 class Model(NamedTuple):
     """An encoder, a decoder and a likelihood; the parameters travel apart, as Params.
 
     Attributes:
       encoder: x [..., D] -> (z_mean [..., J], z_log_var [..., J]).
-      decoder: z [..., J] -> likelihood.num_heads arrays [..., D].
+      decoder: z [..., J] -> the likelihood's heads, [..., D] each.
       likelihood: p(x|z).
     """
 
@@ -85,7 +95,7 @@ def make_model(
 
     Args:
       network: a key of NETWORKS.
-      likelihood: 'bernoulli' or 'gaussian'.
+      likelihood: a key of LIKELIHOODS.
       num_features: D.
       image_shape: (H, W, C), or None where rows are no images.
       latent_dim: J.
@@ -100,13 +110,14 @@ def make_model(
     """
     family = LIKELIHOODS[likelihood](min_log_var)
     encoder, decoder = NETWORKS[network](Shapes(num_features, image_shape, latent_dim, hidden, family.num_heads))
-    return Model(encoder, decoder, family)
+    return Model(encoder, family.complete(decoder), family)
 
 
 # name -> function of the least log-variance that returns the Likelihood.
 LIKELIHOODS: dict[str, Callable[[float], Likelihood]] = {
     "bernoulli": lambda min_log_var: bernoulli(),
     "gaussian": gaussian,
+    "gaussian_shared": gaussian_shared,
 }
 
 

@@ -105,6 +105,26 @@ class ConvDecoder(nn.Module):
         return tuple(head.reshape(*head.shape[:-3], -1) for head in jnp.split(h, self.num_heads, axis=-1))
 
 
+class SharedLogVar(nn.Module):
+    """A decoder of means, and beside them one learned log-variance for all features and all z.
+
+    Attributes:
+      decoder: a decoder with one head.
+      rate: how many times faster than the other parameters it learns.
+    """
+
+    decoder: nn.Module
+    rate: float = 10.0
+
+    @nn.compact
+    def __call__(self, z: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """(mean, log_var), each [..., D], for z [..., J]."""
+        (mean,) = self.decoder(z)
+        # Adam moves every parameter by about its learning rate a step: too slow for a scale.
+        log_var = self.rate * self.param("log_var", nn.initializers.zeros, ())
+        return mean, jnp.broadcast_to(log_var, mean.shape)
+
+
 class Shapes(NamedTuple):
     """What a pair of networks has to fit.
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vade_jax.losses import ELBOTerms, elbo_terms, elbo_terms_given_q_c, sample_z
+from vade_jax.losses import ELBOTerms, elbo_terms, elbo_terms_given_q_c, kl_cluster_posterior, sample_z
 from vade_jax.model import Model, Params
 
 Batch = dict[str, jax.Array]  # {'x': [B, D], ...}, one leading axis B
@@ -58,24 +58,28 @@ def negative_elbo(
     return objective
 
 
-def guided_negative_elbo(model: Model, num_samples: int) -> Objective:
+def guided_negative_elbo(model: Model, num_samples: int, kl_c_weight: float = 1.0) -> Objective:
     """-ELBO(x) with q(c|x) held at given memberships; the bound holds for any q(c|x) that does not depend on z.
 
-    Networks and prior learn together to hold clusters that were found elsewhere.
+    Networks and prior learn together to hold clusters that were found elsewhere. In its second form the bound subtracts
+    E_q(z|x)[KL(q(c|x) || p(c|z))] (arXiv:1611.05148, Sec. 3.2): with more weight on that, the model's own clusters
+    come closer to the memberships.
 
     Args:
       model: the networks and the likelihood.
       num_samples: L, draws from q(z|x).
+      kl_c_weight: of that KL term; 1 is the bound itself.
 
     Returns:
       The objective, for batches with 'memberships' [B, K]; metrics: elbo and its five terms.
     """
 
     def objective(params, batch, keys, step):
-        log_px_given_z, _, z_mean, z_log_var = _sampled_reconstruction(model, params, batch["x"], keys, num_samples)
+        log_px_given_z, z, z_mean, z_log_var = _sampled_reconstruction(model, params, batch["x"], keys, num_samples)
         log_q_c = jnp.log(batch["memberships"])
         terms = elbo_terms_given_q_c(log_px_given_z, z_mean, z_log_var, params["prior"], log_q_c)
-        return -terms.elbo, elbo_metrics(terms)
+        kl_c = kl_cluster_posterior(log_q_c, z, params["prior"])
+        return -terms.elbo + (kl_c_weight - 1) * kl_c, {**elbo_metrics(terms), "kl_c": kl_c}
 
     return objective
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from vade_jax import metrics
 from vade_jax.data import Dataset
+from vade_jax.errors import DivergedError
 from vade_jax.evaluation import Posterior, generate, log_likelihood, posterior
 from vade_jax.model import Model
 from vade_jax.report import save_sample_grid
@@ -33,6 +34,8 @@ def write(
     init_method: str,
     init_paths: list[Path],
     seconds: dict[str, float],
+    treatments: list[dict[str, Any]],
+    trail: tuple[np.ndarray, np.ndarray],
     estimator: str,
     batch_size: int,
     bound_samples: int,
@@ -51,6 +54,8 @@ def write(
       init_method: the initialization's name.
       init_paths: of the initializations in their order: memberships [N, K] and scores [restarts].
       seconds: name -> wall-clock seconds spent so far.
+      treatments: what went wrong while it trained, and what was done.
+      trail: numbers [W] of rows of train, and their clusters [epochs, W] after each epoch, -1 where there were none.
       estimator: of q(c|x).
       batch_size: rows for one device call.
       bound_samples: L of the importance-weighted bound.
@@ -87,6 +92,8 @@ def write(
         "log_likelihood_rows": len(x),
         "initialization": {"method": init_method, **rounds[0]},
         "rounds": rounds,
+        "accuracy_by_epoch": _accuracy_by_epoch(train.labels, *trail),
+        "treatments": treatments,
         "occupancy": metrics.occupancy(scored_answer.clusters, num_clusters),
         "scored_rows": len(scored.x),
         "scored_on": "test" if test else "train",
@@ -128,6 +135,20 @@ def summary(results: dict[str, Any]) -> str:
 
 def _scores(labels, clusters):
     return metrics.scores(labels, clusters) if labels is not None else dict.fromkeys(("accuracy", "nmi", "ari"))
+
+
+def _accuracy_by_epoch(labels, rows, clusters):
+    """On the watched rows, None for epochs without clusters or a data set without labels."""
+    return [
+        None if labels is None or epoch.min() < 0 else metrics.scores(labels[rows], epoch)["accuracy"]
+        for epoch in clusters
+    ]
+
+
+def write_failure(workdir: Path, error: DivergedError) -> None:
+    """A results.json of a run that could not be mended: 'failure' and 'treatments'."""
+    failure = {"failure": str(error), "treatments": error.treatments}
+    (workdir / "results.json").write_text(json.dumps(failure, indent=2) + "\n")
 
 
 def _initialization(path, labels):

@@ -16,6 +16,7 @@ class Use(IntEnum):
     PARAMS = 0
     STAGES = 1
     EVALUATION = 2
+    WATCH = 3
 
 
 class Run(NamedTuple):

@@ -72,6 +72,7 @@ RULES: dict[str, Rule] = {
     "optimizer.final_fraction": _FRACTION,
     "optimizer.decay_rate": _number(lambda value: 0 < value <= 1, "a number in (0, 1]"),
     "optimizer.decay_epochs": _integer(1),
+    "optimizer.min_steps": _integer(0),
     "optimizer.adam_epsilon": _POSITIVE,
     "optimizer.max_grad_norm": _NOT_NEGATIVE,
     "pretrain.num_epochs": _integer(0),
@@ -85,11 +86,18 @@ RULES: dict[str, Rule] = {
     "init.max_rows": _integer(1),
     "init.log_var": _NUMBER,
     "guide.num_rounds": _integer(0),
+    "guide.stop_ari": _FRACTION,
     "guide.num_epochs": _integer(0),
     "guide.batch_size": _integer(1),
     "guide.learning_rate": _POSITIVE,
     "guide.prior_learning_rate": _NOT_NEGATIVE,
     "guide.num_samples": _integer(1),
+    "align.num_epochs": _integer(0),
+    "align.batch_size": _integer(1),
+    "align.learning_rate": _POSITIVE,
+    "align.prior_learning_rate": _NOT_NEGATIVE,
+    "align.num_samples": _integer(1),
+    "align.kl_c_weight": _number(lambda value: value >= 1, "a number >= 1"),
     "train.num_epochs": _integer(0),
     "train.batch_size": _integer(1),
     "train.learning_rate": _POSITIVE,
@@ -97,6 +105,8 @@ RULES: dict[str, Rule] = {
     "train.estimator": _one_of(ESTIMATORS),
     "train.num_samples": _integer(1),
     "train.kl_warmup_epochs": _integer(0),
+    "doctor.max_cures": _integer(0),
+    "doctor.watch_rows": _integer(2),
     "evaluate.estimator": _one_of(ESTIMATORS),
     "evaluate.batch_size": _integer(1),
     "evaluate.bound_samples": _integer(1),
@@ -188,8 +198,9 @@ def check_data(settings: Mapping[str, Any], train: Dataset, test: Dataset | None
             f"it must be at most the number of rows, {num_rows}",
             "Ask for fewer clusters or bring more rows.",
         )
-    for name in ("pretrain.batch_size", "guide.batch_size", "train.batch_size"):
-        if flat[name] > num_rows:
+    unused = {"guide.batch_size": flat["guide.num_rounds"] == 0, "align.batch_size": flat["align.num_epochs"] == 0}
+    for name in ("pretrain.batch_size", "guide.batch_size", "align.batch_size", "train.batch_size"):
+        if flat[name] > num_rows and not unused.get(name):
             raise InputError(
                 f"config.{name}",
                 f"{flat[name]} came",

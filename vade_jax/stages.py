@@ -1,5 +1,6 @@
 """The stages of a run, from the config: what each minimises, for how long, with which optimizer, and from where."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -7,6 +8,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 import optax
+from sklearn.metrics import adjusted_rand_score
 
 from vade_jax import data, initialization
 from vade_jax.evaluation import embed
@@ -27,8 +29,10 @@ class Stage(NamedTuple):
       num_epochs: how long.
       batch_size: B.
       learning_rates: name -> schedule, 'learning_rate' and 'prior_learning_rate'.
-      tx: the optimizer.
-      begin: (state, x [N, D] as stored) -> the state to start from; what else it finds is left in the run's folder.
+      make_tx: (networks' schedule, prior's schedule) -> the optimizer.
+      has_clusters: whether its prior holds clusters that can collapse.
+      begin: (state, x [N, D] as stored) -> the state to start from, or None where the stage has nothing to add; what
+        else it finds is left in the run's folder.
       rows: () -> further arrays [N, ...] for the objective's batches, read from there, by a resumed run too.
     """
 
@@ -37,44 +41,76 @@ class Stage(NamedTuple):
     num_epochs: int
     batch_size: int
     learning_rates: dict[str, optax.Schedule]
-    tx: optax.GradientTransformation
-    begin: Callable[[TrainState, np.ndarray], TrainState]
+    make_tx: Callable[[optax.Schedule, optax.Schedule], optax.GradientTransformation]
+    has_clusters: bool
+    begin: Callable[[TrainState, np.ndarray], TrainState | None]
     rows: Callable[[], dict[str, np.ndarray]]
+
+    def tx(self, rate_factor: float = 1.0) -> optax.GradientTransformation:
+        """The optimizer, with its learning rates times a factor."""
+        rates = self.learning_rates["learning_rate"], self.learning_rates["prior_learning_rate"]
+        return self.make_tx(*(_times(rate, rate_factor) for rate in rates))
+
+
+def _times(schedule, factor):
+    return schedule if factor == 1 else lambda step: factor * schedule(step)
 
 
 def make_stages(run: Run) -> list[Stage]:
     """The stages in their order.
 
-    An autoencoder; rounds of finding clusters in the embedding and guiding the model to hold them; then the ELBO, free.
-    With no round the ELBO starts from clusters found in the autoencoder's embedding: the paper's recipe.
+    An autoencoder; rounds of finding clusters in the embedding and guiding the model to hold them; one more finding,
+    and a stage that brings the model's own clusters up to them; then the ELBO, free. With neither rounds nor that stage
+    the ELBO starts from clusters found in the autoencoder's embedding: the paper's recipe.
     """
     config, model = run.config, run.model
-    warmup_steps = config.train.kl_warmup_epochs * (run.num_rows // config.train.batch_size)
-    kl_weight = optax.linear_schedule(0.0, 1.0, warmup_steps) if warmup_steps else optax.constant_schedule(1.0)
+    kl_weight = optax.constant_schedule(1.0)
+    if config.train.kl_warmup_epochs:
+        kl_weight = optax.linear_schedule(0.0, 1.0, config.train.kl_warmup_epochs * _steps_per_epoch(run, config.train))
     elbo = negative_elbo(model, config.train.estimator, config.train.num_samples, kl_weight)
     guided = guided_negative_elbo(model, config.guide.num_samples)
-    rounds = [
-        _stage(run, name, guided, config.guide, begin=_initialize, rows=_memberships) for name in _round_names(run)
+    aligned = guided_negative_elbo(model, config.align.num_samples, config.align.kl_c_weight)
+    guides = [
+        _stage(run, name, guided, config.guide, begin=_initialize, rows=_memberships) for name in _guide_names(run)
+    ]
+    aligns = [
+        _stage(run, name, aligned, config.align, begin=_initialize, rows=_memberships) for name in _align_names(run)
     ]
     return [
-        _stage(run, "pretrain", reconstruction(model), config.pretrain, begin=_prepare),
-        *rounds,
-        _stage(run, "cluster", elbo, config.train, begin=_keep if rounds else _initialize),
+        _stage(run, "pretrain", reconstruction(model), config.pretrain, begin=_prepare, has_clusters=False),
+        *guides,
+        *aligns,
+        _stage(run, "cluster", elbo, config.train, begin=_keep if guides or aligns else _initialize),
     ]
 
 
 def initialization_paths(run: Run) -> list[Path]:
     """The files of the clusters that stages began with, in their order: memberships [N, K] and the restarts' scores."""
-    return [_initialization_path(run, name) for name in _round_names(run) or ["cluster"]]
+    return [path for path in _all_initialization_paths(run) if path.exists()]
 
 
-def _round_names(run):
+def _all_initialization_paths(run):
+    names = [*_guide_names(run), *_align_names(run)] or ["cluster"]
+    return [_initialization_path(run, name) for name in names]
+
+
+def _guide_names(run):
     return [f"guide{number}" for number in range(1, run.config.guide.num_rounds + 1)]
 
 
-def _stage(run, name, objective, section, begin, rows=lambda run, name: {}):
+def _align_names(run):
+    return ["align"] if run.config.align.num_epochs else []
+
+
+def _steps_per_epoch(run, section):
+    return run.num_rows // section.batch_size
+
+
+def _stage(run, name, objective, section, begin, rows=lambda run, name: {}, has_clusters=True):
     options = run.config.optimizer
-    steps_per_epoch = run.num_rows // section.batch_size
+    steps_per_epoch = _steps_per_epoch(run, section)
+    least = math.ceil(options.min_steps / steps_per_epoch) if section.num_epochs else 0
+    num_epochs = max(section.num_epochs, least)
 
     def schedule(rate: float) -> optax.Schedule:
         return make_schedule(
@@ -83,17 +119,20 @@ def _stage(run, name, objective, section, begin, rows=lambda run, name: {}):
             options.final_fraction,
             options.decay_rate,
             options.decay_epochs * steps_per_epoch,
-            max(1, section.num_epochs * steps_per_epoch),
+            max(1, num_epochs * steps_per_epoch),
         )
 
-    networks, prior = schedule(section.learning_rate), schedule(section.prior_learning_rate)
     return Stage(
         name,
         objective,
-        section.num_epochs,
+        num_epochs,
         section.batch_size,
-        {"learning_rate": networks, "prior_learning_rate": prior},
-        make_tx(networks, prior, options.adam_epsilon, options.max_grad_norm),
+        {
+            "learning_rate": schedule(section.learning_rate),
+            "prior_learning_rate": schedule(section.prior_learning_rate),
+        },
+        lambda networks, prior: make_tx(networks, prior, options.adam_epsilon, options.max_grad_norm),
+        has_clusters,
         lambda state, x: begin(run, name, state, x),
         lambda: rows(run, name),
     )
@@ -115,7 +154,7 @@ def _prepare(run, name, state, x):
 
 
 def _initialize(run, name, state, x):
-    """The prior that holds the clusters found in the embeddings."""
+    """The prior that holds the clusters found in the embeddings; None where another round would guide to the same."""
     config = run.config
     z_mean, z_log_var = embed(run.model, state, x, min(config.evaluate.batch_size, len(x)))
     options = initialization.Options(
@@ -129,8 +168,17 @@ def _initialize(run, name, state, x):
     clustering = initialization.METHODS[config.init.method](z_mean, options)
     memberships = clustering.memberships.astype(np.float32)
     np.savez(_initialization_path(run, name), memberships=memberships, scores=clustering.scores)
+    if name in _guide_names(run)[1:] and _agrees_with_last(run, name, memberships):
+        return None
     prior = initialization.prior_from_memberships(z_mean, np.exp(z_log_var), memberships)
     return state.replace(params={**state.params, "prior": prior})
+
+
+def _agrees_with_last(run, name, memberships):
+    """Whether the clusters are those that the round before began with, to the adjusted Rand index asked for."""
+    names = _guide_names(run)
+    last = _memberships(run, names[names.index(name) - 1])["memberships"]
+    return adjusted_rand_score(last.argmax(axis=1), memberships.argmax(axis=1)) >= run.config.guide.stop_ari
 
 
 def _initialization_path(run, name):
@@ -148,4 +196,4 @@ def initial_state(run: Run) -> TrainState:
     params = init_params(run.key(Use.PARAMS), run.model, run.num_features, sizes.num_clusters, sizes.latent_dim)
     unscaled = Scaling(jnp.zeros((1, run.num_features)), jnp.ones((1, run.num_features)))
     state = TrainState(jnp.zeros((), jnp.int32), params, None, run.key(Use.STAGES), unscaled)
-    return replicate(start_stage(state, make_stages(run)[0].tx, state.key))
+    return replicate(start_stage(state, make_stages(run)[0].tx(), state.key))

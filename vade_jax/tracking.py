@@ -1,6 +1,7 @@
 """What a run says while it trains: metrics.jsonl, TensorBoard events and a progress bar for each stage."""
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +16,22 @@ class Tracker:
 
     def __init__(self, workdir: Path, total_epochs: int):
         """Opens the files; records from after total_epochs, which a resumed run makes again, are dropped."""
-        path = workdir / "metrics.jsonl"
+        self._workdir = workdir
+        self._open(total_epochs)
+
+    def _open(self, total_epochs):
+        path = self._workdir / "metrics.jsonl"
         kept = [record for record in read_metrics(path) if record["total_epochs"] <= total_epochs]
         path.write_text("".join(json.dumps(record) + "\n" for record in kept))
         self._file = path.open("a")
-        self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=total_epochs + 1 if kept else None)
+        self._events = SummaryWriter(str(self._workdir / "tensorboard"), purge_step=total_epochs + 1 if kept else None)
+
+    def rewind(self, total_epochs: int, num_epochs: int, bar: tqdm) -> None:
+        """Forgets the records from after total_epochs, num_epochs of the stage, as a run that begins anew there."""
+        self._close()
+        self._open(total_epochs)
+        bar.n = num_epochs
+        bar.refresh()
 
     @contextmanager
     def stage(self, name: str, num_epochs: int, start: int) -> Iterator[tqdm]:
@@ -32,7 +44,7 @@ class Tracker:
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
         for name, value in record.items():
-            if name not in ("stage", "epoch", "total_epochs", "step"):
+            if name not in ("stage", "epoch", "total_epochs", "step") and math.isfinite(value):
                 self._events.add_scalar(f"{record['stage']}/{name}", value, record["total_epochs"])
         bar.set_postfix(loss=f"{record['loss']:.2f}", refresh=False)
         bar.update()
@@ -41,6 +53,9 @@ class Tracker:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self):
         self._file.close()
         self._events.close()
 

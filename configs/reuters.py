@@ -1,0 +1,19 @@
+"""10,000 stories of Reuters RCV1 in 4 root categories, 2,000 tf-idf features, from an .npz of a sparse matrix.
+
+python main.py --config=configs/reuters.py --config.data.path=rcv1.npz --workdir=/tmp/reuters
+"""
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+
+def get_config() -> ConfigDict:
+    """The settings of this claim."""
+    config = base.get_config()
+    config.data.name = "file"
+    config.data.path = "../shared/data/reuters_rcv1_4root.npz"
+    config.data.train_split = "train[:10000]"
+    config.model.num_clusters = 4
+    config.model.likelihood = "gaussian_shared"
+    return config

@@ -1,0 +1,185 @@
+"""The stages of a run one after the other, watched, mended where they go wrong, and resumed where they stopped."""
+
+import time
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from vade_jax.checkpoints import BEGINNING, Checkpoints, Progress
+from vade_jax.errors import DivergedError
+from vade_jax.health import Diagnosis, Signs, diagnose_losses, diagnose_signs, empty_clusters, read_signs
+from vade_jax.moves import refill
+from vade_jax.run import Run, Use
+from vade_jax.stages import Stage, initial_state, make_stages
+from vade_jax.tracking import Tracker
+from vade_jax.train_state import TrainState, start_stage
+from vade_jax.training import make_epoch, replicate
+from vade_jax.watch import View, Watch
+
+_RETREAT_FACTOR = 0.2  # on the learning rates of a stage that goes on from its last good state
+_REMEDY = (
+    "Set lower learning rates (--config.pretrain.learning_rate, --config.guide.learning_rate, "
+    "--config.train.learning_rate) or --config.optimizer.max_grad_norm=1000, in another workdir."
+)
+
+
+class _Tools(NamedTuple):
+    """What every stage of a run works with."""
+
+    run: Run
+    watch: Watch
+    tracker: Tracker
+    checkpoints: Checkpoints
+
+
+def fit(run: Run, x: np.ndarray) -> tuple[TrainState, Progress]:
+    """The state after every stage and the progress made, from the latest checkpoint on. Reads no label.
+
+    Args:
+      run: settings, folder and model.
+      x: [N, D], the rows to cluster, as stored.
+
+    Returns:
+      The trained state, and what it took.
+
+    Raises:
+      DivergedError: training collapsed or its loss ran away, and no cure helped.
+    """
+    stages = make_stages(run)
+    names = [stage.name for stage in stages]
+    state = initial_state(run)
+    watch = Watch(run, x, sum(stage.num_epochs for stage in stages))
+    data_x = replicate(x)
+    with Checkpoints(run.folder / "checkpoints", run.config.checkpoint.keep) as checkpoints:
+        state, progress = checkpoints.restore(state) or (state, BEGINNING)
+        with Tracker(run.folder, progress.total_epochs) as tracker:
+            for number, stage in enumerate(stages):
+                ended = (progress.stage, progress.epoch) == (stage.name, stage.num_epochs)
+                if ended or progress.stage in names[number + 1 :]:
+                    continue
+                if progress.stage != stage.name:
+                    started = time.perf_counter()
+                    begun = stage.begin(state, x)
+                    progress = progress.spent("initialize", time.perf_counter() - started)
+                    if begun is None:
+                        continue
+                    key = jax.random.fold_in(run.key(Use.STAGES), number)
+                    state = replicate(start_stage(begun, stage.tx(), key))
+                    progress = progress.next_stage(stage.name)
+                    checkpoints.save(state, progress)
+                rows = {"x": data_x, **replicate(stage.rows())}
+                tools = _Tools(run, watch, tracker, checkpoints)
+                state, progress = _run_stage(tools, stage, state, progress, rows)
+    return state, progress
+
+
+def _run_stage(tools, stage, state, progress, rows):
+    """The state after the stage's remaining epochs; saved on the way and at the end, where it is sound."""
+    with tools.tracker.stage(stage.name, stage.num_epochs, progress.epoch) as bar:
+        epoch_fn = None
+        while progress.epoch < stage.num_epochs:
+            if epoch_fn is None:
+                epoch_fn = make_epoch(stage.objective, stage.tx(progress.rate_factor), stage.batch_size)
+            state, progress, record = _run_epoch(epoch_fn, stage, state, progress, rows)
+            view = tools.watch.view(state) if stage.has_clusters else None
+            signs = read_signs(view.responsibilities, view.z_mean) if view else None
+            if signs:
+                record |= _describe(signs, tools.watch.put_down(progress.total_epochs, signs.clusters))
+            tools.tracker.log(record, bar)
+            diagnosis = diagnose_losses(progress.losses, tools.run.num_features) or (signs and diagnose_signs(signs))
+            if diagnosis:
+                rate_factor = progress.rate_factor
+                state, progress = _treat(tools, diagnosis, state, progress, signs, view, bar)
+                epoch_fn = epoch_fn if progress.rate_factor == rate_factor else None
+            elif progress.epoch % tools.run.config.checkpoint.every_epochs == 0 and progress.epoch < stage.num_epochs:
+                tools.checkpoints.save(state, progress)
+    tools.checkpoints.save(state, progress)
+    return state, progress
+
+
+def _run_epoch(epoch_fn, stage: Stage, state, progress, rows):
+    """The state and progress after one more epoch, and its record."""
+    started = time.perf_counter()
+    step = int(state.step)
+    state, metrics = epoch_fn(state, rows)
+    means = {name: float(value) for name, value in metrics.items()}
+    seconds = time.perf_counter() - started
+    rates = {name: progress.rate_factor * float(rate(step)) for name, rate in stage.learning_rates.items()}
+    progress = progress.next_epoch(means["loss"], seconds)
+    record = {
+        "stage": stage.name,
+        "epoch": progress.epoch,
+        "total_epochs": progress.total_epochs,
+        "step": int(state.step),
+        **means,
+        **rates,
+        "samples_per_second": (int(state.step) - step) * stage.batch_size / seconds,
+    }
+    return state, progress, record
+
+
+def _describe(signs: Signs, changed: float):
+    return {
+        "effective_clusters": signs.effective_clusters,
+        "smallest_cluster": float(signs.occupancy.min()),
+        "active_units": signs.active_units,
+        "confidence": signs.confidence,
+        "changed": changed,
+    }
+
+
+def _treat(
+    tools: _Tools, diagnosis: Diagnosis, state, progress: Progress, signs: Signs | None, view: View | None, bar: tqdm
+):
+    """The state and progress after the cure of a diagnosis."""
+    before = [treatment for treatment in progress.treatments if treatment["stage"] == progress.stage]
+    if diagnosis.name == "empty_clusters" and any(treatment["cure"] == "none" for treatment in before):
+        return state, progress  # known in this stage, and the bound would rather have it so
+    if len(before) < tools.run.config.doctor.max_cures:
+        prior = _refilled(tools.run, diagnosis, state, signs, view)
+        if prior is not None:
+            progress = _note(progress, diagnosis, "refill", bar)
+            return replicate(state.replace(params={**state.params, "prior": prior})), progress
+        if diagnosis.name != "empty_clusters":
+            return _retreat(tools, state, _note(progress, diagnosis, "retreat", bar), bar)
+    progress = _note(progress, diagnosis, "none", bar)
+    if diagnosis.name == "empty_clusters":
+        return state, progress
+    raise DivergedError(
+        f"{diagnosis.name} in epoch {progress.epoch} of stage '{progress.stage}': {diagnosis.detail}, after "
+        f"{len(before)} cures; the last checkpoint is whole. {_REMEDY}",
+        progress.treatments,
+    )
+
+
+def _refilled(run, diagnosis, state, signs, view):
+    """The prior with its empty clusters refilled, or None where that is no cure or does not raise the bound."""
+    if diagnosis.name == "empty_clusters":
+        empty = empty_clusters(signs)
+    elif diagnosis.name in ("one_cluster", "uniform_responsibilities"):
+        empty = np.argsort(-signs.occupancy, kind="stable")[1:]
+    else:
+        return None
+    prior, gain = refill(state.params["prior"], view.z_mean, view.z_var, empty, run.config.seed)
+    return prior if gain > 0 else None
+
+
+def _retreat(tools, state, progress, bar):
+    """The last state that was saved, and its progress, with lower learning rates from there on."""
+    good, then = tools.checkpoints.restore(state)
+    then = then._replace(
+        seconds=progress.seconds,
+        treatments=progress.treatments,
+        rate_factor=_RETREAT_FACTOR * progress.rate_factor,
+    )
+    tools.tracker.rewind(then.total_epochs, then.epoch, bar)
+    tools.checkpoints.save(good, then)
+    return good, then
+
+
+def _note(progress, diagnosis, cure, bar):
+    line = f"{progress.stage}, epoch {progress.epoch}: {diagnosis.name} ({diagnosis.detail}); cure: {cure}"
+    bar.write(line)
+    return progress.treated(diagnosis.name, diagnosis.detail, cure)

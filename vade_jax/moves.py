@@ -1,0 +1,82 @@
+"""Split moves on a mixture prior, accepted by the bound (Ueda et al. 2000, Neural Computation 12(9))."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from sklearn.cluster import KMeans
+
+from vade_jax.initialization import prior_from_memberships
+from vade_jax.priors import (
+    GMMPrior,
+    expected_log_prob_z_given_c,
+    log_prob_c,
+    optimal_log_responsibilities,
+)
+
+_MAX_SPLITS = 10
+
+
+def refill(
+    prior: GMMPrior, z_mean: np.ndarray, z_var: np.ndarray, empty: np.ndarray, seed: int
+) -> tuple[GMMPrior, float]:
+    """Gives each empty cluster rows: a half of another cluster, or the rows explained worst.
+
+    Of these the move of the highest bound is taken, and of the moves together only what raises it.
+
+    Args:
+      prior: K clusters.
+      z_mean: [N, J], of q(z|x).
+      z_var: [N, J].
+      empty: numbers of clusters.
+      seed: of the halving.
+
+    Returns:
+      The prior after all moves that raise the bound, and by how much they do, nats per row; (prior, 0.0) if none does.
+    """
+    memberships = _memberships(prior, z_mean, z_var)
+    memberships[:, empty] = 0
+    memberships /= memberships.sum(axis=1, keepdims=True)
+    refilled = prior_from_memberships(z_mean, z_var, memberships)
+    before = _bound(prior, z_mean, z_var)
+    bound = max(before, _bound(refilled, z_mean, z_var))  # a refilled cluster has to beat an empty one at its best
+    moved = False
+    for cluster in empty:
+        moves = [prior_from_memberships(z_mean, z_var, to) for to in _moves(refilled, z_mean, z_var, cluster, seed)]
+        bounds = [_bound(move, z_mean, z_var) for move in moves]
+        if max(bounds) > bound:
+            moved, refilled, bound = True, moves[int(np.argmax(bounds))], max(bounds)
+    return (refilled, bound - before) if moved else (prior, 0.0)
+
+
+def _moves(prior, z_mean, z_var, cluster, seed):
+    """Memberships [N, K] in which the cluster has taken rows from others."""
+    memberships = _memberships(prior, z_mean, z_var)
+    evidence = _evidence(prior, z_mean, z_var)
+    yield _handed_over(memberships, np.argsort(evidence)[: len(z_mean) // memberships.shape[1]], cluster)
+    clusters = memberships.argmax(axis=1)
+    largest = np.argsort(-np.bincount(clusters, minlength=memberships.shape[1]))[:_MAX_SPLITS]
+    for split in largest:
+        rows = np.flatnonzero(clusters == split)
+        if split != cluster and len(np.unique(z_mean[rows], axis=0)) > 1:
+            halves = KMeans(2, n_init=1, random_state=seed).fit_predict(z_mean[rows])
+            yield _handed_over(memberships, rows[halves == 1], cluster)
+
+
+def _memberships(prior, z_mean, z_var):
+    return np.array(jnp.exp(optimal_log_responsibilities(z_mean, np.log(z_var), prior)))
+
+
+def _handed_over(memberships, rows, cluster):
+    moved = memberships.copy()
+    moved[rows] = np.eye(memberships.shape[1], dtype=memberships.dtype)[cluster]
+    return moved
+
+
+def _evidence(prior, z_mean, z_var):
+    """[N]: log sum_c p(c) exp E_q(z|x)[log p(z|c)], what the prior adds to the bound under the best q(c|x), nats."""
+    log_pz_given_c = expected_log_prob_z_given_c(z_mean, np.log(z_var), prior)
+    return np.asarray(jax.nn.logsumexp(log_prob_c(prior)[None, :] + log_pz_given_c, axis=-1))
+
+
+def _bound(prior, z_mean, z_var):
+    return float(_evidence(prior, z_mean, z_var).mean(dtype=np.float64))

@@ -1,0 +1,66 @@
+"""The clusters of the same few rows after every epoch: what the doctor looks at, and a trail of how a run got there."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from vade_jax.evaluation import make_embed
+from vade_jax.priors import optimal_log_responsibilities
+from vade_jax.run import Run, Use
+from vade_jax.train_state import TrainState
+
+_TRAIL = "trail.npy"
+_NONE = -1
+
+
+class View(NamedTuple):
+    """The watched rows under a model.
+
+    Attributes:
+      z_mean: [W, J].
+      z_var: [W, J], variances of q(z|x).
+      responsibilities: [W, K], the best q(c|x).
+    """
+
+    z_mean: np.ndarray
+    z_var: np.ndarray
+    responsibilities: np.ndarray
+
+
+def watched_rows(run: Run) -> np.ndarray:
+    """The numbers [W] of the watched rows, the same in every call."""
+    count = min(run.config.doctor.watch_rows, run.num_rows)
+    return np.sort(np.asarray(jax.random.choice(run.key(Use.WATCH), run.num_rows, (count,), replace=False)))
+
+
+class Watch:
+    """Looks at the watched rows, and puts their clusters down on disk, a row for each epoch of the run."""
+
+    def __init__(self, run: Run, x: np.ndarray, num_epochs: int):
+        """Takes the watched rows out of x [N, D], and opens or makes trail.npy [num_epochs, W]."""
+        rows = x[watched_rows(run)]
+        self._embed = make_embed(run.model, rows, min(run.config.evaluate.batch_size, len(rows)))
+        self._log_responsibilities = jax.jit(optimal_log_responsibilities)
+        path = run.folder / _TRAIL
+        if not path.exists():
+            np.save(path, np.full((num_epochs, len(rows)), _NONE, np.int32))
+        self._trail = np.load(path, mmap_mode="r+")
+
+    def view(self, state: TrainState) -> View:
+        """The watched rows under the state."""
+        z_mean, z_log_var = self._embed(state)
+        log_q_c = self._log_responsibilities(z_mean, z_log_var, state.params["prior"])
+        return View(z_mean, np.exp(z_log_var), np.exp(log_q_c))
+
+    def put_down(self, total_epochs: int, clusters: np.ndarray) -> float:
+        """Writes the clusters [W] after so many epochs; returns the share of rows that changed in the last one."""
+        before = self._trail[total_epochs - 2] if total_epochs > 1 else np.full_like(clusters, _NONE)
+        self._trail[total_epochs - 1] = clusters
+        self._trail.flush()
+        return float(np.mean(before != clusters))
+
+
+def read_trail(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """The watched rows' numbers [W], and their clusters [epochs, W], -1 in the epochs before there were any."""
+    return watched_rows(run), np.load(run.folder / _TRAIL)
