@@ -148,6 +148,6 @@ def _write_results(run, state, progress, train_rows, test_rows):
         init_paths=initialization_paths(run),
         seconds=progress.seconds,
         treatments=progress.treatments,
-        trail=read_trail(run),
+        trail=read_trail(run, progress.total_epochs),
         **run.config.evaluate,
     )

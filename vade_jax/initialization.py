@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.sparse import csr_matrix
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
@@ -18,7 +19,7 @@ _MIN_VAR = 1e-3  # added to every variance, relative to the embeddings' mean var
 _MAX_ITERATIONS = 200
 _MANIFOLD_DIM = 10
 _MIN_LAYOUT_ROWS = 4
-_INLIERS = 0.95  # of the rows of a layout, by which a mixture there is judged
+_INLIERS = 0.95  # of the rows of a layout: no mixture there is fitted to fewer
 _SMALL = 0.5  # of an average cluster: what is larger is no piece of outliers
 _LAYOUT_EPOCHS = 100  # umap-learn's 200 to 500 find the same clusters, later
 
@@ -107,15 +108,15 @@ def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
     """A Gaussian mixture of full covariance on a UMAP layout of the embeddings' neighbour graph.
 
     Neighbours keep a curved cluster together that no Gaussian in the embedding's own space holds (N2D, McConville et
-    al. 2019, arXiv:1908.05968).
+    al. 2019, arXiv:1908.05968). Of the mixtures that is taken whose clusters cut the graph best: a mixture's likelihood
+    in the layout says little about that.
 
     Args:
       embeddings: [N, J], real.
       options: all but covariance.
 
     Returns:
-      The posteriors of the mixture of the highest trimmed likelihood (Neykov et al. 2007, Computational Statistics and
-      Data Analysis 52): scores are means over the likeliest 95 % of the rows, nats per row.
+      The mixture's posteriors; scores are modularities (see `modularity`).
     """
     num_rows = len(embeddings)
     if num_rows < _MIN_LAYOUT_ROWS:
@@ -124,7 +125,7 @@ def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
     laid_out = np.sort(order[: options.max_rows])
     nearest = NearestNeighbors(n_neighbors=min(options.num_neighbors, len(laid_out) - 1)).fit(embeddings[laid_out])
     layout = _lay_out(embeddings[laid_out], nearest, _seeds(options)[0])
-    clustering = _islands(layout, options)
+    clustering = _best_mixture(layout, nearest.kneighbors_graph(), options)
     if len(laid_out) == num_rows:
         return clustering
     memberships = np.empty((num_rows, options.num_clusters))
@@ -133,6 +134,24 @@ def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
     neighbors = nearest.kneighbors(embeddings[rest], return_distance=False)
     memberships[rest] = clustering.memberships[neighbors].mean(axis=1)
     return Clustering(memberships, clustering.scores)
+
+
+def modularity(graph: csr_matrix, clusters: np.ndarray) -> float:
+    """The share of edges inside clusters, less what it would be by chance (Newman 2006, PNAS 103(23)).
+
+    Args:
+      graph: [N, N], of neighbours, not symmetric as a rule; edges count both ways.
+      clusters: [N].
+
+    Returns:
+      In [-1/2, 1].
+    """
+    graph = graph.maximum(graph.T)
+    degrees = np.asarray(graph.sum(axis=1)).ravel()
+    rows, columns = graph.nonzero()
+    inside = clusters[rows] == clusters[columns]
+    volumes = np.bincount(clusters, weights=degrees) / degrees.sum()
+    return float(graph.data[inside].sum() / degrees.sum() - np.square(volumes).sum())
 
 
 def _lay_out(embeddings, nearest, seed):
@@ -152,28 +171,26 @@ def _lay_out(embeddings, nearest, seed):
         return umap.fit_transform(np.asarray(embeddings, np.float32))
 
 
-def _islands(layout, options):
-    """A mixture in a layout whose small pieces are no clusters; the fit of the highest trimmed likelihood."""
-    fits = [max(_fits(layout, options, seed), key=lambda fit: fit[0]) for seed in _seeds(options)]
-    scores, mixtures = zip(*fits, strict=True)
-    return Clustering(mixtures[int(np.argmax(scores))].predict_proba(layout), list(scores))
+def _best_mixture(layout, graph, options):
+    """The posteriors of the mixture in the layout that cuts the graph best, of all restarts and outliers left out."""
+    mixtures = [mixture for seed in _seeds(options) for mixture in _mixtures(layout, options.num_clusters, seed)]
+    scores = [modularity(graph, mixture.predict(layout)) for mixture in mixtures]
+    return Clustering(mixtures[int(np.argmax(scores))].predict_proba(layout), scores)
 
 
-def _fits(layout, options, seed):
-    """(trimmed likelihood, mixture) of all rows, then without the smallest cluster's, without the next one's, ...
+def _mixtures(layout, num_clusters, seed):
+    """A mixture of all rows, then of those outside its smallest cluster, and so on while few are left out.
 
-    A layout tears outliers off in small dense pieces. A mixture gains by giving them a cluster and joining two others;
-    it no longer does where outliers do not count.
+    A layout tears outliers off in small dense pieces. A mixture gains by giving them a cluster and joining two others.
     """
-    num_clusters, num_rows = options.num_clusters, len(layout)
-    num_inliers = max(num_clusters, int(_INLIERS * num_rows))
     rows = layout
     while True:
         mixture = _mixture(rows, "full", num_clusters, seed)
-        yield float(np.sort(mixture.score_samples(layout))[-num_inliers:].mean()), mixture
+        yield mixture
         clusters = mixture.predict(rows)
         sizes = np.bincount(clusters, minlength=num_clusters)
-        if not 0 < sizes.min() <= min(len(rows) - num_inliers, _SMALL * num_rows / num_clusters):
+        spare = len(rows) - max(num_clusters, _INLIERS * len(layout))
+        if not 0 < sizes.min() <= min(spare, _SMALL * len(layout) / num_clusters):
             return
         rows = rows[clusters != sizes.argmin()]
 

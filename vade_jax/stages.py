@@ -86,10 +86,6 @@ def make_stages(run: Run) -> list[Stage]:
 
 def initialization_paths(run: Run) -> list[Path]:
     """The files of the clusters that stages began with, in their order: memberships [N, K] and the restarts' scores."""
-    return [path for path in _all_initialization_paths(run) if path.exists()]
-
-
-def _all_initialization_paths(run):
     names = [*_guide_names(run), *_align_names(run)] or ["cluster"]
     return [_initialization_path(run, name) for name in names]
 
@@ -155,8 +151,21 @@ def _prepare(run, name, state, x):
 
 def _initialize(run, name, state, x):
     """The prior that holds the clusters found in the embeddings; None where another round would guide to the same."""
+    z_mean, z_log_var = embed(run.model, state, x, min(run.config.evaluate.batch_size, len(x)))
+    earlier = _guide_names(run)[: _guide_names(run).index(name)] if name in _guide_names(run) else _guide_names(run)
+    found = _read_found(run, earlier[-1]) if earlier else None
+    if found is None or not found["settled"]:
+        found = _find(run, z_mean, found)
+    np.savez(_initialization_path(run, name), **found)
+    if found["settled"] and name in _guide_names(run):
+        return None
+    prior = initialization.prior_from_memberships(z_mean, np.exp(z_log_var), found["memberships"])
+    return state.replace(params={**state.params, "prior": prior})
+
+
+def _find(run, z_mean, last):
+    """Clusters of the embeddings: memberships [N, K], the scores, and whether they are those that were found last."""
     config = run.config
-    z_mean, z_log_var = embed(run.model, state, x, min(config.evaluate.batch_size, len(x)))
     options = initialization.Options(
         config.model.num_clusters,
         config.seed,
@@ -167,18 +176,15 @@ def _initialize(run, name, state, x):
     )
     clustering = initialization.METHODS[config.init.method](z_mean, options)
     memberships = clustering.memberships.astype(np.float32)
-    np.savez(_initialization_path(run, name), memberships=memberships, scores=clustering.scores)
-    if name in _guide_names(run)[1:] and _agrees_with_last(run, name, memberships):
-        return None
-    prior = initialization.prior_from_memberships(z_mean, np.exp(z_log_var), memberships)
-    return state.replace(params={**state.params, "prior": prior})
+    settled = last is not None and config.guide.stop_ari <= adjusted_rand_score(
+        last["memberships"].argmax(axis=1), memberships.argmax(axis=1)
+    )
+    return {"memberships": memberships, "scores": np.array(clustering.scores), "settled": np.array(settled)}
 
 
-def _agrees_with_last(run, name, memberships):
-    """Whether the clusters are those that the round before began with, to the adjusted Rand index asked for."""
-    names = _guide_names(run)
-    last = _memberships(run, names[names.index(name) - 1])["memberships"]
-    return adjusted_rand_score(last.argmax(axis=1), memberships.argmax(axis=1)) >= run.config.guide.stop_ari
+def _read_found(run, name):
+    with np.load(_initialization_path(run, name)) as arrays:
+        return dict(arrays)
 
 
 def _initialization_path(run, name):
@@ -186,8 +192,7 @@ def _initialization_path(run, name):
 
 
 def _memberships(run, name):
-    with np.load(_initialization_path(run, name)) as arrays:
-        return {"memberships": arrays["memberships"]}
+    return {"memberships": _read_found(run, name)["memberships"]}
 
 
 def initial_state(run: Run) -> TrainState:

@@ -61,6 +61,6 @@ class Watch:
         return float(np.mean(before != clusters))
 
 
-def read_trail(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """The watched rows' numbers [W], and their clusters [epochs, W], -1 in the epochs before there were any."""
-    return watched_rows(run), np.load(run.folder / _TRAIL)
+def read_trail(run: Run, total_epochs: int) -> tuple[np.ndarray, np.ndarray]:
+    """The watched rows' numbers [W], and their clusters [total_epochs, W], -1 in the epochs before there were any."""
+    return watched_rows(run), np.load(run.folder / _TRAIL)[:total_epochs]
