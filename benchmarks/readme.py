@@ -1,61 +1,141 @@
-"""Writes the README's table of results from benchmarks/results/: python -m benchmarks.readme."""
+"""Writes the README's tables of results from benchmarks/results/: python -m benchmarks.readme."""
 
-import json
-import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
-RESULTS = Path(__file__).parent / "results"
+from benchmarks import seeds
+from benchmarks.selection import CRITERIA
+
 README = Path(__file__).parent.parent / "README.md"
-_BEGIN, _END = "<!-- results: written by python -m benchmarks.readme -->\n", "<!-- end of results -->"
-_COLUMNS = (
+_RESULTS_COLUMNS = (
     "config",
     "seeds",
     "accuracy, median",
     "worst",
     "best",
     "initialization, median",
+    "final above initialization in the median",
     "NMI, median",
     "ELBO, median (nats)",
     "minutes a run",
     "device",
 )
+_ABLATION_COLUMNS = (
+    "config",
+    "cell",
+    "changed",
+    "seeds",
+    "accuracy, median",
+    "worst",
+    "best",
+    "initialization, median",
+    "ELBO, median (nats)",
+    "minutes a run",
+)
+_SELECTION_COLUMNS = (
+    "config",
+    "seeds",
+    "accuracy, best",
+    "median",
+    *(f"picked by {name.replace('_', ' ')} (rank correlation)" for name in CRITERIA),
+)
 
 
-def table() -> str:
-    """The table in Markdown, a row for each config that was run over seeds."""
-    rows = [_row(_COLUMNS), _row("---" for _ in _COLUMNS)]
-    for path in sorted(RESULTS.glob("seeds_*.json")):
-        record = json.loads(path.read_text())
-        runs = record["runs"]
-        accuracies = [run["accuracy"] for run in runs]
-        device = record["device"]
-        kind = f"{device['cpus']} CPU cores" if device["platform"] == "cpu" else f"{device['count']} {device['kind']}"
-        cells = [
-            f"`{record['config']}`",
-            str(len(runs)),
-            f"{statistics.median(accuracies):.3f}",
-            f"{min(accuracies):.3f}",
-            f"{max(accuracies):.3f}",
-            f"{statistics.median(run['initial_accuracy'] for run in runs):.3f}",
-            f"{statistics.median(run['nmi'] for run in runs):.3f}",
-            f"{statistics.median(run['elbo'] for run in runs):.2f}",
-            f"{statistics.median(run['seconds']['total'] for run in runs) / 60:.1f}",
-            kind,
-        ]
-        rows.append(_row(cells))
-    return "".join(rows)
+def with_tables(readme: str) -> str:
+    """The README's text with the tables of today; what has no markers, or no record, stays as it is."""
+    for name, table in _TABLES.items():
+        begin, end = f"<!-- {name}: written by python -m benchmarks.readme -->\n", f"<!-- end of {name} -->"
+        before, opening, rest = readme.partition(begin)
+        _, closing, after = rest.partition(end)
+        rows = table()
+        if opening and closing and rows:
+            readme = before + begin + rows + end + after
+    return readme
+
+
+def results_table() -> str:
+    """The table in Markdown, a row for each config that was run over seeds; '' where none was."""
+    rows = []
+    for path in sorted(seeds.RESULTS.glob("seeds_*.json")):
+        record = seeds.read(path) or {}
+        summary = seeds.summarize(record["runs"]) or {}
+        above = "-" if not summary else "yes" if summary["accuracy"] > summary["initial_accuracy"] else "no"
+        rows.append(
+            [
+                _command(record),
+                seeds.count(record["runs"]),
+                *_numbers(summary, 3, "accuracy", "worst", "best", "initial_accuracy"),
+                above,
+                *_numbers(summary, 3, "nmi"),
+                *_numbers(summary, 2, "elbo"),
+                _minutes(summary),
+                _device(record["device"]),
+            ]
+        )
+    return _table(_RESULTS_COLUMNS, rows)
+
+
+def ablation_table() -> str:
+    """The table in Markdown, a row for each cell of each ablation; '' where there is none."""
+    rows = []
+    for path in sorted(seeds.RESULTS.glob("ablation_*.json")):
+        record = seeds.read(path) or {}
+        for name, cell in record["cells"].items():
+            summary = cell["summary"] or {}
+            changes = " ".join(flag.removeprefix("--config.") for flag in cell["changes"])
+            rows.append(
+                [
+                    _command(record),
+                    name,
+                    f"`{changes}`" if changes else "",
+                    seeds.count(cell["runs"]),
+                    *_numbers(summary, 3, "accuracy", "worst", "best", "initial_accuracy"),
+                    *_numbers(summary, 2, "elbo"),
+                    _minutes(summary),
+                ]
+            )
+    return _table(_ABLATION_COLUMNS, rows)
+
+
+def selection_table() -> str:
+    """The table in Markdown, a row for each record that was asked; '' where none was."""
+    rows = []
+    for answer in (seeds.read(seeds.RESULTS / "selection.json") or {}).values():
+        picks = [answer["criteria"].get(name) for name in CRITERIA]
+        cells = [f"{pick['accuracy']:.3f} ({seeds.number(pick['spearman'], 2)})" if pick else "-" for pick in picks]
+        rows.append([_command(answer), str(answer["runs"]), *_numbers(answer, 3, "best", "median"), *cells])
+    return _table(_SELECTION_COLUMNS, rows)
+
+
+# name of the markers -> function that returns the table between them.
+_TABLES = {"results": results_table, "ablation": ablation_table, "selection": selection_table}
+
+
+def _command(record):
+    return f"`{' '.join([record['config'], *record['flags']])}`"
+
+
+def _numbers(summary, digits, *names):
+    return [seeds.number(summary.get(name), digits) for name in names]
+
+
+def _minutes(summary):
+    return f"{summary['seconds'] / 60:.1f}" if summary else "-"
+
+
+def _device(device):
+    if device is None:
+        return "-"
+    return f"{device['cpus']} CPU cores" if device["platform"] == "cpu" else f"{device['count']} {device['kind']}"
+
+
+def _table(columns, rows):
+    return "".join(map(_row, [columns, ["---"] * len(columns), *rows])) if rows else ""
 
 
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def with_table(readme: str) -> str:
-    """The README's text with the table of today."""
-    before, _, rest = readme.partition(_BEGIN)
-    return before + _BEGIN + table() + _END + rest.partition(_END)[2]
-
-
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text()))
+    README.write_text(with_tables(README.read_text()))

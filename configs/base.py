@@ -17,7 +17,9 @@ def get_config() -> ConfigDict:
     config.data.dir = ""  # where TFDS keeps its data sets; '' for TFDS_DATA_DIR, else TFDS's own default
     config.data.train_split = "all"  # rows to cluster: a split, several joined by '+', or 'all'
     config.data.test_split = ""  # rows to score instead, never trained on; '' scores the training rows
-    config.data.scaling = "range"  # 'range': to [0, 1] by the least and largest value of all; 'standardize'; 'none'
+    # 'range': to [0, 1] by the least and largest value of all; 'standardize': each column to mean 0 and variance 1;
+    # 'rescale': each column to mean 0, and all by one number to a mean variance of 1; 'none'
+    config.data.scaling = "range"
 
     config.model = ConfigDict()
     config.model.num_clusters = 10  # K

@@ -13,6 +13,7 @@ def get_config() -> ConfigDict:
     config = base.get_config()
     config.data.name = "file"
     config.data.path = "../shared/data/reuters_rcv1_4root.npz"
+    config.data.scaling = "rescale"
     config.data.train_split = "train[:10000]"
     config.model.num_clusters = 4
     config.model.likelihood = "gaussian_shared"

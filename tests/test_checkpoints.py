@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vade_jax.checkpoints import Checkpoints, Progress
+from vade_jax.checkpoints import BEGINNING, Checkpoints
 from vade_jax.priors import GMMPrior
 from vade_jax.train_state import Scaling, TrainState
 from vade_jax.training import replicate
@@ -34,7 +34,9 @@ def same(left, right):
 
 
 def test_round_trip(tmp_path):
-    progress = Progress("cluster", 3, 8, {"pretrain": 1.5})
+    progress = BEGINNING._replace(
+        stage="cluster", epoch=3, total_epochs=8, seconds={"pretrain": 1.5}, losses=[0.1, 1 / 3]
+    )
     with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
         assert checkpoints.restore(state(0)) is None
         checkpoints.save(state(7), progress)
@@ -48,15 +50,27 @@ def test_round_trip(tmp_path):
 def test_the_last_ones_are_kept_and_the_latest_is_restored(tmp_path):
     with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
         for epoch in range(4):
-            checkpoints.save(state(epoch), Progress("pretrain", epoch, epoch, {}))
+            checkpoints.save(state(epoch), BEGINNING._replace(stage="pretrain", epoch=epoch, total_epochs=epoch))
         restored, progress = checkpoints.restore(state(0))
     assert len([path for path in (tmp_path / "c").iterdir() if path.is_dir()]) == 2
     assert progress.epoch == 3
     assert int(restored.step) == 3
 
 
-def test_progress_counts_epochs_and_seconds():
-    progress = Progress("pretrain", 1, 1, {"pretrain": 2.0, "load": 1.0}).next_epoch(0.5)
-    assert progress == Progress("pretrain", 2, 2, {"pretrain": 2.5, "load": 1.0})
-    progress = progress.next_stage("cluster", 3.0).next_epoch(0.25)
-    assert progress == Progress("cluster", 1, 3, {"pretrain": 2.5, "load": 1.0, "initialize": 3.0, "cluster": 0.25})
+def test_progress_counts_epochs_seconds_losses_and_treatments():
+    progress = BEGINNING.spent("load", 1.0).next_stage("pretrain").next_epoch(7.0, 2.0).next_epoch(6.0, 0.5)
+    assert (progress.stage, progress.epoch, progress.total_epochs) == ("pretrain", 2, 2)
+    assert progress.losses == [7.0, 6.0]
+    progress = progress.treated("exploding_loss", "it rose", "retreat")._replace(rate_factor=0.2)
+    progress = progress.spent("initialize", 3.0).next_stage("cluster").next_epoch(5.0, 0.25)
+    assert (progress.epoch, progress.total_epochs, progress.losses, progress.rate_factor) == (1, 3, [5.0], 1.0)
+    assert progress.seconds == {"load": 1.0, "pretrain": 2.5, "initialize": 3.0, "cluster": 0.25}
+    (treatment,) = progress.treatments
+    assert treatment == {
+        "stage": "pretrain",
+        "epoch": 2,
+        "diagnosis": "exploding_loss",
+        "detail": "it rose",
+        "cure": "retreat",
+    }
+    assert BEGINNING.losses == []

@@ -5,40 +5,14 @@ import json
 import jax
 import numpy as np
 import pytest
+from runs import assert_same_bits, params_of, tiny
 
-from configs import base, digits
+from configs import digits
 from vade_jax import data, experiment, fitting
 from vade_jax.checkpoints import Checkpoints
 from vade_jax.data import Dataset, Source
 from vade_jax.errors import DivergedError, InputError
 from vade_jax.tracking import Tracker, read_metrics
-
-
-def tiny(**changes):
-    config = base.get_config()
-    config.model.update(hidden=(16,), latent_dim=3)
-    config.pretrain.update(num_epochs=3, batch_size=64)
-    config.init.method = "gmm"
-    config.guide.update(num_rounds=0, num_epochs=3, batch_size=64)
-    config.align.update(num_epochs=0, batch_size=64)
-    config.train.update(num_epochs=3, batch_size=64, learning_rate=1e-3, estimator="sample")
-    config.optimizer.min_steps = 0
-    config.init.num_restarts = 2
-    config.evaluate.update(bound_samples=5, bound_rows=50)
-    config.checkpoint.every_epochs = 2
-    for name, value in changes.items():
-        section, field = name.split("__")
-        config[section][field] = value
-    return config
-
-
-def params_of(folder):
-    state, _ = experiment._restore(experiment._open(folder))
-    return jax.tree.map(np.asarray, state.params)
-
-
-def assert_same_bits(left, right):
-    jax.tree.map(np.testing.assert_array_equal, left, right)
 
 
 @pytest.fixture(scope="module")
@@ -85,17 +59,35 @@ def test_a_metrics_line_for_each_epoch_with_every_term(finished):
     assert [record["step"] for record in records] == [28, 56, 84] * 2
 
 
+GUIDED = {
+    "model__hidden": (64,),
+    "pretrain__num_epochs": 20,
+    "init__method": "manifold",
+    "guide__num_rounds": 2,
+    "align__num_epochs": 2,
+    "checkpoint__every_epochs": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def guided(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("guided") / "run"
+    return folder, experiment.train(tiny(**GUIDED), folder)
+
+
+@pytest.mark.parametrize("recipe", ["finished", "guided"])
 @pytest.mark.parametrize("labels", ["none", "poisoned"])
-def test_labels_steer_nothing(finished, tmp_path, monkeypatch, labels):
-    folder, results = finished
+def test_labels_steer_nothing(request, tmp_path, monkeypatch, recipe, labels):
+    folder, results = request.getfixturevalue(recipe)
     rows = data.load("digits").splits["train"]
     other = None if labels == "none" else np.random.default_rng(0).integers(0, 3, len(rows.labels))
     monkeypatch.setitem(data.SOURCES, "digits", lambda *_: Source({"train": Dataset(rows.x, other, rows.image_shape)}))
-    without = experiment.train(tiny(), tmp_path / "run")
+    without = experiment.train(tiny(**(GUIDED if recipe == "guided" else {})), tmp_path / "run")
     assert_same_bits(params_of(tmp_path / "run"), params_of(folder))
     with np.load(folder / "assignments.npz") as first, np.load(tmp_path / "run" / "assignments.npz") as second:
         np.testing.assert_array_equal(first["responsibilities"], second["responsibilities"])
     assert without["elbo"] == results["elbo"]
+    assert without["treatments"] == results["treatments"]
     assert (without["accuracy"] is None) == (labels == "none")
     assert without["accuracy"] != results["accuracy"]
 
@@ -126,24 +118,41 @@ def test_a_stopped_run_goes_on_to_the_same_end(finished, tmp_path, monkeypatch, 
     assert [record["total_epochs"] for record in records] == [1, 2, 3, 4, 5, 6]
 
 
-def test_guided_rounds_resume_with_the_memberships_they_began_with(tmp_path, monkeypatch):
-    guided = {
-        "model__hidden": (64,),
-        "pretrain__num_epochs": 20,
-        "init__method": "manifold",
-        "guide__num_rounds": 2,
-        "checkpoint__every_epochs": 1,
-    }
-    results = experiment.train(tiny(**guided), tmp_path / "whole")
-    stages = [record["stage"] for record in read_metrics(tmp_path / "whole" / "metrics.jsonl")]
-    assert list(dict.fromkeys(stages)) == ["pretrain", "guide1", "guide2", "cluster"]
-    assert len(results["rounds"]) == 2
+def test_guided_rounds_resume_with_the_memberships_they_began_with(guided, tmp_path, monkeypatch):
+    folder, results = guided
+    stages = [record["stage"] for record in read_metrics(folder / "metrics.jsonl")]
+    assert list(dict.fromkeys(stages)) == ["pretrain", "guide1", "guide2", "align", "cluster"]
+    assert len(results["rounds"]) == 3
     assert results["rounds"][0]["accuracy"] > 0.5
-    stop_after(24, monkeypatch, lambda: experiment.train(tiny(**guided), tmp_path / "stopped"))
-    kept = (tmp_path / "stopped" / "initialization_guide2.npz").stat().st_mtime_ns
-    experiment.train(tiny(**guided), tmp_path / "stopped")
-    assert (tmp_path / "stopped" / "initialization_guide2.npz").stat().st_mtime_ns == kept
-    assert_same_bits(params_of(tmp_path / "stopped"), params_of(tmp_path / "whole"))
+    stop_after(24, monkeypatch, lambda: experiment.train(tiny(**GUIDED), tmp_path))
+    kept = (tmp_path / "initialization_guide2.npz").stat().st_mtime_ns
+    experiment.train(tiny(**GUIDED), tmp_path)
+    assert (tmp_path / "initialization_guide2.npz").stat().st_mtime_ns == kept
+    assert_same_bits(params_of(tmp_path), params_of(folder))
+
+
+def test_rounds_end_where_they_find_the_same_clusters(tmp_path):
+    results = experiment.train(tiny(**GUIDED, guide__stop_ari=0.0, guide__num_epochs=1), tmp_path)
+    records = read_metrics(tmp_path / "metrics.jsonl")
+    assert list(dict.fromkeys(record["stage"] for record in records)) == ["pretrain", "guide1", "align", "cluster"]
+    assert [record["total_epochs"] for record in records] == list(range(1, 27))
+    assert results["rounds"][1] == results["rounds"][2]  # what the settled round found is what the model is aligned to
+    assert len(results["accuracy_by_epoch"]) == 26
+
+
+def test_accuracy_by_epoch_is_that_of_the_watched_rows(guided):
+    _, results = guided
+    by_epoch = results["accuracy_by_epoch"]
+    assert by_epoch[:20] == [None] * 20  # an autoencoder has no clusters
+    assert all(0 < accuracy <= 1 for accuracy in by_epoch[20:])
+    assert by_epoch[-1] == pytest.approx(results["accuracy"], abs=1e-6)  # 2,000 rows are watched, and there are 1,797
+
+
+def test_a_stage_has_at_least_so_many_steps(tmp_path):
+    config = tiny(optimizer__min_steps=100, train__num_epochs=1)
+    experiment.train(config, tmp_path)
+    records = read_metrics(tmp_path / "metrics.jsonl")
+    assert [record["stage"] for record in records] == ["pretrain"] * 4 + ["cluster"] * 4  # of 28 steps
 
 
 def test_a_finished_run_is_not_trained_again(finished, monkeypatch):

@@ -6,9 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.datasets import make_blobs
+from sklearn.neighbors import NearestNeighbors
 
-from vade_jax.initialization import COVARIANCES, METHODS, Options, gmm, manifold, prior_from_memberships
+from vade_jax import initialization
+from vade_jax.initialization import COVARIANCES, METHODS, Options, gmm, manifold, modularity, prior_from_memberships
 from vade_jax.metrics import clustering_accuracy
 from vade_jax.priors import expected_log_prob_z_given_c, log_prob_c, log_prob_z
 
@@ -29,7 +32,7 @@ def test_separated_clusters_are_found(blobs, method, options):
     memberships, scores = METHODS[method](embeddings, options)
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.98
     np.testing.assert_allclose(memberships.sum(axis=1), 1)
-    assert len(scores) == 3
+    assert len(scores) >= 3
 
 
 @pytest.mark.parametrize("covariance", COVARIANCES)
@@ -74,6 +77,36 @@ def test_the_likeliest_restart_is_kept():
     alone = [gmm(embeddings, options._replace(num_restarts=count)).memberships for count in (best, best + 1) if count]
     np.testing.assert_array_equal(alone[-1], memberships)
     assert not any(np.array_equal(worse, memberships) for worse in alone[:-1])
+
+
+def test_the_clusters_that_cut_the_graph_best_are_kept_and_small_pieces_are_no_clusters(monkeypatch):
+    """Two of three blobs touch, and a speck of outliers lies far off: likelihood alone gives the speck a cluster."""
+    blobs, labels = make_blobs([200, 200, 200], centers=[[0, 0], [3, 0], [20, 0]], cluster_std=0.5, random_state=0)
+    rows = np.concatenate([blobs, np.random.default_rng(0).normal([0, 60], 1e-3, (12, 2))])
+    labels = np.concatenate([labels, np.zeros(12, int)])
+    monkeypatch.setattr(initialization, "_lay_out", lambda embeddings, nearest, seed: embeddings)
+    likeliest = gmm(rows, THREE._replace(num_restarts=5)).memberships.argmax(axis=1)
+    assert clustering_accuracy(labels, likeliest) < 0.7
+    memberships, scores = manifold(rows, THREE._replace(num_restarts=5))
+    assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.97
+    nearest = NearestNeighbors(n_neighbors=THREE.num_neighbors).fit(rows)
+    np.testing.assert_allclose(max(scores), modularity(nearest.kneighbors_graph(), memberships.argmax(axis=1)))
+
+
+def test_modularity_is_newmans():
+    two_triangles = np.kron(np.eye(2), 1 - np.eye(3))
+    graph = csr_matrix(two_triangles)
+    np.testing.assert_allclose(modularity(graph, np.array([0, 0, 0, 1, 1, 1])), 0.5)
+    np.testing.assert_allclose(modularity(graph, np.zeros(6, int)), 0, atol=1e-12)
+    one_way = csr_matrix(np.triu(two_triangles))  # an edge that one end alone names counts as much
+    np.testing.assert_allclose(modularity(one_way, np.array([0, 0, 0, 1, 1, 1])), 0.5)
+    rng = np.random.default_rng(0)
+    adjacency = np.triu(rng.random((30, 30)) < 0.2, 1)
+    adjacency = (adjacency | adjacency.T).astype(float)
+    clusters, degrees = rng.integers(0, 4, 30), adjacency.sum(axis=1)
+    same = clusters[:, None] == clusters
+    expected = ((adjacency - np.outer(degrees, degrees) / degrees.sum()) * same).sum() / degrees.sum()
+    np.testing.assert_allclose(modularity(csr_matrix(adjacency), clusters), expected)
 
 
 def test_rows_beyond_the_layout_take_their_neighbours_clusters(blobs):

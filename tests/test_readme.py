@@ -1,4 +1,4 @@
-"""What the README says holds: its example runs, its commands exist, its table is the measured one."""
+"""What the README says holds: its example runs, its commands exist, its tables are the measured ones."""
 
 import re
 from pathlib import Path
@@ -20,8 +20,8 @@ def test_the_example_runs():
     assert names["prior_grads"].means.shape == (3, 2)
 
 
-def test_the_table_is_written_from_the_records():
-    assert readme.with_table(TEXT) == TEXT
+def test_the_tables_are_written_from_the_records():
+    assert readme.with_tables(TEXT) == TEXT
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"(?:configs|benchmarks)/\w+\.py", TEXT))))

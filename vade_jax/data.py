@@ -338,8 +338,19 @@ def _scale_standardize(x):
     return shift.astype(np.float32), (1 / np.where(std > 0, std, 1.0)).astype(np.float32)
 
 
+def _scale_rescale(x):
+    mean_var = float(x.var(axis=0, dtype=np.float64).mean())
+    shift = x.mean(axis=0, dtype=np.float64, keepdims=True)
+    return shift.astype(np.float32), np.full((1, 1), 1 / np.sqrt(mean_var) if mean_var > 0 else 1.0, np.float32)
+
+
 def _scale_none(x):
     return np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
 
 
-SCALINGS = {"range": _scale_range, "standardize": _scale_standardize, "none": _scale_none}
+SCALINGS = {
+    "range": _scale_range,
+    "standardize": _scale_standardize,
+    "rescale": _scale_rescale,
+    "none": _scale_none,
+}

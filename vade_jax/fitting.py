@@ -84,7 +84,7 @@ def _run_stage(tools, stage, state, progress, rows):
                 epoch_fn = make_epoch(stage.objective, stage.tx(progress.rate_factor), stage.batch_size)
             state, progress, record = _run_epoch(epoch_fn, stage, state, progress, rows)
             view = tools.watch.view(state) if stage.has_clusters else None
-            signs = read_signs(view.responsibilities, view.z_mean) if view else None
+            signs = read_signs(view.responsibilities, view.z_mean, view.z_var) if view else None
             if signs:
                 record |= _describe(signs, tools.watch.put_down(progress.total_epochs, signs.clusters))
             tools.tracker.log(record, bar)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_ACTIVE_VARIANCE = 0.01  # of mu_z over the rows; Burda et al. 2016, arXiv:1509.00519, Sec. 4.2
+_ACTIVE_SHARE = 0.01  # of z's variance, that mu_z's over the rows has; after Burda et al. 2016, arXiv:1509.00519, 4.2
 _EMPTY_SHARE = 0.01  # of the rows that a cluster of average size has
 _LONE_EXCESS = 0.05  # effective clusters beyond the first, of the K - 1 that are asked for
 _UNSURE_EXCESS = 0.1  # mean max_c q(c|x) beyond 1/K, of the distance to certainty
@@ -18,7 +18,7 @@ class Signs(NamedTuple):
       clusters: [W], argmax_c q(c|x).
       occupancy: [K], mean of q(c|x), sums to 1.
       effective_clusters: the exponential of the occupancy's entropy, in [1, K].
-      active_units: latent dimensions whose mu_z varies over the rows by more than 0.01, in [0, J].
+      active_units: latent dimensions in which the rows' mu_z have more than a hundredth of z's variance, in [0, J].
       confidence: mean of max_c q(c|x), in [1/K, 1].
     """
 
@@ -42,15 +42,16 @@ class Diagnosis(NamedTuple):
     detail: str
 
 
-def read_signs(responsibilities: np.ndarray, z_mean: np.ndarray) -> Signs:
-    """The signs of q(c|x) [W, K] and mu_z [W, J] of the same rows."""
+def read_signs(responsibilities: np.ndarray, z_mean: np.ndarray, z_var: np.ndarray) -> Signs:
+    """The signs of q(c|x) [W, K] and of q(z|x)'s means and variances, [W, J] each, of the same rows."""
+    between, within = z_mean.var(axis=0, dtype=np.float64), z_var.mean(axis=0, dtype=np.float64)
     occupancy = responsibilities.mean(axis=0, dtype=np.float64)
     shares = occupancy[occupancy > 0]
     return Signs(
         responsibilities.argmax(axis=1),
         occupancy,
         float(np.exp(-np.sum(shares * np.log(shares)))),
-        int(np.sum(z_mean.var(axis=0, dtype=np.float64) > _ACTIVE_VARIANCE)),
+        int(np.sum(between > _ACTIVE_SHARE * (between + within))),
         float(responsibilities.max(axis=1).mean(dtype=np.float64)),
     )
 

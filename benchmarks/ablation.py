@@ -1,0 +1,156 @@
+"""One choice of a recipe at a time: python -m benchmarks.ablation --config=configs/digits.py --workdir=/tmp/ablation.
+
+A cell is the recipe with one thing changed, run over seeds as `benchmarks.seeds` does it, in a folder of its own below
+the workdir; what is finished is not trained again. The record goes to benchmarks/results/ after every run. Flags for
+main.py follow `--`; they hold in every cell, and a cell's own come after them.
+"""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from absl.flags import FlagValues
+from ml_collections import ConfigDict, config_flags
+
+from benchmarks import seeds
+from vade_jax import data
+from vade_jax.losses import ESTIMATORS
+from vade_jax.settings import flatten
+
+_STARTS = {
+    "manifold": {"init.method": "manifold"},
+    "gmm": {"init.method": "gmm", "init.covariance": "full"},
+    "gmm_diag": {"init.method": "gmm", "init.covariance": "diag"},
+    "kmeans": {"init.method": "kmeans"},
+    "random": {"init.method": "random"},
+}
+_UNGUIDED = {"guide.num_rounds": 0, "align.num_epochs": 0}
+_STAGES = ("pretrain", "guide", "align", "train")
+_COLUMNS = ("cell", "seeds", "initial accuracy", "accuracy", "worst", "best", "ELBO", "seconds")
+
+
+def main() -> None:
+    """Runs the cells that are not done and writes the record of all."""
+    parser = seeds.make_parser(__doc__, default_seeds="0,1,2")
+    parser.add_argument("--cells", type=lambda text: text.split(","), help="joined by commas; all by default")
+    options = parser.parse_args()
+    config = _read_config(options.config, options.flags)
+    cells = make_cells(config.to_dict(), _num_rows(config))
+    chosen = options.cells or list(cells)
+    if unknown := [name for name in chosen if name not in cells]:
+        parser.error(f"no such cells: {', '.join(unknown)}; there are {', '.join(cells)}")
+    path = seeds.record_path("ablation", options.name, options.config)
+    deadline = time.monotonic() + 60 * options.budget
+    for name in chosen:
+        runs = []
+        flags = [*options.flags, *cells[name]]
+        for run in seeds.measure(options.config, options.seeds, options.workdir / name, flags, deadline):
+            runs.append(run)
+            cell = seeds.make_record(options.config, flags, runs)
+            seeds.write(path, with_cell(seeds.read(path), options.flags, name, cell))
+    record = seeds.read(path)
+    if record:
+        print(seeds.aligned(_table(record["cells"])))
+        print(f"wrote {path}")
+
+
+def _read_config(path, flags) -> ConfigDict:
+    """The config with the flags on it, as main.py reads it."""
+    values = FlagValues()
+    argv = ["main.py", f"--config={path}", *flags]
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
+    values(argv, known_only=True)
+    return values.config
+
+
+def _num_rows(config):
+    source = data.load(config.data.name, config.data.path, config.data.dir)
+    return len(data.select(source, config.data.train_split, "config.data.train_split").x)
+
+
+def make_cells(settings: Mapping[str, Any], num_rows: int) -> dict[str, list[str]]:
+    """The cells around a recipe: the clusters it starts from, with and without guiding, pretraining, q(c|x), align.
+
+    Args:
+      settings: the recipe, nested sections.
+      num_rows: of the rows to cluster.
+
+    Returns:
+      Name -> flags of main.py that change the recipe. 'recipe' has none; a cell that would run what another one before
+      it runs is left out.
+    """
+    recipe = flatten(settings)
+    changes: dict[str, dict[str, Any]] = {
+        "recipe": {},
+        **_STARTS,
+        **{f"{name}_unguided": {**start, **_UNGUIDED} for name, start in _STARTS.items()},
+        "pretrain_x0.25": _pretraining(recipe, num_rows, 0.25),
+        "pretrain_x4": _pretraining(recipe, num_rows, 4),
+        **{f"estimator_{name}": {"train.estimator": name} for name in ESTIMATORS},
+        "no_align": {"align.num_epochs": 0},
+    }
+    cells, known = {}, []
+    for name, change in changes.items():
+        settings_of_cell = {**recipe, **change}
+        if settings_of_cell not in known:
+            known.append(settings_of_cell)
+            cells[name] = [f"--config.{field}={value}" for field, value in change.items()]
+    return cells
+
+
+def _pretraining(recipe, num_rows, factor):
+    """Another length of the autoencoder's stage.
+
+    Where optimizer.min_steps would lengthen it again, that is 0, and the other stages get the epochs that they have.
+    """
+    least = {
+        stage: math.ceil(recipe["optimizer.min_steps"] / (num_rows // recipe[f"{stage}.batch_size"]))
+        for stage in _STAGES
+        if recipe[f"{stage}.num_epochs"]
+    }
+    lengths = {stage: max(recipe[f"{stage}.num_epochs"], least[stage]) for stage in least}
+    if "pretrain" not in lengths:
+        return {}
+    lengths["pretrain"] = math.ceil(factor * lengths["pretrain"])
+    if lengths["pretrain"] >= least["pretrain"]:
+        return {"pretrain.num_epochs": lengths["pretrain"]}
+    return {"optimizer.min_steps": 0, **{f"{stage}.num_epochs": epochs for stage, epochs in lengths.items()}}
+
+
+def with_cell(earlier: dict[str, Any] | None, flags: Sequence[str], name: str, cell: dict[str, Any]) -> dict[str, Any]:
+    """A record of an ablation with one cell more, or with more runs in one.
+
+    Args:
+      earlier: the record so far, or None.
+      flags: of main.py in every cell.
+      name: of the cell.
+      cell: its runs, as `seeds.make_record` returns them; its flags are those of every cell and its own.
+
+    Returns:
+      'config', 'flags' and 'cells': name -> 'changes' (the cell's own flags), 'summary', and what `seeds.make_record`
+      returns. Earlier cells stay where config, flags and device are the same, and so do their runs of other seeds.
+    """
+    record = {"config": cell["config"], "flags": list(flags)}
+    same_recipe = earlier is not None and all(earlier[key] == record[key] for key in record)
+    cells = earlier["cells"] if earlier and same_recipe else {}
+    kept = {other: old for other, old in cells.items() if seeds.same_device(old, cell)}
+    merged = seeds.merge(kept.get(name), cell)
+    runs = [{key: value for key, value in run.items() if key != "accuracy_by_epoch"} for run in merged["runs"]]
+    entry = {"changes": cell["flags"][len(flags) :], "summary": seeds.summarize(runs), **merged, "runs": runs}
+    return {**record, "cells": {**kept, name: entry}}
+
+
+def _table(cells):
+    """Rows of text, a row for each cell."""
+    rows = [list(_COLUMNS)]
+    for name, cell in cells.items():
+        summary = cell["summary"] or {}
+        scores = [seeds.number(summary.get(key), 4) for key in ("initial_accuracy", "accuracy", "worst", "best")]
+        bound, seconds = seeds.number(summary.get("elbo"), 2), seeds.number(summary.get("seconds"), 0)
+        rows.append([name, seeds.count(cell["runs"]), *scores, bound, seconds])
+    return rows
+
+
+if __name__ == "__main__":
+    main()

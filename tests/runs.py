@@ -1,0 +1,34 @@
+"""Small runs, and what is compared of them."""
+
+import jax
+import numpy as np
+
+from configs import base
+from vade_jax import experiment
+
+
+def tiny(**changes):
+    config = base.get_config()
+    config.model.update(hidden=(16,), latent_dim=3)
+    config.pretrain.update(num_epochs=3, batch_size=64)
+    config.init.method = "gmm"
+    config.guide.update(num_rounds=0, num_epochs=3, batch_size=64)
+    config.align.update(num_epochs=0, batch_size=64)
+    config.train.update(num_epochs=3, batch_size=64, learning_rate=1e-3, estimator="sample")
+    config.optimizer.min_steps = 0
+    config.init.num_restarts = 2
+    config.evaluate.update(bound_samples=5, bound_rows=50)
+    config.checkpoint.every_epochs = 2
+    for name, value in changes.items():
+        section, field = name.split("__")
+        config[section][field] = value
+    return config
+
+
+def params_of(folder):
+    state, _ = experiment._restore(experiment._open(folder))
+    return jax.tree.map(np.asarray, state.params)
+
+
+def assert_same_bits(left, right):
+    jax.tree.map(np.testing.assert_array_equal, left, right)

@@ -1,0 +1,131 @@
+"""Every collapse that is provoked gets its name and its cure, is written down, and ends with status 3 if none helps."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from runs import assert_same_bits, params_of, tiny
+
+from vade_jax import experiment, fitting, initialization, stages
+from vade_jax.errors import DivergedError
+from vade_jax.initialization import Clustering
+from vade_jax.networks import with_constant_log_var
+from vade_jax.tracking import Tracker, read_metrics
+
+
+def break_loss_once(monkeypatch, value, stage, epoch):
+    """From now on the given epoch of the stage (cluster: of 3 epochs) reports this loss, the first time it is made."""
+    real, made = fitting._run_epoch, []
+
+    def run_epoch(epoch_fn, at, state, progress, rows):
+        state, then, record = real(epoch_fn, at, state, progress, rows)
+        if at.name == stage and then.epoch == epoch and not made:
+            made.append(True)
+            state = state.replace(params={**state.params, "encoder": _scaled(state.params["encoder"], np.nan)})
+            record, then = {**record, "loss": value}, then._replace(losses=[*then.losses[:-1], value])
+        return state, then, record
+
+    monkeypatch.setattr(fitting, "_run_epoch", run_epoch)
+
+
+def _scaled(tree, factor):
+    return jax.tree.map(lambda leaf: leaf * np.float32(factor), tree)
+
+
+@pytest.mark.parametrize(("value", "name"), [(float("nan"), "not_finite"), (1e6, "exploding_loss")])
+def test_a_loss_that_breaks_goes_back_to_the_last_good_state_with_a_lower_rate(tmp_path, monkeypatch, value, name):
+    break_loss_once(monkeypatch, value, "cluster", 3)
+    results = experiment.train(tiny(checkpoint__every_epochs=2), tmp_path)
+    (treatment,) = results["treatments"]
+    assert (treatment["stage"], treatment["epoch"]) == ("cluster", 3)
+    assert (treatment["diagnosis"], treatment["cure"]) == (name, "retreat")
+    records = read_metrics(tmp_path / "metrics.jsonl")
+    assert [record["total_epochs"] for record in records] == [1, 2, 3, 4, 5, 6]
+    assert all(np.isfinite(record["loss"]) for record in records)
+    rates = [record["learning_rate"] for record in records]
+    assert rates[5] < 0.25 * rates[4]
+    assert np.isfinite(results["elbo"])
+
+
+def test_a_run_that_was_stopped_after_a_retreat_ends_as_one_that_was_not(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        break_loss_once(patch, float("nan"), "cluster", 3)
+        experiment.train(tiny(checkpoint__every_epochs=2), tmp_path / "whole")
+    real = Tracker.log
+
+    def log_then_stop(self, record, bar):
+        real(self, record, bar)
+        if record["total_epochs"] == 6 and record["learning_rate"] < 1e-4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        break_loss_once(patch, float("nan"), "cluster", 3)
+        patch.setattr(Tracker, "log", log_then_stop)
+        with pytest.raises(KeyboardInterrupt):
+            experiment.train(tiny(checkpoint__every_epochs=2), tmp_path / "stopped")
+    results = experiment.train(tiny(checkpoint__every_epochs=2), tmp_path / "stopped")
+    assert [treatment["cure"] for treatment in results["treatments"]] == ["retreat"]
+    assert_same_bits(params_of(tmp_path / "stopped"), params_of(tmp_path / "whole"))
+
+
+def start_from(monkeypatch, memberships):
+    """Every initialization finds the memberships that this makes of those of a mixture."""
+    gmm = initialization.METHODS["gmm"]
+
+    def method(embeddings, options):
+        return Clustering(memberships(gmm(embeddings, options).memberships), [0.0])
+
+    monkeypatch.setitem(initialization.METHODS, "gmm", method)
+
+
+def join_two(memberships):
+    joined = memberships.copy()
+    joined[:, 0] += joined[:, 1]
+    joined[:, 1] = 0
+    return joined
+
+
+SOUND = {"model__hidden": (64,), "model__latent_dim": 5, "pretrain__num_epochs": 20, "train__num_epochs": 2}
+
+
+@pytest.mark.parametrize(
+    ("memberships", "name"),
+    [
+        (join_two, "empty_clusters"),
+        (lambda memberships: np.eye(10)[np.zeros(len(memberships), int)], "one_cluster"),
+        (lambda memberships: np.full_like(memberships, 0.1), "uniform_responsibilities"),
+    ],
+)
+def test_collapsed_clusters_are_refilled(tmp_path, monkeypatch, memberships, name):
+    start_from(monkeypatch, memberships)
+    results = experiment.train(tiny(**SOUND, train__estimator="optimal"), tmp_path)
+    first = results["treatments"][0]
+    assert (first["stage"], first["epoch"], first["diagnosis"], first["cure"]) == ("cluster", 1, name, "refill")
+    assert min(results["occupancy"]) > 10
+    assert results["accuracy"] > 0.4
+
+
+def test_an_empty_cluster_that_the_bound_would_rather_have_is_noted_and_left(tmp_path, monkeypatch):
+    start_from(monkeypatch, join_two)
+    monkeypatch.setattr(fitting, "refill", lambda prior, *_: (prior, 0.0))
+    results = experiment.train(tiny(**SOUND), tmp_path)
+    (treatment,) = results["treatments"]
+    assert (treatment["diagnosis"], treatment["cure"]) == ("empty_clusters", "none")
+    assert np.isfinite(results["elbo"])
+
+
+def test_a_latent_space_that_nothing_wakes_ends_the_run(tmp_path, monkeypatch, capsys):
+    def asleep(encoder, log_var):
+        params = with_constant_log_var(encoder, log_var)["params"]
+        return {"params": {**params, "z_mean": _scaled(params["z_mean"], 0)}}
+
+    monkeypatch.setattr(stages, "with_constant_log_var", asleep)
+    config = tiny(pretrain__num_epochs=0, train__learning_rate=1e-9, doctor__max_cures=1)
+    with pytest.raises(
+        DivergedError, match=r"^inactive_latent in epoch 1 of stage 'cluster': no latent .* after 1 cures"
+    ):
+        experiment.train(config, tmp_path)
+    left = json.loads((tmp_path / "results.json").read_text())
+    assert [treatment["cure"] for treatment in left["treatments"]] == ["retreat", "none"]
+    assert "cluster, epoch 1: inactive_latent" in capsys.readouterr().out
