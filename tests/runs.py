@@ -26,7 +26,7 @@ def tiny(**changes):
 
 
 def params_of(folder):
-    state, _ = experiment._restore(experiment._open(folder))
+    _, state, _ = experiment.restore(folder)
     return jax.tree.map(np.asarray, state.params)
 
 

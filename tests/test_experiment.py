@@ -8,10 +8,11 @@ import pytest
 from runs import assert_same_bits, params_of, tiny
 
 from configs import digits
-from vade_jax import data, experiment, fitting
+from vade_jax import data, experiment, fitting, workdir
 from vade_jax.checkpoints import Checkpoints
 from vade_jax.data import Dataset, Source
 from vade_jax.errors import DivergedError, InputError
+from vade_jax.run import make_run
 from vade_jax.tracking import Tracker, read_metrics
 
 
@@ -255,13 +256,15 @@ def test_no_epochs_leave_the_initialization_as_it_is(tmp_path):
 
 
 def test_a_loss_that_stays_broken_ends_the_run_with_its_diagnosis_and_no_broken_state_is_saved(tmp_path):
+    config = tiny(model__likelihood="gaussian", pretrain__learning_rate=1e30)
     with pytest.raises(DivergedError, match=r"^not_finite in epoch 1 of stage 'pretrain': the loss is .*after 3 cures"):
-        experiment.train(tiny(model__likelihood="gaussian", pretrain__learning_rate=1e30), tmp_path)
+        experiment.train(config, tmp_path)
     left = json.loads((tmp_path / "results.json").read_text())
     assert left["failure"].startswith("not_finite")
     assert [treatment["cure"] for treatment in left["treatments"]] == ["retreat"] * 3 + ["none"]
+    _, description = workdir.read(tmp_path)
     with Checkpoints(tmp_path / "checkpoints", 2) as checkpoints:
-        state, progress = checkpoints.restore(fitting.initial_state(experiment._open(tmp_path)))
+        state, progress = checkpoints.restore(fitting.initial_state(make_run(config, tmp_path, description)))
     assert (progress.stage, progress.epoch) == ("pretrain", 0)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
 

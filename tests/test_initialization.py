@@ -84,7 +84,7 @@ def test_the_clusters_that_cut_the_graph_best_are_kept_and_small_pieces_are_no_c
     blobs, labels = make_blobs([200, 200, 200], centers=[[0, 0], [3, 0], [20, 0]], cluster_std=0.5, random_state=0)
     rows = np.concatenate([blobs, np.random.default_rng(0).normal([0, 60], 1e-3, (12, 2))])
     labels = np.concatenate([labels, np.zeros(12, int)])
-    monkeypatch.setattr(initialization, "_lay_out", lambda embeddings, nearest, seed: embeddings)
+    monkeypatch.setattr(initialization, "lay_out", lambda embeddings, nearest, seed: embeddings)
     likeliest = gmm(rows, THREE._replace(num_restarts=5)).memberships.argmax(axis=1)
     assert clustering_accuracy(labels, likeliest) < 0.7
     memberships, scores = manifold(rows, THREE._replace(num_restarts=5))

@@ -46,6 +46,14 @@ def test_identical_clusters_are_told_apart_again():
     assert clustering_accuracy(LABELS, found) > 0.98
 
 
+def test_rows_that_only_an_empty_cluster_explains_keep_a_place():
+    start = prior_from_memberships(Z_MEAN, Z_VAR, np.eye(4)[np.array([0, 0, 1, 2])[LABELS]])
+    lone = start._replace(means=start.means.at[3].set(jnp.asarray(Z_MEAN[0])), log_vars=start.log_vars.at[3].set(-20.0))
+    prior, gain = refill(lone, Z_MEAN, Z_VAR, np.array([3]), seed=0)
+    assert gain > 0.1
+    assert all(jnp.isfinite(array).all() for array in prior)
+
+
 def test_a_cluster_that_is_one_stays_one():
     z_mean = RNG.normal(size=(2000, 2)).astype(np.float32)
     z_var = np.full_like(z_mean, 0.01)

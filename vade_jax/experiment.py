@@ -8,12 +8,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vade_jax import data, results, settings, workdir
-from vade_jax.checkpoints import Checkpoints
+from vade_jax.checkpoints import Checkpoints, Progress
 from vade_jax.errors import DivergedError, InputError
 from vade_jax.evaluation import log_likelihood, posterior
 from vade_jax.fitting import fit
-from vade_jax.run import Use, make_run
+from vade_jax.run import Run, Use, make_run
 from vade_jax.stages import initial_state, initialization_paths, make_stages
+from vade_jax.train_state import TrainState
 from vade_jax.watch import read_trail
 
 
@@ -64,10 +65,34 @@ def evaluate(folder: Path) -> dict[str, Any]:
     Raises:
       InputError: there is no such run, or its data is gone.
     """
-    run = _open(folder)
-    state, progress = _restore(run)
+    run, state, progress = restore(folder)
     _, train_rows, test_rows = _load(run.config, folder)
     return _write_results(run, state, progress, train_rows, test_rows)
+
+
+def restore(folder: Path) -> tuple[Run, TrainState, Progress]:
+    """The trained run in the folder, its state, and what it took.
+
+    Args:
+      folder: the workdir of a run that ended.
+
+    Returns:
+      The run, its state, and the progress made.
+
+    Raises:
+      InputError: there is no such run.
+    """
+    fields, description = workdir.read(folder)
+    settings.check_fields(fields)
+    run = make_run(ConfigDict(fields), folder, description)
+    last = make_stages(run)[-1]
+    with Checkpoints(folder / "checkpoints", run.config.checkpoint.keep) as checkpoints:
+        restored = checkpoints.restore(initial_state(run))
+    if restored is None or (restored[1].stage, restored[1].epoch) != (last.name, last.num_epochs):
+        raise InputError(
+            "workdir", f"{folder} holds a run that has not ended", "this mode needs one that has", "Train it on."
+        )
+    return run, *restored
 
 
 def predict(folder: Path, path: str, output: str) -> Path:
@@ -93,8 +118,7 @@ def predict(folder: Path, path: str, output: str) -> Path:
             "it must end in .npz and lie in an existing folder",
             "Set --config.predict.output=FILE.npz.",
         )
-    run = _open(folder)
-    state, _ = _restore(run)
+    run, state, _ = restore(folder)
     rows = data.select(data.load("file", path), "all", "config.data.path") if path else _load(run.config, folder)[1]
     settings.check_same_columns(rows.x, run.num_features, "config.data.path")
     if run.config.model.likelihood == "bernoulli":
@@ -114,25 +138,6 @@ def _load(config, folder):
     train_rows = data.select(source, config.data.train_split, "config.data.train_split")
     test_split = config.data.test_split
     return source, train_rows, data.select(source, test_split, "config.data.test_split") if test_split else None
-
-
-def _open(folder):
-    """The Run that the folder holds."""
-    fields, description = workdir.read(folder)
-    settings.check_fields(fields)
-    return make_run(ConfigDict(fields), folder, description)
-
-
-def _restore(run):
-    """The state of a run that ended, and its progress."""
-    last = make_stages(run)[-1]
-    with Checkpoints(run.folder / "checkpoints", run.config.checkpoint.keep) as checkpoints:
-        restored = checkpoints.restore(initial_state(run))
-    if restored is None or (restored[1].stage, restored[1].epoch) != (last.name, last.num_epochs):
-        raise InputError(
-            "workdir", f"{run.folder} holds a run that has not ended", "this mode needs one that has", "Train it on."
-        )
-    return restored
 
 
 def _write_results(run, state, progress, train_rows, test_rows):

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -124,7 +125,7 @@ def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
     order = np.random.default_rng(options.seed).permutation(num_rows)
     laid_out = np.sort(order[: options.max_rows])
     nearest = NearestNeighbors(n_neighbors=min(options.num_neighbors, len(laid_out) - 1)).fit(embeddings[laid_out])
-    layout = _lay_out(embeddings[laid_out], nearest, _seeds(options)[0])
+    layout = lay_out(embeddings[laid_out], nearest, _seeds(options)[0])
     clustering = _best_mixture(layout, nearest.kneighbors_graph(), options)
     if len(laid_out) == num_rows:
         return clustering
@@ -154,8 +155,18 @@ def modularity(graph: csr_matrix, clusters: np.ndarray) -> float:
     return float(graph.data[inside].sum() / degrees.sum() - np.square(volumes).sum())
 
 
-def _lay_out(embeddings, nearest, seed):
-    """UMAP's layout of the graph of nearest neighbours, exact ones: umap-learn's own search takes longer to compile."""
+def lay_out(embeddings: np.ndarray, nearest: NearestNeighbors, seed: int) -> np.ndarray:
+    """UMAP's layout of the graph of nearest neighbours.
+
+    Args:
+      embeddings: [N, J].
+      nearest: fitted to them, with its number of neighbours.
+      seed: of the layout.
+
+    Returns:
+      [N, 10], or fewer columns for a handful of rows.
+    """
+    # Exact neighbours: umap-learn's own search takes longer to compile.
     distances, neighbors = nearest.kneighbors(embeddings)
     umap = _umap()(
         n_neighbors=neighbors.shape[1],
@@ -173,15 +184,23 @@ def _lay_out(embeddings, nearest, seed):
 
 def _best_mixture(layout, graph, options):
     """The posteriors of the mixture in the layout that cuts the graph best, of all restarts and outliers left out."""
-    mixtures = [mixture for seed in _seeds(options) for mixture in _mixtures(layout, options.num_clusters, seed)]
-    scores = [modularity(graph, mixture.predict(layout)) for mixture in mixtures]
-    return Clustering(mixtures[int(np.argmax(scores))].predict_proba(layout), scores)
+    fits = [fit for seed in _seeds(options) for fit in mixtures(layout, options.num_clusters, seed)]
+    scores = [modularity(graph, fit.predict(layout)) for fit in fits]
+    return Clustering(fits[int(np.argmax(scores))].predict_proba(layout), scores)
 
 
-def _mixtures(layout, num_clusters, seed):
+def mixtures(layout: np.ndarray, num_clusters: int, seed: int) -> Iterator[GaussianMixture]:
     """A mixture of all rows, then of those outside its smallest cluster, and so on while few are left out.
 
     A layout tears outliers off in small dense pieces. A mixture gains by giving them a cluster and joining two others.
+
+    Args:
+      layout: [N, d].
+      num_clusters: K.
+      seed: of the mixtures' starts.
+
+    Yields:
+      Fitted mixtures of full covariance; at most 5 % of the rows are left out.
     """
     rows = layout
     while True:

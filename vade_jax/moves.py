@@ -1,8 +1,8 @@
 """Split moves on a mixture prior, accepted by the bound (Ueda et al. 2000, Neural Computation 12(9))."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from scipy.special import softmax
 from sklearn.cluster import KMeans
 
 from vade_jax.initialization import prior_from_memberships
@@ -33,10 +33,9 @@ def refill(
     Returns:
       The prior after all moves that raise the bound, and by how much they do, nats per row; (prior, 0.0) if none does.
     """
-    memberships = _memberships(prior, z_mean, z_var)
-    memberships[:, empty] = 0
-    memberships /= memberships.sum(axis=1, keepdims=True)
-    refilled = prior_from_memberships(z_mean, z_var, memberships)
+    log_q_c = np.array(_log_q_c(z_mean, np.log(z_var), prior))
+    log_q_c[:, empty] = -np.inf
+    refilled = prior_from_memberships(z_mean, z_var, softmax(log_q_c, axis=1))
     before = _bound(prior, z_mean, z_var)
     bound = max(before, _bound(refilled, z_mean, z_var))  # a refilled cluster has to beat an empty one at its best
     moved = False
@@ -63,7 +62,7 @@ def _moves(prior, z_mean, z_var, cluster, seed):
 
 
 def _memberships(prior, z_mean, z_var):
-    return np.array(jnp.exp(optimal_log_responsibilities(z_mean, np.log(z_var), prior)))
+    return np.exp(_log_q_c(z_mean, np.log(z_var), prior))
 
 
 def _handed_over(memberships, rows, cluster):
@@ -72,11 +71,19 @@ def _handed_over(memberships, rows, cluster):
     return moved
 
 
-def _evidence(prior, z_mean, z_var):
-    """[N]: log sum_c p(c) exp E_q(z|x)[log p(z|c)], what the prior adds to the bound under the best q(c|x), nats."""
-    log_pz_given_c = expected_log_prob_z_given_c(z_mean, np.log(z_var), prior)
-    return np.asarray(jax.nn.logsumexp(log_prob_c(prior)[None, :] + log_pz_given_c, axis=-1))
-
-
 def _bound(prior, z_mean, z_var):
     return float(_evidence(prior, z_mean, z_var).mean(dtype=np.float64))
+
+
+def _evidence(prior, z_mean, z_var):
+    return np.asarray(_log_evidence(z_mean, np.log(z_var), prior))
+
+
+_log_q_c = jax.jit(optimal_log_responsibilities)
+
+
+@jax.jit
+def _log_evidence(z_mean, z_log_var, prior):
+    """[N]: log sum_c p(c) exp E_q(z|x)[log p(z|c)], what the prior adds to the bound under the best q(c|x), nats."""
+    log_pz_given_c = expected_log_prob_z_given_c(z_mean, z_log_var, prior)
+    return jax.nn.logsumexp(log_prob_c(prior)[None, :] + log_pz_given_c, axis=-1)

@@ -1,0 +1,120 @@
+"""What tells right clusters from wrong ones without labels: python -m benchmarks.criteria --config=configs/digits.py.
+
+An autoencoder is trained as the config has it. On layouts of its embedding with several numbers of neighbours, every
+mixture that the initialization would choose from is scored by its accuracy and by criteria that read no label. Their
+rank correlations over all these candidates go to benchmarks/results/criteria_<config>.json. Flags for main.py follow
+`--`.
+"""
+
+import argparse
+import os
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import entropy, spearmanr
+from sklearn.neighbors import NearestNeighbors
+
+from benchmarks import seeds
+from vade_jax import data, experiment, initialization, metrics
+from vade_jax.evaluation import embed
+
+_AUTOENCODER = ("--config.init.method=kmeans", "--config.guide.num_rounds=0", "--config.align.num_epochs=0")
+_CRITERIA = ("modularity", "log_likelihood", "occupancy_entropy")
+
+
+def main() -> None:
+    """Trains the autoencoders that are not there yet, scores the candidates and writes the record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True, help="such as configs/digits.py")
+    parser.add_argument("--seeds", default="0", help="joined by commas")
+    parser.add_argument("--neighbors", default="10,15,30", help="of the layouts, joined by commas")
+    parser.add_argument("--workdir", type=Path, required=True, help="a folder for the runs")
+    parser.add_argument("flags", nargs="*", help="further flags of main.py, after --")
+    options = parser.parse_args()
+    flags = [*options.flags, *_AUTOENCODER, "--config.train.num_epochs=0"]
+    numbers = [int(number) for number in options.neighbors.split(",")]
+    answers = []
+    for run in seeds.measure(options.config, [int(seed) for seed in options.seeds.split(",")], options.workdir, flags):
+        found = candidates(options.workdir / f"seed{run['seed']}", numbers)
+        answers.append({"seed": run["seed"], "commit": run["commit"], **judge(found), "candidates": found})
+    record = {
+        "config": options.config,
+        "flags": flags,
+        "device": {**run["device"], "cpus": os.cpu_count()},
+        "versions": run["versions"],
+        "neighbors": numbers,
+        "runs": answers,
+    }
+    path = seeds.record_path("criteria", None, options.config)
+    seeds.write(path, record)
+    print({answer["seed"]: answer["criteria"] for answer in answers})
+    print(f"wrote {path}")
+
+
+def candidates(folder: Path, neighbors: Sequence[int]) -> list[dict[str, Any]]:
+    """The mixtures on layouts of a trained run's embedding, each with its accuracy and its criteria.
+
+    Args:
+      folder: of a run on labelled data.
+      neighbors: of the layouts' graphs.
+
+    Returns:
+      'neighbors', 'accuracy', and what _CRITERIA names, for each. Modularity is that on the run's own neighbour graph,
+      the likelihood that of a mixture in its layout, nats per row.
+    """
+    run, state, _ = experiment.restore(folder)
+    config = run.config
+    source = data.load(config.data.name, config.data.path, config.data.dir, folder / "data")
+    rows = data.select(source, config.data.train_split, "config.data.train_split")
+    assert rows.labels is not None
+    embeddings, _ = embed(run.model, state, rows.x, min(config.evaluate.batch_size, len(rows.x)))
+    graph = NearestNeighbors(n_neighbors=config.init.num_neighbors).fit(embeddings).kneighbors_graph()
+    start = np.random.SeedSequence(config.seed)
+    found = []
+    for number in neighbors:
+        nearest = NearestNeighbors(n_neighbors=number).fit(embeddings)
+        layout = initialization.lay_out(embeddings, nearest, config.seed)
+        for seed in start.generate_state(config.init.num_restarts):
+            for mixture in initialization.mixtures(layout, config.model.num_clusters, int(seed)):
+                clusters = mixture.predict(layout)
+                found.append(
+                    {
+                        "neighbors": number,
+                        "accuracy": metrics.clustering_accuracy(rows.labels, clusters),
+                        "modularity": initialization.modularity(graph, clusters),
+                        "log_likelihood": float(mixture.score(layout)),
+                        "occupancy_entropy": float(entropy(np.bincount(clusters))),
+                    }
+                )
+    return found
+
+
+def judge(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How each criterion orders the candidates.
+
+    Args:
+      found: as `candidates` returns them.
+
+    Returns:
+      'best' and 'median' accuracy, and 'criteria': name -> 'spearman', the rank correlation with accuracy, and
+      'accuracy' of the candidate it picks.
+    """
+    accuracies = [candidate["accuracy"] for candidate in found]
+    return {
+        "best": max(accuracies),
+        "median": statistics.median(accuracies),
+        "criteria": {
+            name: {
+                "spearman": float(spearmanr([candidate[name] for candidate in found], accuracies).statistic),
+                "accuracy": max(found, key=lambda candidate: candidate[name])["accuracy"],
+            }
+            for name in _CRITERIA
+        },
+    }
+
+
+if __name__ == "__main__":
+    main()
