@@ -2,7 +2,7 @@
 
 python main.py --config=configs/digits.py --workdir=/tmp/vade
 
-Accuracy 0.86 in the median of seeds 0 to 4, 0.85 in the worst; 50 seconds a run on two CPU cores, compilation included.
+Accuracy 0.937 in the median of seeds 0 to 4, 0.880 in the worst; half a minute to two on two CPU cores.
 """
 
 from ml_collections import ConfigDict
