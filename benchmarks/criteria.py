@@ -93,27 +93,45 @@ def candidates(folder: Path, neighbors: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def judge(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """How each criterion orders the candidates.
+    """How each criterion orders the candidates of one layout, in the mean over layouts.
 
     Args:
       found: as `candidates` returns them.
 
     Returns:
-      'best' and 'median' accuracy, and 'criteria': name -> 'spearman', the rank correlation with accuracy, and
-      'accuracy' of the candidate it picks.
+      'best' and 'median' accuracy of a layout's candidates, and 'criteria': name -> 'spearman', the rank correlation
+      with accuracy, and 'accuracy' of the candidate it picks; all means over layouts.
     """
-    accuracies = [candidate["accuracy"] for candidate in found]
+    layouts = [
+        [candidate for candidate in found if candidate["neighbors"] == number]
+        for number in sorted({candidate["neighbors"] for candidate in found})
+    ]
     return {
-        "best": max(accuracies),
-        "median": statistics.median(accuracies),
+        "best": statistics.mean(max(_values(layout, "accuracy")) for layout in layouts),
+        "median": statistics.mean(statistics.median(_values(layout, "accuracy")) for layout in layouts),
         "criteria": {
             name: {
-                "spearman": float(spearmanr([candidate[name] for candidate in found], accuracies).statistic),
-                "accuracy": max(found, key=lambda candidate: candidate[name])["accuracy"],
+                "spearman": statistics.mean(_spearman(layout, name) for layout in layouts),
+                "accuracy": statistics.mean(_picked(layout, name)["accuracy"] for layout in layouts),
             }
             for name in _CRITERIA
         },
     }
+
+
+def _values(layout, name):
+    return [candidate[name] for candidate in layout]
+
+
+def _picked(layout, name):
+    return max(layout, key=lambda candidate: candidate[name])
+
+
+def _spearman(layout, name):
+    """0 where all candidates are the same: nothing is to be ordered."""
+    values, accuracies = _values(layout, name), _values(layout, "accuracy")
+    constant = len(set(values)) == 1 or len(set(accuracies)) == 1
+    return 0.0 if constant else float(spearmanr(values, accuracies).statistic)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib.image
 import pytest
 
-from benchmarks import ablation, readme, seeds, selection
+from benchmarks import ablation, criteria, readme, seeds, selection
 from configs import base, digits
 from vade_jax.settings import check_fields, flatten
 
@@ -296,3 +296,18 @@ def test_the_tables_go_between_their_markers(results):
 @pytest.mark.parametrize("path", sorted((Path(seeds.__file__).parent / "results").glob("*.json")), ids=lambda p: p.name)
 def test_records_in_the_repository_can_be_read(path):
     assert seeds.read(path)
+
+
+def test_a_criterion_is_judged_within_each_layout():
+    def candidate(neighbors, accuracy, modularity, log_likelihood):
+        scores = {"modularity": modularity, "log_likelihood": log_likelihood, "occupancy_entropy": 1.0}
+        return {"neighbors": neighbors, "accuracy": accuracy, **scores}
+
+    # the likelihoods of two layouts lie on scales of their own, and order the candidates backwards in each
+    found = [candidate(10, 0.5, 0.1, 2.0), candidate(10, 0.7, 0.3, 1.0)]
+    found += [candidate(30, 0.8, 0.5, 9.0), candidate(30, 0.9, 0.6, 8.0)]
+    judged = criteria.judge(found)
+    assert (judged["best"], judged["median"]) == pytest.approx((0.8, 0.725))
+    assert judged["criteria"]["modularity"] == pytest.approx({"spearman": 1, "accuracy": 0.8})
+    assert judged["criteria"]["log_likelihood"] == pytest.approx({"spearman": -1, "accuracy": 0.65})
+    assert judged["criteria"]["occupancy_entropy"]["spearman"] == 0
