@@ -168,11 +168,10 @@ def _entry(run):
 def _criteria(run):
     """What could tell a good run from a bad one without labels, besides its bounds; higher is better."""
     spread = float(entropy(run["occupancy"]))  # of the clusters' shares of the rows, nats
-    has_modularity = run["initialization"]["method"] == "manifold"
     return {
         "occupancy_entropy": spread,
         "elbo_equal_weights": run["elbo"] + spread,
-        "modularity": max(run["rounds"][-1]["restart_scores"]) if has_modularity else None,
+        "modularity": run["input_modularity"],
     }
 
 

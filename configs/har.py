@@ -1,6 +1,9 @@
 """UCI's human activity recognition: 10,299 windows of 561 features in [-1, 1], from an .npz of x_train, x_test.
 
 python main.py --config=configs/har.py --config.data.path=har.npz --workdir=/tmp/har
+
+Accuracy 0.788 in the median of seeds 0 to 2, 0.770 in the worst, below 0.819 at its first clusters; 8 minutes a run on
+two busy CPU cores.
 """
 
 from ml_collections import ConfigDict

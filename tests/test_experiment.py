@@ -34,6 +34,7 @@ def test_what_a_run_leaves(finished):
         np.testing.assert_array_equal(answer["cluster"], answer["responsibilities"].argmax(axis=1))
         assert results["occupancy"] == np.bincount(answer["cluster"], minlength=10).tolist()
     assert results["scored_rows"] == sum(results["occupancy"]) == 1797
+    assert 0 < results["input_modularity"] < 1
     assert 0.2 < results["accuracy"] <= 1
     assert 0.2 < results["initialization"]["accuracy"] <= 1
     assert len(results["initialization"]["restart_scores"]) == 2

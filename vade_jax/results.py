@@ -8,17 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from sklearn.neighbors import NearestNeighbors
 
 from vade_jax import metrics
 from vade_jax.data import Dataset
 from vade_jax.errors import DivergedError
 from vade_jax.evaluation import Posterior, generate, log_likelihood, posterior
+from vade_jax.initialization import modularity
 from vade_jax.model import Model
 from vade_jax.report import save_sample_grid
 from vade_jax.train_state import TrainState
 
 _SAMPLES_PER_CLUSTER = 10
+_GRAPH_ROWS = 10_000
+_GRAPH_NEIGHBORS = 15
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn", "umap-learn", "orbax-checkpoint")
 
 
@@ -73,7 +78,7 @@ def write(
 
     train_answer = answer(train)
     scored, scored_answer = (test, answer(test)) if test else (train, train_answer)
-    x = _subset(scored.x, rows_key, bound_rows)
+    x = scored.x[_subset(len(scored.x), rows_key, bound_rows)]
     bound = log_likelihood(
         model, state, x, bound_key, num_samples=bound_samples, batch_size=min(batch_size, 256, len(x))
     )
@@ -94,6 +99,7 @@ def write(
         "rounds": rounds,
         "accuracy_by_epoch": _accuracy_by_epoch(train.labels, *trail),
         "treatments": treatments,
+        "input_modularity": _input_modularity(scored.x, state, scored_answer.clusters),
         "occupancy": metrics.occupancy(scored_answer.clusters, num_clusters),
         "scored_rows": len(scored.x),
         "scored_on": "test" if test else "train",
@@ -160,10 +166,19 @@ def _initialization(path, labels):
         }
 
 
-def _subset(x, key, num_rows):
-    if not 0 < num_rows < len(x):
-        return x
-    return x[np.sort(np.asarray(jax.random.choice(key, len(x), (num_rows,), replace=False)))]
+def _input_modularity(x, state, clusters):
+    """Of the clusters on the neighbour graph of the model's input: the same graph for every run on the same rows."""
+    rows = _subset(len(x), jax.random.key(0), _GRAPH_ROWS)
+    inputs = np.asarray(state.scaling(jnp.asarray(x[rows])))
+    nearest = NearestNeighbors(n_neighbors=min(_GRAPH_NEIGHBORS, len(rows) - 1)).fit(inputs)
+    return modularity(nearest.kneighbors_graph(), clusters[rows])
+
+
+def _subset(num_rows, key, size):
+    """The numbers of so many rows drawn at random, all for 0."""
+    if not 0 < size < num_rows:
+        return np.arange(num_rows)
+    return np.sort(np.asarray(jax.random.choice(key, num_rows, (size,), replace=False)))
 
 
 def _write_assignments(path, train, test):
