@@ -22,7 +22,7 @@ from vade_jax import data, experiment, initialization, metrics
 from vade_jax.evaluation import embed
 
 _AUTOENCODER = ("--config.init.method=kmeans", "--config.guide.num_rounds=0", "--config.align.num_epochs=0")
-_CRITERIA = ("modularity", "log_likelihood", "occupancy_entropy")
+CRITERIA = ("modularity", "log_likelihood", "occupancy_entropy")
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def candidates(folder: Path, neighbors: Sequence[int]) -> list[dict[str, Any]]:
       neighbors: of the layouts' graphs.
 
     Returns:
-      'neighbors', 'accuracy', and what _CRITERIA names, for each. Modularity is that on the run's own neighbour graph,
+      'neighbors', 'accuracy', and what CRITERIA names, for each. Modularity is that on the run's own neighbour graph,
       the likelihood that of a mixture in its layout, nats per row.
     """
     run, state, _ = experiment.restore(folder)
@@ -114,7 +114,7 @@ def judge(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
                 "spearman": statistics.mean(_spearman(layout, name) for layout in layouts),
                 "accuracy": statistics.mean(_picked(layout, name)["accuracy"] for layout in layouts),
             }
-            for name in _CRITERIA
+            for name in CRITERIA
         },
     }
 

@@ -1,9 +1,10 @@
 """Writes the README's tables of results from benchmarks/results/: python -m benchmarks.readme."""
 
+import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks import seeds
+from benchmarks import criteria, seeds
 from benchmarks.selection import CRITERIA
 
 README = Path(__file__).parent.parent / "README.md"
@@ -38,6 +39,13 @@ _SELECTION_COLUMNS = (
     "accuracy, best",
     "median",
     *(f"picked by {name.replace('_', ' ')} (rank correlation)" for name in CRITERIA),
+)
+_CRITERIA_COLUMNS = (
+    "config",
+    "embeddings",
+    "best candidate",
+    "median candidate",
+    *(f"picked by {name.replace('_', ' ')} (rank correlation)" for name in criteria.CRITERIA),
 )
 
 
@@ -107,8 +115,29 @@ def selection_table() -> str:
     return _table(_SELECTION_COLUMNS, rows)
 
 
+def criteria_table() -> str:
+    """The table in Markdown, a row for each config whose candidates were judged, means over embeddings; '' for none."""
+    rows = []
+    for path in sorted(seeds.RESULTS.glob("criteria_*.json")):
+        record = seeds.read(path) or {}
+        runs = record["runs"]
+        mean = {name: statistics.mean(run[name] for run in runs) for name in ("best", "median")}
+        cells = []
+        for name in criteria.CRITERIA:
+            picks = [run["criteria"][name] for run in runs]
+            accuracy, spearman = (statistics.mean(pick[key] for pick in picks) for key in ("accuracy", "spearman"))
+            cells.append(f"{accuracy:.3f} ({spearman:.2f})")
+        rows.append([_command({**record, "flags": []}), str(len(runs)), *_numbers(mean, 3, "best", "median"), *cells])
+    return _table(_CRITERIA_COLUMNS, rows)
+
+
 # name of the markers -> function that returns the table between them.
-_TABLES = {"results": results_table, "ablation": ablation_table, "selection": selection_table}
+_TABLES = {
+    "results": results_table,
+    "ablation": ablation_table,
+    "selection": selection_table,
+    "criteria": criteria_table,
+}
 
 
 def _command(record):

@@ -313,3 +313,13 @@ def test_a_criterion_is_judged_within_each_layout():
     assert judged["criteria"]["modularity"] == pytest.approx({"spearman": 1, "accuracy": 0.8})
     assert judged["criteria"]["log_likelihood"] == pytest.approx({"spearman": -1, "accuracy": 0.65})
     assert judged["criteria"]["occupancy_entropy"]["spearman"] == 0
+
+
+def test_the_table_of_criteria_has_means_over_embeddings(results):
+    def run(accuracy):
+        picks = {name: {"spearman": accuracy - 1, "accuracy": accuracy} for name in criteria.CRITERIA}
+        return {"seed": 0, "best": 0.9, "median": 0.5, "criteria": picks}
+
+    seeds.write(results / "criteria_x.json", {"config": "configs/x.py", "flags": ["--a"], "runs": [run(0.6), run(0.8)]})
+    row = readme.criteria_table().splitlines()[2]
+    assert row.startswith("| `configs/x.py` | 2 | 0.900 | 0.500 | 0.700 (-0.30) |")

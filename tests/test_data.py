@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
+from scipy.sparse import save_npz as save_matrix
 
 from vade_jax import data
 from vade_jax.errors import InputError
@@ -44,6 +46,30 @@ def test_labels_that_one_split_lacks_are_none(tmp_path):
     assert data.select(data.load("file", str(tmp_path / "x.npz")), "all", "field").labels is None
 
 
+def test_the_first_rows_of_a_split(tmp_path):
+    np.savez(tmp_path / "x.npz", x_train=ROWS, y_train=np.arange(6), x_test=ROWS[:4])
+    source = data.load("file", str(tmp_path / "x.npz"))
+    first = data.select(source, "train[:2]", "field")
+    np.testing.assert_array_equal(first.x, ROWS[:2])
+    assert first.labels.tolist() == [0, 1]
+    assert len(data.select(source, "test[:3]+train[:100]", "field").x) == 9
+    for split in ("train[:0]", "train[2:]", "train[:-1]", "all[:2]", "train[:2", ""):
+        with pytest.raises(InputError, match=r"field: .* came; the data set has train, test"):
+            data.select(source, split, "field")
+
+
+def test_a_sparse_matrix_is_read_by_its_parts(tmp_path):
+    matrix = csr_matrix(np.where(np.random.default_rng(0).random((7, 5)) < 0.4, 2.5, 0.0))
+    save_matrix(tmp_path / "scipy.npz", matrix)
+    parts = {name: getattr(matrix, name) for name in ("data", "indptr", "shape")}
+    np.savez(tmp_path / "parts.npz", indices=matrix.indices.astype(np.int16), y=np.arange(7), names=["a"], **parts)
+    for name in ("scipy.npz", "parts.npz"):
+        rows = data.load("file", str(tmp_path / name)).splits["train"]
+        np.testing.assert_array_equal(rows.x, matrix.toarray())
+        assert rows.x.dtype == np.float32
+    assert rows.labels.tolist() == list(range(7))
+
+
 def save_npz(**arrays):
     return lambda path: np.savez(path, **arrays)
 
@@ -67,6 +93,9 @@ def save_npz(**arrays):
         ("x.npy", lambda path: np.save(path, np.array([[0, 1], [2, np.nan]])), "1 values .* row 1, column 1"),
         ("x.npy", lambda path: np.save(path, np.array([[np.inf, 1], [2, np.nan]])), "2 values .* row 0, column 0"),
         ("x.npz", save_npz(x=ROWS, y=np.zeros(5)), r"6 rows and labels of shape \(5,\)"),
+        ("x.npz", lambda path: save_matrix(path, csr_matrix(ROWS).tocsc()), "sparse matrix .* format is 'csc'"),
+        ("x.npz", save_npz(data=[1.0], indices=[9], indptr=[0, 1], shape=[1, 2]), "sparse matrix that cannot be read"),
+        ("x.npz", save_npz(data=[1.0], indices=[0], indptr=[0, 5], shape=[1, 2]), "sparse matrix that cannot be read"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named_with_what_is_due(tmp_path, name, write, words):
@@ -86,7 +115,9 @@ def test_a_value_beyond_float32_is_refused(tmp_path):
 
 
 def test_unknown_names_and_splits_list_the_choices():
-    with pytest.raises(InputError, match=r"config.data.name: 'mnits' came; it must be one of digits, mnist, file"):
+    with pytest.raises(
+        InputError, match=r"config.data.name: 'mnits' came; it must be one of digits, mnist, fashion_mnist, file"
+    ):
         data.load("mnits")
     with pytest.raises(InputError, match=r"config.data.test_split: 'test' came; the data set has train"):
         data.select(data.load("digits"), "test", "config.data.test_split")
@@ -173,6 +204,8 @@ def test_scalings():
     apply = {name: (x - shift) * scale for name, (shift, scale) in ((n, f(x)) for n, f in data.SCALINGS.items())}
     np.testing.assert_allclose(apply["range"], x / 10, rtol=1e-6)
     np.testing.assert_allclose(apply["standardize"], [[-1, 0, 1], [1, 0, -1]], rtol=1e-6)
+    np.testing.assert_allclose(apply["rescale"], (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0).mean()), rtol=1e-5)
     np.testing.assert_array_equal(apply["none"], x)
-    shift, scale = data.SCALINGS["range"](np.full((3, 2), 7, np.float32))
-    assert np.isfinite((7 - shift) * scale).all()
+    for scaling in data.SCALINGS.values():
+        shift, scale = scaling(np.full((3, 2), 7, np.float32))
+        assert np.isfinite((7 - shift) * scale).all()

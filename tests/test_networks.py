@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vade_jax.losses import log_prob_x_gaussian
-from vade_jax.model import gaussian, init_params, make_model
+from vade_jax.model import LIKELIHOODS, gaussian, init_params, make_model
 from vade_jax.networks import with_constant_log_var
 
 LATENT_DIM = 3
@@ -27,7 +27,7 @@ def model_for(network="mlp", likelihood="bernoulli", image_shape=(8, 8, 1), hidd
 
 
 @pytest.mark.parametrize("image_shape", [(8, 8, 1), (28, 28, 1), (7, 9, 3), (1, 5, 1)])
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("network", ["mlp", "conv"])
 def test_shapes_with_any_leading_axes(network, likelihood, image_shape):
     model, params = model_for(network, likelihood, image_shape)
@@ -49,6 +49,25 @@ def test_the_perceptron_is_the_papers():
     decoder = params["decoder"]["params"]
     widths = [decoder[f"Dense_{layer}"]["kernel"].shape for layer in range(4)]
     assert widths == [(LATENT_DIM, 2000), (2000, 500), (500, 500), (500, 784)]
+
+
+def test_one_shared_sigma_makes_the_autoencoder_one_of_squared_errors():
+    model, params = model_for(likelihood="gaussian_shared")
+    x = jax.random.normal(jax.random.key(1), (6, 64))
+    z = jax.random.normal(jax.random.key(2), (1, 6, LATENT_DIM))
+
+    def loss(decoder, log_var):
+        decoder = {"params": {**decoder["params"], "log_var": log_var / 10}}
+        return -model.log_px_given_z({**params, "decoder": decoder}, x, z).sum()
+
+    mean = model.mean_x(params, z)[0]
+    for log_var in (-2.0, 0.0, 1.0):
+        var = np.exp(-6 + np.logaddexp(0, log_var + 6))  # above the least that can be learned
+        squares = 0.5 * np.square(x - mean).sum() / var + 0.5 * x.size * np.log(2 * np.pi * var)
+        np.testing.assert_allclose(loss(params["decoder"], jnp.float32(log_var)), squares, rtol=1e-4)
+    slopes = [jax.grad(loss)(params["decoder"], jnp.float32(log_var)) for log_var in (-2.0, 1.0)]
+    low, high = (slope["params"]["decoder"]["Dense_0"]["kernel"] for slope in slopes)
+    np.testing.assert_allclose(low / jnp.linalg.norm(low), high / jnp.linalg.norm(high), atol=1e-5)
 
 
 def test_bernoulli_means_are_probabilities():

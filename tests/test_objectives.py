@@ -8,6 +8,7 @@ import pytest
 from vade_jax.losses import elbo_terms, log_prob_x_bernoulli, sample_z
 from vade_jax.model import init_params, make_model
 from vade_jax.objectives import guided_negative_elbo, negative_elbo, reconstruction
+from vade_jax.priors import log_responsibilities
 
 BATCH, FEATURES, LATENT_DIM, CLUSTERS = 6, 12, 3, 4
 
@@ -72,6 +73,21 @@ def test_the_guided_bound_holds_q_c_at_the_memberships_hard_or_soft(setting):
         slopes = jax.grad(lambda params, batch=batch: objective(params, batch, keys, jnp.int32(0))[0].sum())(params)
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slopes))
         assert np.abs(slopes["prior"].means).min() > 0
+
+
+def test_more_weight_on_the_kl_of_q_c_adds_that_kl(setting):
+    model, params, x, keys = setting
+    batch = {"x": x, "memberships": jax.nn.softmax(jax.random.normal(jax.random.key(4), (BATCH, CLUSTERS)))}
+    bound, _ = guided_negative_elbo(model, 3)(params, batch, keys, jnp.int32(0))
+    loss, metrics = guided_negative_elbo(model, 3, kl_c_weight=11.0)(params, batch, keys, jnp.int32(0))
+    np.testing.assert_allclose(loss - bound, 10 * metrics["kl_c"], rtol=1e-3)
+    assert (metrics["kl_c"] > 0).all()
+    for row in range(BATCH):
+        z_mean, z_log_var = model.encode(params, x[row])
+        z = sample_z(keys[row], z_mean, z_log_var, 3)
+        q_c, p_c = np.array(batch["memberships"][row]), np.exp(np.array(log_responsibilities(z, params["prior"])))
+        expected = (q_c * (np.log(q_c) - np.log(p_c))).sum(axis=1).mean()
+        np.testing.assert_allclose(metrics["kl_c"][row], expected, rtol=1e-4)
 
 
 def test_kl_warmup_weighs_the_loss_and_not_the_printed_bound(setting):
