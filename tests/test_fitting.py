@@ -8,6 +8,7 @@ import pytest
 from runs import assert_same_bits, params_of, tiny
 
 from vade_jax import experiment, fitting, initialization, stages
+from vade_jax.checkpoints import Checkpoints
 from vade_jax.errors import DivergedError
 from vade_jax.initialization import Clustering
 from vade_jax.networks import with_constant_log_var
@@ -109,10 +110,18 @@ def test_collapsed_clusters_are_refilled(tmp_path, monkeypatch, memberships, nam
 def test_an_empty_cluster_that_the_bound_would_rather_have_is_noted_and_left(tmp_path, monkeypatch):
     start_from(monkeypatch, join_two)
     monkeypatch.setattr(fitting, "refill", lambda prior, *_: (prior, 0.0))
-    results = experiment.train(tiny(**SOUND), tmp_path)
+    saved, save = [], Checkpoints.save
+
+    def note_and_save(self, state, progress):
+        saved.append((progress.stage, progress.epoch))
+        save(self, state, progress)
+
+    monkeypatch.setattr(Checkpoints, "save", note_and_save)
+    results = experiment.train(tiny(**SOUND, checkpoint__every_epochs=1), tmp_path)
     (treatment,) = results["treatments"]
     assert (treatment["diagnosis"], treatment["cure"]) == ("empty_clusters", "none")
     assert np.isfinite(results["elbo"])
+    assert [epoch for stage, epoch in saved if stage == "cluster"] == [0, 1, 2]
 
 
 def test_a_latent_space_that_nothing_wakes_ends_the_run(tmp_path, monkeypatch, capsys):

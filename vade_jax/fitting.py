@@ -89,10 +89,11 @@ def _run_stage(tools, stage, state, progress, rows):
                 record |= _describe(signs, tools.watch.put_down(progress.total_epochs, signs.clusters))
             tools.tracker.log(record, bar)
             diagnosis = diagnose_losses(progress.losses, tools.run.num_features) or (signs and diagnose_signs(signs))
+            rate_factor = progress.rate_factor
             if diagnosis:
-                rate_factor = progress.rate_factor
                 state, progress = _treat(tools, diagnosis, state, progress, signs, view, bar)
-                epoch_fn = epoch_fn if progress.rate_factor == rate_factor else None
+            if progress.rate_factor != rate_factor:
+                epoch_fn = None
             elif progress.epoch % tools.run.config.checkpoint.every_epochs == 0 and progress.epoch < stage.num_epochs:
                 tools.checkpoints.save(state, progress)
     tools.checkpoints.save(state, progress)
