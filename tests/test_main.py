@@ -16,6 +16,8 @@ TINY = [
     "--config.init.method=gmm",
     "--config.init.num_restarts=1",
     "--config.guide.num_rounds=0",
+    "--config.align.num_epochs=0",
+    "--config.optimizer.min_steps=0",
     "--config.evaluate.bound_rows=10",
 ]
 
@@ -94,6 +96,8 @@ config.data.dir = {tfds_dir!r}
 config.data.train_split = "test"
 config.model.hidden = (8,)
 config.pretrain.num_epochs = config.guide.num_epochs = config.train.num_epochs = 1
+config.align.num_epochs = config.guide.num_rounds = 1
+config.optimizer.min_steps = 0
 config.init.max_rows = 1000
 config.evaluate.bound_rows = 10
 experiment.train(config, Path({str(tmp_path)!r}))
