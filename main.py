@@ -1,6 +1,6 @@
 """Trains VaDE: python main.py --config=configs/digits.py --workdir=/tmp/vade.
 
-Exit status 2 is input that cannot be used, 3 a loss that is no longer finite.
+Exit status 2 is input that cannot be used, 3 training that collapsed and could not be mended.
 """
 
 import sys

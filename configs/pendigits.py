@@ -2,7 +2,7 @@
 
 python main.py --config=configs/pendigits.py --config.data.path=pendigits.npz --workdir=/tmp/pendigits
 
-Accuracy 0.891 in the median of seeds 0 to 2, as at its first clusters; 5 minutes a run on two CPU cores.
+Accuracy 0.892 in the median of seeds 0 to 2, from 0.894 at its first clusters; 5 minutes a run on two CPU cores.
 """
 
 from ml_collections import ConfigDict
