@@ -6,49 +6,48 @@ rank correlations over all these candidates go to benchmarks/results/criteria_<c
 `--`.
 """
 
-import argparse
-import os
 import statistics
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import entropy, spearmanr
+from scipy.stats import entropy
 from sklearn.neighbors import NearestNeighbors
 
 from benchmarks import seeds
+from benchmarks.selection import spearman
 from vade_jax import data, experiment, initialization, metrics
 from vade_jax.evaluation import embed
 
-_AUTOENCODER = ("--config.init.method=kmeans", "--config.guide.num_rounds=0", "--config.align.num_epochs=0")
+_AUTOENCODER = (
+    "--config.init.method=kmeans",
+    "--config.guide.num_rounds=0",
+    "--config.align.num_epochs=0",
+    "--config.train.num_epochs=0",
+)
 CRITERIA = ("modularity", "log_likelihood", "occupancy_entropy")
 
 
 def main() -> None:
     """Trains the autoencoders that are not there yet, scores the candidates and writes the record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", required=True, help="such as configs/digits.py")
-    parser.add_argument("--seeds", default="0", help="joined by commas")
-    parser.add_argument("--neighbors", default="10,15,30", help="of the layouts, joined by commas")
-    parser.add_argument("--workdir", type=Path, required=True, help="a folder for the runs")
-    parser.add_argument("flags", nargs="*", help="further flags of main.py, after --")
+    parser = seeds.make_parser(__doc__, default_seeds="0")
+    parser.add_argument("--neighbors", type=seeds.integers, default="10,15,30", help="of the layouts, joined by commas")
     options = parser.parse_args()
-    flags = [*options.flags, *_AUTOENCODER, "--config.train.num_epochs=0"]
-    numbers = [int(number) for number in options.neighbors.split(",")]
+    flags = [*options.flags, *_AUTOENCODER]
+    deadline = time.monotonic() + 60 * options.budget
+    runs = list(seeds.measure(options.config, options.seeds, options.workdir, flags, deadline))
     answers = []
-    for run in seeds.measure(options.config, [int(seed) for seed in options.seeds.split(",")], options.workdir, flags):
-        found = candidates(options.workdir / f"seed{run['seed']}", numbers)
+    for run in seeds.finished(runs):
+        found = candidates(options.workdir / f"seed{run['seed']}", options.neighbors)
         answers.append({"seed": run["seed"], "commit": run["commit"], **judge(found), "candidates": found})
     record = {
-        "config": options.config,
-        "flags": flags,
-        "device": {**run["device"], "cpus": os.cpu_count()},
-        "versions": run["versions"],
-        "neighbors": numbers,
+        **seeds.make_record(options.config, flags, runs),
+        "neighbors": options.neighbors,
         "runs": answers,
     }
-    path = seeds.record_path("criteria", None, options.config)
+    path = seeds.record_path("criteria", options.name, options.config)
     seeds.write(path, record)
     print({answer["seed"]: answer["criteria"] for answer in answers})
     print(f"wrote {path}")
@@ -129,9 +128,7 @@ def _picked(layout, name):
 
 def _spearman(layout, name):
     """0 where all candidates are the same: nothing is to be ordered."""
-    values, accuracies = _values(layout, name), _values(layout, "accuracy")
-    constant = len(set(values)) == 1 or len(set(accuracies)) == 1
-    return 0.0 if constant else float(spearmanr(values, accuracies).statistic)
+    return spearman(_values(layout, name), _values(layout, "accuracy")) or 0.0
 
 
 if __name__ == "__main__":

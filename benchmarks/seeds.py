@@ -58,7 +58,7 @@ def make_parser(description: str | None, default_seeds: str) -> argparse.Argumen
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True, help="such as configs/digits.py")
-    parser.add_argument("--seeds", type=_integers, default=default_seeds, help="joined by commas")
+    parser.add_argument("--seeds", type=integers, default=default_seeds, help="joined by commas")
     parser.add_argument("--workdir", type=Path, required=True, help="a folder for the runs")
     parser.add_argument("--name", help="of the record; the config's by default")
     parser.add_argument("--budget", type=float, default=math.inf, help="minutes after which no run is started")
@@ -66,7 +66,8 @@ def make_parser(description: str | None, default_seeds: str) -> argparse.Argumen
     return parser
 
 
-def _integers(text):
+def integers(text: str) -> list[int]:
+    """Numbers joined by commas."""
     return [int(number) for number in text.split(",")]
 
 

@@ -56,14 +56,15 @@ def _pick(runs, name):
     values, accuracies = ([run[key] for run in runs] for key in (name, "accuracy"))
     picked = max(runs, key=lambda run: run[name])
     return {
-        "spearman": _spearman(values, accuracies),
+        "spearman": spearman(values, accuracies),
         "seed": picked["seed"],
         "accuracy": picked["accuracy"],
         "regret": round(max(accuracies) - picked["accuracy"], 6),
     }
 
 
-def _spearman(first: Sequence[float], second: Sequence[float]) -> float | None:
+def spearman(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """The rank correlation of two lists, to six digits; None where one of them is constant."""
     if len(set(first)) == 1 or len(set(second)) == 1:
         return None
     return round(float(spearmanr(first, second).statistic), 6)

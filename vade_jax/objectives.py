@@ -71,7 +71,7 @@ def guided_negative_elbo(model: Model, num_samples: int, kl_c_weight: float = 1.
       kl_c_weight: of that KL term; 1 is the bound itself.
 
     Returns:
-      The objective, for batches with 'memberships' [B, K]; metrics: elbo and its five terms.
+      The objective, for batches with 'memberships' [B, K]; metrics: elbo, its five terms, and kl_c, that KL term.
     """
 
     def objective(params, batch, keys, step):
