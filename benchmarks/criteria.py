@@ -70,12 +70,13 @@ def candidates(folder: Path, neighbors: Sequence[int]) -> list[dict[str, Any]]:
     rows = data.select(source, config.data.train_split, "config.data.train_split")
     assert rows.labels is not None
     embeddings, _ = embed(run.model, state, rows.x, min(config.evaluate.batch_size, len(rows.x)))
-    graph = NearestNeighbors(n_neighbors=config.init.num_neighbors).fit(embeddings).kneighbors_graph()
+    own = initialization.num_neighbors(len(embeddings), config.model.num_clusters, config.init.neighbor_share)
+    distances, nearest = NearestNeighbors(n_neighbors=max(own, *neighbors)).fit(embeddings).kneighbors()
+    graph = initialization.neighbor_graph(nearest[:, :own])
     start = np.random.SeedSequence(config.seed)
     found = []
     for number in neighbors:
-        nearest = NearestNeighbors(n_neighbors=number).fit(embeddings)
-        layout = initialization.lay_out(embeddings, nearest, config.seed)
+        layout = initialization.lay_out(embeddings, distances[:, :number], nearest[:, :number], config.seed)
         for seed in start.generate_state(config.init.num_restarts):
             for mixture in initialization.mixtures(layout, config.model.num_clusters, int(seed)):
                 clusters = mixture.predict(layout)

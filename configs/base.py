@@ -39,21 +39,22 @@ def get_config() -> ConfigDict:
     config.optimizer.max_grad_norm = 0.0  # gradients of a larger global norm are scaled down to it, nats; 0: never
 
     config.pretrain = ConfigDict()  # stage 1: the autoencoder
-    config.pretrain.num_epochs = 20
+    config.pretrain.num_epochs = 60
     config.pretrain.batch_size = 256  # over all devices
     config.pretrain.learning_rate = 1e-3
     config.pretrain.prior_learning_rate = 0.0  # the autoencoder has no prior
 
     config.init = ConfigDict()  # then clusters in the embedding, and the prior that holds them
     config.init.method = "manifold"  # a key of vade_jax.initialization.METHODS
-    config.init.num_restarts = 10  # the likeliest is kept
+    config.init.num_restarts = 5  # mixtures or k-means fitted, on each layout; the best is kept
     config.init.covariance = "full"  # 'gmm': of the mixture fitted to the embeddings, 'full' or 'diag'
-    config.init.num_neighbors = 15  # 'manifold': of the neighbour graph
+    config.init.num_layouts = 4  # 'manifold': of the neighbour graph
+    config.init.neighbor_share = 0.05  # 'manifold': of an average cluster's rows, that a row is joined to; 10 to 60
     config.init.max_rows = 100_000  # 'manifold': rows laid out; the others take their neighbours' clusters
     config.init.log_var = -4.0  # log sigma_z^2 that the encoder starts clustering from
 
     config.guide = ConfigDict()  # stage 2: the ELBO with q(c|x) held at those clusters
-    config.guide.num_rounds = 3  # of finding clusters and guiding the model to them; 0: none
+    config.guide.num_rounds = 1  # of finding clusters and guiding the model to them; 0: none
     config.guide.stop_ari = 0.99  # rounds end where one finds the last one's clusters, to this adjusted Rand index
     config.guide.num_epochs = 15  # a round
     config.guide.batch_size = 256  # over all devices
@@ -72,8 +73,8 @@ def get_config() -> ConfigDict:
     config.train = ConfigDict()  # stage 4: the ELBO
     config.train.num_epochs = 4
     config.train.batch_size = 256  # over all devices
-    config.train.learning_rate = 2e-4  # of encoder and decoder
-    config.train.prior_learning_rate = 2e-4  # of the mixture prior
+    config.train.learning_rate = 5e-5  # of encoder and decoder
+    config.train.prior_learning_rate = 5e-5  # of the mixture prior
     config.train.estimator = "optimal"  # of q(c|x): 'sample', 'mean' or 'optimal'
     config.train.num_samples = 1  # L, draws of z for each row and step
     config.train.kl_warmup_epochs = 0  # the weight of the KL term rises from 0 to 1 over so many epochs

@@ -14,7 +14,9 @@ from configs import mnist
 def get_config() -> ConfigDict:
     """The settings of this claim."""
     config = mnist.get_config()
+    config.pretrain.num_epochs = 20
     config.init.method = "gmm"
+    config.init.num_restarts = 10
     config.guide.num_rounds = 0
     config.align.num_epochs = 0
     config.train.num_epochs = 30

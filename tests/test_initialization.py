@@ -11,7 +11,17 @@ from sklearn.datasets import make_blobs
 from sklearn.neighbors import NearestNeighbors
 
 from vade_jax import initialization
-from vade_jax.initialization import COVARIANCES, METHODS, Options, gmm, manifold, modularity, prior_from_memberships
+from vade_jax.initialization import (
+    COVARIANCES,
+    METHODS,
+    Options,
+    gmm,
+    manifold,
+    modularity,
+    neighbor_graph,
+    num_neighbors,
+    prior_from_memberships,
+)
 from vade_jax.metrics import clustering_accuracy
 from vade_jax.priors import expected_log_prob_z_given_c, log_prob_c, log_prob_z
 
@@ -61,7 +71,7 @@ def test_constant_embeddings_give_a_finite_prior(covariance):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_seed_repeats_its_bits(method):
     embeddings = np.random.default_rng(0).normal(size=(60, 3))
-    options = Options(num_clusters=5, seed=0, num_restarts=2, num_neighbors=5)
+    options = Options(num_clusters=5, seed=0, num_restarts=2)
     first, again = (METHODS[method](embeddings, options) for _ in range(2))
     other = METHODS[method](embeddings, options._replace(seed=1))
     np.testing.assert_array_equal(first.memberships, again.memberships)
@@ -84,13 +94,14 @@ def test_the_clusters_that_cut_the_graph_best_are_kept_and_small_pieces_are_no_c
     blobs, labels = make_blobs([200, 200, 200], centers=[[0, 0], [3, 0], [20, 0]], cluster_std=0.5, random_state=0)
     rows = np.concatenate([blobs, np.random.default_rng(0).normal([0, 60], 1e-3, (12, 2))])
     labels = np.concatenate([labels, np.zeros(12, int)])
-    monkeypatch.setattr(initialization, "lay_out", lambda embeddings, nearest, seed: embeddings)
+    monkeypatch.setattr(initialization, "lay_out", lambda embeddings, distances, neighbors, seed: embeddings)
     likeliest = gmm(rows, THREE._replace(num_restarts=5)).memberships.argmax(axis=1)
     assert clustering_accuracy(labels, likeliest) < 0.7
     memberships, scores = manifold(rows, THREE._replace(num_restarts=5))
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.97
-    nearest = NearestNeighbors(n_neighbors=THREE.num_neighbors).fit(rows)
-    np.testing.assert_allclose(max(scores), modularity(nearest.kneighbors_graph(), memberships.argmax(axis=1)))
+    nearest = NearestNeighbors(n_neighbors=num_neighbors(len(rows), 3, THREE.neighbor_share)).fit(rows)
+    graph = neighbor_graph(nearest.kneighbors(return_distance=False))
+    np.testing.assert_allclose(max(scores), modularity(graph, memberships.argmax(axis=1)))
 
 
 def test_modularity_is_newmans():
@@ -98,8 +109,6 @@ def test_modularity_is_newmans():
     graph = csr_matrix(two_triangles)
     np.testing.assert_allclose(modularity(graph, np.array([0, 0, 0, 1, 1, 1])), 0.5)
     np.testing.assert_allclose(modularity(graph, np.zeros(6, int)), 0, atol=1e-12)
-    one_way = csr_matrix(np.triu(two_triangles))  # an edge that one end alone names counts as much
-    np.testing.assert_allclose(modularity(one_way, np.array([0, 0, 0, 1, 1, 1])), 0.5)
     rng = np.random.default_rng(0)
     adjacency = np.triu(rng.random((30, 30)) < 0.2, 1)
     adjacency = (adjacency | adjacency.T).astype(float)
@@ -109,9 +118,24 @@ def test_modularity_is_newmans():
     np.testing.assert_allclose(modularity(csr_matrix(adjacency), clusters), expected)
 
 
+def test_the_graph_joins_rows_of_which_one_names_the_other():
+    graph = neighbor_graph(np.array([[1], [2], [1], [0]]))
+    expected = np.zeros((4, 4))
+    for row, other in ((0, 1), (1, 2), (3, 0)):
+        expected[row, other] = expected[other, row] = 1
+    np.testing.assert_array_equal(graph.toarray(), expected)
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "num_clusters", "expected"), [(2000, 10, 10), (5, 2, 3), (8000, 10, 40), (10**6, 10, 60)]
+)
+def test_neighbours_are_a_share_of_an_average_cluster(num_rows, num_clusters, expected):
+    assert num_neighbors(num_rows, num_clusters, 0.05) == expected
+
+
 def test_rows_beyond_the_layout_take_their_neighbours_clusters(blobs):
     embeddings, labels = blobs
-    memberships, _ = manifold(embeddings, THREE._replace(max_rows=150, num_neighbors=10))
+    memberships, _ = manifold(embeddings, THREE._replace(max_rows=150))
     assert memberships.shape == (600, 3)
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.98
 

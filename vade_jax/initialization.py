@@ -22,7 +22,8 @@ _MANIFOLD_DIM = 10
 _MIN_LAYOUT_ROWS = 4
 _INLIERS = 0.95  # of the rows of a layout: no mixture there is fitted to fewer
 _SMALL = 0.5  # of an average cluster: what is larger is no piece of outliers
-_LAYOUT_EPOCHS = 100  # umap-learn's 200 to 500 find the same clusters, later
+_LAYOUT_EPOCHS = 50  # umap-learn's 200 to 500 find the same clusters, later
+_LEAST_NEIGHBORS, _MOST_NEIGHBORS = 10, 60
 
 
 class Clustering(NamedTuple):
@@ -43,9 +44,10 @@ class Options(NamedTuple):
     Attributes:
       num_clusters: K, at most N.
       seed: restarts take their random numbers from it.
-      num_restarts: at least 1.
+      num_restarts: at least 1; 'manifold' has so many on each layout.
       covariance: of the mixture of 'gmm', 'full' or 'diag'.
-      num_neighbors: of the graph of 'manifold'.
+      num_layouts: of 'manifold', at least 1.
+      neighbor_share: 'manifold' joins each row to so many others, as a share of an average cluster's rows.
       max_rows: 'manifold' lays out so many rows drawn at random, and gives the others their neighbours' memberships.
     """
 
@@ -53,7 +55,8 @@ class Options(NamedTuple):
     seed: int
     num_restarts: int
     covariance: str = "full"
-    num_neighbors: int = 15
+    num_layouts: int = 4
+    neighbor_share: float = 0.05
     max_rows: int = 100_000
 
 
@@ -68,7 +71,10 @@ def gmm(embeddings: np.ndarray, options: Options) -> Clustering:
       The mixture's posteriors; scores are mean log-likelihoods, nats per row.
     """
     embeddings = np.asarray(embeddings, np.float64)
-    restarts = [_mixture(embeddings, options.covariance, options.num_clusters, seed) for seed in _seeds(options)]
+    restarts = [
+        _mixture(embeddings, options.covariance, options.num_clusters, seed)
+        for seed in _seeds(options.seed, options.num_restarts)
+    ]
     scores = [float(mixture.score(embeddings)) for mixture in restarts]
     return Clustering(restarts[int(np.argmax(scores))].predict_proba(embeddings), scores)
 
@@ -99,18 +105,19 @@ def kmeans(embeddings: np.ndarray, options: Options) -> Clustering:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters
         restarts = [
-            KMeans(options.num_clusters, n_init=1, random_state=seed).fit(embeddings) for seed in _seeds(options)
+            KMeans(options.num_clusters, n_init=1, random_state=seed).fit(embeddings)
+            for seed in _seeds(options.seed, options.num_restarts)
         ]
     scores = [-float(restart.inertia_) / len(embeddings) for restart in restarts]
     return Clustering(np.eye(options.num_clusters)[restarts[int(np.argmax(scores))].labels_], scores)
 
 
 def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
-    """A Gaussian mixture of full covariance on a UMAP layout of the embeddings' neighbour graph.
+    """A Gaussian mixture of full covariance on UMAP layouts of the embeddings' neighbour graph.
 
     Neighbours keep a curved cluster together that no Gaussian in the embedding's own space holds (N2D, McConville et
-    al. 2019, arXiv:1908.05968). Of the mixtures that is taken whose clusters cut the graph best: a mixture's likelihood
-    in the layout says little about that.
+    al. 2019, arXiv:1908.05968). Of all mixtures on all layouts that is taken whose clusters cut the graph best: a
+    mixture's likelihood in its layout says little about that, and one layout in two may tear a cluster apart.
 
     Args:
       embeddings: [N, J], real.
@@ -124,9 +131,13 @@ def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
         return gmm(embeddings, options._replace(covariance="full"))
     order = np.random.default_rng(options.seed).permutation(num_rows)
     laid_out = np.sort(order[: options.max_rows])
-    nearest = NearestNeighbors(n_neighbors=min(options.num_neighbors, len(laid_out) - 1)).fit(embeddings[laid_out])
-    layout = lay_out(embeddings[laid_out], nearest, _seeds(options)[0])
-    clustering = _best_mixture(layout, nearest.kneighbors_graph(), options)
+    count = num_neighbors(len(laid_out), options.num_clusters, options.neighbor_share)
+    nearest = NearestNeighbors(n_neighbors=count, n_jobs=-1).fit(embeddings[laid_out])
+    distances, neighbors = nearest.kneighbors()
+    layouts = (
+        lay_out(embeddings[laid_out], distances, neighbors, seed) for seed in _seeds(options.seed, options.num_layouts)
+    )
+    clustering = _best_mixture(layouts, neighbor_graph(neighbors), options)
     if len(laid_out) == num_rows:
         return clustering
     memberships = np.empty((num_rows, options.num_clusters))
@@ -137,43 +148,71 @@ def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
     return Clustering(memberships, clustering.scores)
 
 
+def num_neighbors(num_rows: int, num_clusters: int, share: float) -> int:
+    """How many others each row is joined to: a share of an average cluster, from 10 to 60, and N - 2 at most.
+
+    A curved cluster holds together only where neighbourhoods reach along it: few suffice in small clusters, and large
+    ones fall to pieces with as few.
+
+    Args:
+      num_rows: N.
+      num_clusters: K.
+      share: in [0, 1].
+
+    Returns:
+      At least 1 for three rows or more.
+    """
+    count = round(share * num_rows / num_clusters)
+    return min(max(count, _LEAST_NEIGHBORS), _MOST_NEIGHBORS, num_rows - 2)  # umap-learn lays out no complete graph
+
+
+def neighbor_graph(neighbors: np.ndarray) -> csr_matrix:
+    """The symmetric graph [N, N] of ones whose edges join rows and their neighbours, numbers [N, k]."""
+    num_rows, count = neighbors.shape
+    ends = np.arange(0, neighbors.size + 1, count)
+    graph = csr_matrix((np.ones(neighbors.size), neighbors.ravel(), ends), (num_rows, num_rows))
+    return graph.maximum(graph.T).tocsr()
+
+
 def modularity(graph: csr_matrix, clusters: np.ndarray) -> float:
     """The share of edges inside clusters, less what it would be by chance (Newman 2006, PNAS 103(23)).
 
     Args:
-      graph: [N, N], of neighbours, not symmetric as a rule; edges count both ways.
+      graph: [N, N], symmetric, of weights >= 0.
       clusters: [N].
 
     Returns:
       In [-1/2, 1].
     """
-    graph = graph.maximum(graph.T)
     degrees = np.asarray(graph.sum(axis=1)).ravel()
-    rows, columns = graph.nonzero()
-    inside = clusters[rows] == clusters[columns]
+    rows = np.repeat(np.arange(len(clusters)), np.diff(graph.indptr))
+    inside = clusters[rows] == clusters[graph.indices]
     volumes = np.bincount(clusters, weights=degrees) / degrees.sum()
     return float(graph.data[inside].sum() / degrees.sum() - np.square(volumes).sum())
 
 
-def lay_out(embeddings: np.ndarray, nearest: NearestNeighbors, seed: int) -> np.ndarray:
+def lay_out(embeddings: np.ndarray, distances: np.ndarray, neighbors: np.ndarray, seed: int) -> np.ndarray:
     """UMAP's layout of the graph of nearest neighbours.
 
     Args:
       embeddings: [N, J].
-      nearest: fitted to them, with its number of neighbours.
+      distances: [N, k], of each row to its nearest others, in ascending order.
+      neighbors: [N, k], their numbers.
       seed: of the layout.
 
     Returns:
       [N, 10], or fewer columns for a handful of rows.
     """
-    # Exact neighbours: umap-learn's own search takes longer to compile.
-    distances, neighbors = nearest.kneighbors(embeddings)
+    # umap-learn counts a row as its own first neighbour; its own search is not exact and takes longer to compile.
+    itself = np.arange(len(embeddings))[:, None]
+    neighbors = np.concatenate([itself, neighbors], axis=1)
+    distances = np.concatenate([np.zeros_like(itself), distances], axis=1).astype(np.float32)
     umap = _umap()(
         n_neighbors=neighbors.shape[1],
         n_components=min(_MANIFOLD_DIM, max(2, len(embeddings) - 2)),
         min_dist=0.0,
         n_epochs=_LAYOUT_EPOCHS,
-        precomputed_knn=(neighbors, distances.astype(np.float32)),
+        precomputed_knn=(neighbors, distances),
         random_state=seed,
         n_jobs=1,
     )
@@ -182,11 +221,16 @@ def lay_out(embeddings: np.ndarray, nearest: NearestNeighbors, seed: int) -> np.
         return umap.fit_transform(np.asarray(embeddings, np.float32))
 
 
-def _best_mixture(layout, graph, options):
-    """The posteriors of the mixture in the layout that cuts the graph best, of all restarts and outliers left out."""
-    fits = [fit for seed in _seeds(options) for fit in mixtures(layout, options.num_clusters, seed)]
-    scores = [modularity(graph, fit.predict(layout)) for fit in fits]
-    return Clustering(fits[int(np.argmax(scores))].predict_proba(layout), scores)
+def _best_mixture(layouts, graph, options):
+    """The posteriors of the mixture that cuts the graph best, of all layouts, restarts and outliers left out."""
+    scores, best = [], None
+    for layout in layouts:
+        for seed in _seeds(options.seed, options.num_restarts):
+            for mixture in mixtures(layout, options.num_clusters, seed):
+                scores.append(modularity(graph, mixture.predict(layout)))
+                if scores[-1] == max(scores):
+                    best = mixture.predict_proba(layout)
+    return Clustering(best, scores)
 
 
 def mixtures(layout: np.ndarray, num_clusters: int, seed: int) -> Iterator[GaussianMixture]:
@@ -272,5 +316,5 @@ def _umap():
     return UMAP
 
 
-def _seeds(options):
-    return [int(seed) for seed in np.random.SeedSequence(options.seed).generate_state(options.num_restarts)]
+def _seeds(seed, count):
+    return [int(number) for number in np.random.SeedSequence(seed).generate_state(count)]

@@ -16,7 +16,7 @@ from vade_jax import metrics
 from vade_jax.data import Dataset
 from vade_jax.errors import DivergedError
 from vade_jax.evaluation import Posterior, generate, log_likelihood, posterior
-from vade_jax.initialization import modularity
+from vade_jax.initialization import modularity, neighbor_graph
 from vade_jax.model import Model
 from vade_jax.report import save_sample_grid
 from vade_jax.train_state import TrainState
@@ -171,7 +171,7 @@ def _input_modularity(x, state, clusters):
     rows = _subset(len(x), jax.random.key(0), _GRAPH_ROWS)
     inputs = np.asarray(state.scaling(jnp.asarray(x[rows])))
     nearest = NearestNeighbors(n_neighbors=min(_GRAPH_NEIGHBORS, len(rows) - 1)).fit(inputs)
-    return modularity(nearest.kneighbors_graph(), clusters[rows])
+    return modularity(neighbor_graph(nearest.kneighbors(return_distance=False)), clusters[rows])
 
 
 def _subset(num_rows, key, size):

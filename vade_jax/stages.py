@@ -171,7 +171,8 @@ def _find(run, z_mean, last):
         config.seed,
         config.init.num_restarts,
         config.init.covariance,
-        config.init.num_neighbors,
+        config.init.num_layouts,
+        config.init.neighbor_share,
         config.init.max_rows,
     )
     clustering = initialization.METHODS[config.init.method](z_mean, options)
