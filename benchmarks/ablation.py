@@ -17,6 +17,7 @@ from benchmarks import seeds
 from vade_jax import data
 from vade_jax.losses import ESTIMATORS
 from vade_jax.settings import flatten
+from vade_jax.stages import num_epochs
 
 _STARTS = {
     "manifold": {"init.method": "manifold"},
@@ -70,7 +71,7 @@ def _num_rows(config):
 
 
 def make_cells(settings: Mapping[str, Any], num_rows: int) -> dict[str, list[str]]:
-    """The cells around a recipe: the clusters it starts from, with and without guiding, pretraining, q(c|x), align.
+    """The cells around a recipe: its first clusters, with and without guiding; pretraining, q(c|x), the other stages.
 
     Args:
       settings: the recipe, nested sections.
@@ -88,7 +89,10 @@ def make_cells(settings: Mapping[str, Any], num_rows: int) -> dict[str, list[str
         "pretrain_x0.25": _pretraining(recipe, num_rows, 0.25),
         "pretrain_x4": _pretraining(recipe, num_rows, 4),
         **{f"estimator_{name}": {"train.estimator": name} for name in ESTIMATORS},
+        "rounds_0": {"guide.num_rounds": 0},
+        "rounds_3": {"guide.num_rounds": 3},
         "no_align": {"align.num_epochs": 0},
+        "one_layout": {"init.num_layouts": 1},
     }
     cells, known = {}, []
     for name, change in changes.items():
@@ -104,18 +108,15 @@ def _pretraining(recipe, num_rows, factor):
 
     Where optimizer.min_steps would lengthen it again, that is 0, and the other stages get the epochs that they have.
     """
-    least = {
-        stage: math.ceil(recipe["optimizer.min_steps"] / (num_rows // recipe[f"{stage}.batch_size"]))
-        for stage in _STAGES
-        if recipe[f"{stage}.num_epochs"]
-    }
-    lengths = {stage: max(recipe[f"{stage}.num_epochs"], least[stage]) for stage in least}
-    if "pretrain" not in lengths:
-        return {}
-    lengths["pretrain"] = math.ceil(factor * lengths["pretrain"])
-    if lengths["pretrain"] >= least["pretrain"]:
-        return {"pretrain.num_epochs": lengths["pretrain"]}
-    return {"optimizer.min_steps": 0, **{f"{stage}.num_epochs": epochs for stage, epochs in lengths.items()}}
+
+    def length(stage, asked):
+        return num_epochs(asked, recipe[f"{stage}.batch_size"], num_rows, recipe["optimizer.min_steps"])
+
+    lengths = {f"{stage}.num_epochs": length(stage, recipe[f"{stage}.num_epochs"]) for stage in _STAGES}
+    lengths["pretrain.num_epochs"] = math.ceil(factor * lengths["pretrain.num_epochs"])
+    if lengths["pretrain.num_epochs"] == length("pretrain", lengths["pretrain.num_epochs"]):
+        return {"pretrain.num_epochs": lengths["pretrain.num_epochs"]}
+    return {"optimizer.min_steps": 0, **lengths}
 
 
 def with_cell(earlier: dict[str, Any] | None, flags: Sequence[str], name: str, cell: dict[str, Any]) -> dict[str, Any]:

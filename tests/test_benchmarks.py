@@ -188,20 +188,27 @@ def test_the_cells_change_fields_that_exist_to_values_that_can_be_used(method, n
     assert method not in cells  # it is the recipe
     starts = {"manifold", "gmm", "gmm_diag", "kmeans", "random"}
     assert {*starts, *(f"{start}_unguided" for start in starts)} - {method} < cells.keys()
-    assert {"estimator_sample", "estimator_mean", "pretrain_x0.25", "pretrain_x4", "no_align"} < cells.keys()
+    assert {
+        "estimator_sample",
+        "estimator_mean",
+        "pretrain_x0.25",
+        "pretrain_x4",
+        "rounds_0",
+        "no_align",
+    } < cells.keys()
     assert "estimator_optimal" not in cells
 
 
 def test_another_length_of_pretraining_leaves_the_other_stages_theirs():
     recipe = digits.get_config().to_dict()
     few, many = 1797, 70_000
-    assert ablation.make_cells(recipe, many)["pretrain_x0.25"] == ["--config.pretrain.num_epochs=5"]
-    assert ablation.make_cells(recipe, many)["pretrain_x4"] == ["--config.pretrain.num_epochs=80"]
-    # 1000 steps of 64 rows out of 1797 are 36 epochs, in every stage
-    assert ablation.make_cells(recipe, few)["pretrain_x4"] == ["--config.pretrain.num_epochs=144"]
+    assert ablation.make_cells(recipe, many)["pretrain_x0.25"] == ["--config.pretrain.num_epochs=15"]
+    assert ablation.make_cells(recipe, many)["pretrain_x4"] == ["--config.pretrain.num_epochs=240"]
+    # 1000 steps of 64 rows out of 1797 are 36 epochs
+    assert ablation.make_cells(recipe, few)["pretrain_x4"] == ["--config.pretrain.num_epochs=240"]
     assert ablation.make_cells(recipe, few)["pretrain_x0.25"] == [
         "--config.optimizer.min_steps=0",
-        "--config.pretrain.num_epochs=9",
+        "--config.pretrain.num_epochs=15",
         "--config.guide.num_epochs=36",
         "--config.align.num_epochs=36",
         "--config.train.num_epochs=36",

@@ -21,7 +21,8 @@ from vade_jax.watch import View, Watch
 _RETREAT_FACTOR = 0.2  # on the learning rates of a stage that goes on from its last good state
 _REMEDY = (
     "Set lower learning rates (--config.pretrain.learning_rate, --config.guide.learning_rate, "
-    "--config.train.learning_rate) or --config.optimizer.max_grad_norm=1000, in another workdir."
+    "--config.align.learning_rate, --config.train.learning_rate) or "
+    "--config.optimizer.max_grad_norm=1000, in another workdir."
 )
 
 

@@ -223,14 +223,16 @@ def lay_out(embeddings: np.ndarray, distances: np.ndarray, neighbors: np.ndarray
 
 def _best_mixture(layouts, graph, options):
     """The posteriors of the mixture that cuts the graph best, of all layouts, restarts and outliers left out."""
-    scores, best = [], None
+    scores: list[float] = []
+    memberships = np.empty((0, options.num_clusters))
     for layout in layouts:
         for seed in _seeds(options.seed, options.num_restarts):
             for mixture in mixtures(layout, options.num_clusters, seed):
-                scores.append(modularity(graph, mixture.predict(layout)))
-                if scores[-1] == max(scores):
-                    best = mixture.predict_proba(layout)
-    return Clustering(best, scores)
+                score = modularity(graph, mixture.predict(layout))
+                if score > max(scores, default=-1.0):
+                    memberships = mixture.predict_proba(layout)
+                scores.append(score)
+    return Clustering(memberships, scores)
 
 
 def mixtures(layout: np.ndarray, num_clusters: int, seed: int) -> Iterator[GaussianMixture]:

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 import optax
-from sklearn.metrics import adjusted_rand_score
 
-from vade_jax import data, initialization
+from vade_jax import data, initialization, rounds
 from vade_jax.evaluation import embed
 from vade_jax.model import init_params
 from vade_jax.networks import with_constant_log_var
@@ -85,9 +84,8 @@ def make_stages(run: Run) -> list[Stage]:
 
 
 def initialization_paths(run: Run) -> list[Path]:
-    """The files of the clusters that stages began with, in their order: memberships [N, K] and the restarts' scores."""
-    names = [*_guide_names(run), *_align_names(run)] or ["cluster"]
-    return [_initialization_path(run, name) for name in names]
+    """The files of the clusters that stages began with, in their order; see `rounds`."""
+    return [rounds.path(run, name) for name in _finding_names(run)]
 
 
 def _guide_names(run):
@@ -98,6 +96,23 @@ def _align_names(run):
     return ["align"] if run.config.align.num_epochs else []
 
 
+def _finding_names(run):
+    """The stages that begin with clusters found in the embeddings, in their order."""
+    return [*_guide_names(run), *_align_names(run)] or ["cluster"]
+
+
+def num_epochs(asked: int, batch_size: int, num_rows: int, min_steps: int) -> int:
+    """The epochs of a stage: as many as asked for, or as min_steps steps take; none where none are asked for.
+
+    Args:
+      asked: the stage's own number.
+      batch_size: B, at most N.
+      num_rows: N.
+      min_steps: `optimizer.min_steps`.
+    """
+    return max(asked, math.ceil(min_steps / (num_rows // batch_size))) if asked else 0
+
+
 def _steps_per_epoch(run, section):
     return run.num_rows // section.batch_size
 
@@ -105,8 +120,7 @@ def _steps_per_epoch(run, section):
 def _stage(run, name, objective, section, begin, rows=lambda run, name: {}, has_clusters=True):
     options = run.config.optimizer
     steps_per_epoch = _steps_per_epoch(run, section)
-    least = math.ceil(options.min_steps / steps_per_epoch) if section.num_epochs else 0
-    num_epochs = max(section.num_epochs, least)
+    epochs = num_epochs(section.num_epochs, section.batch_size, run.num_rows, options.min_steps)
 
     def schedule(rate: float) -> optax.Schedule:
         return make_schedule(
@@ -115,13 +129,13 @@ def _stage(run, name, objective, section, begin, rows=lambda run, name: {}, has_
             options.final_fraction,
             options.decay_rate,
             options.decay_epochs * steps_per_epoch,
-            max(1, num_epochs * steps_per_epoch),
+            max(1, epochs * steps_per_epoch),
         )
 
     return Stage(
         name,
         objective,
-        num_epochs,
+        epochs,
         section.batch_size,
         {
             "learning_rate": schedule(section.learning_rate),
@@ -151,49 +165,19 @@ def _prepare(run, name, state, x):
 
 def _initialize(run, name, state, x):
     """The prior that holds the clusters found in the embeddings; None where another round would guide to the same."""
+    names = _finding_names(run)
+    before = names[: names.index(name)]
     z_mean, z_log_var = embed(run.model, state, x, min(run.config.evaluate.batch_size, len(x)))
-    earlier = _guide_names(run)[: _guide_names(run).index(name)] if name in _guide_names(run) else _guide_names(run)
-    found = _read_found(run, earlier[-1]) if earlier else None
-    if found is None or not found["settled"]:
-        found = _find(run, z_mean, found)
-    np.savez(_initialization_path(run, name), **found)
-    if found["settled"] and name in _guide_names(run):
+    found = rounds.find(run, z_mean, rounds.read(run, before[-1]) if before else None)
+    rounds.write(run, name, found)
+    if found.settled and name in _guide_names(run):
         return None
-    prior = initialization.prior_from_memberships(z_mean, np.exp(z_log_var), found["memberships"])
+    prior = initialization.prior_from_memberships(z_mean, np.exp(z_log_var), found.memberships)
     return state.replace(params={**state.params, "prior": prior})
 
 
-def _find(run, z_mean, last):
-    """Clusters of the embeddings: memberships [N, K], the scores, and whether they are those that were found last."""
-    config = run.config
-    options = initialization.Options(
-        config.model.num_clusters,
-        config.seed,
-        config.init.num_restarts,
-        config.init.covariance,
-        config.init.num_layouts,
-        config.init.neighbor_share,
-        config.init.max_rows,
-    )
-    clustering = initialization.METHODS[config.init.method](z_mean, options)
-    memberships = clustering.memberships.astype(np.float32)
-    settled = last is not None and config.guide.stop_ari <= adjusted_rand_score(
-        last["memberships"].argmax(axis=1), memberships.argmax(axis=1)
-    )
-    return {"memberships": memberships, "scores": np.array(clustering.scores), "settled": np.array(settled)}
-
-
-def _read_found(run, name):
-    with np.load(_initialization_path(run, name)) as arrays:
-        return dict(arrays)
-
-
-def _initialization_path(run, name):
-    return run.folder / f"initialization_{name}.npz"
-
-
 def _memberships(run, name):
-    return {"memberships": _read_found(run, name)["memberships"]}
+    return {"memberships": rounds.read(run, name).memberships}
 
 
 def initial_state(run: Run) -> TrainState:
