@@ -104,6 +104,24 @@ def test_the_clusters_that_cut_the_graph_best_are_kept_and_small_pieces_are_no_c
     np.testing.assert_allclose(max(scores), modularity(graph, memberships.argmax(axis=1)))
 
 
+def test_a_layout_that_tears_clusters_apart_loses_to_one_that_does_not(blobs, monkeypatch):
+    embeddings, labels = blobs
+    torn = np.random.default_rng(0).normal(size=embeddings.shape)
+    layouts = []
+
+    def lay_out(embeddings, distances, neighbors, seed):
+        layouts.append(seed)
+        return embeddings if len(layouts) == 2 else torn
+
+    monkeypatch.setattr(initialization, "lay_out", lay_out)
+    memberships, scores = manifold(embeddings, THREE._replace(num_layouts=3))
+    assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.98
+    assert len(set(layouts)) == 3
+    assert len(scores) >= 3 * THREE.num_restarts
+    memberships, _ = manifold(embeddings, THREE._replace(num_layouts=1))
+    assert clustering_accuracy(labels, memberships.argmax(axis=1)) < 0.7
+
+
 def test_modularity_is_newmans():
     two_triangles = np.kron(np.eye(2), 1 - np.eye(3))
     graph = csr_matrix(two_triangles)
