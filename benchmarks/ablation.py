@@ -10,9 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from absl.flags import FlagValues
-from ml_collections import ConfigDict, config_flags
-
 from benchmarks import seeds
 from vade_jax import data
 from vade_jax.losses import ESTIMATORS
@@ -36,7 +33,7 @@ def main() -> None:
     parser = seeds.make_parser(__doc__, default_seeds="0,1,2")
     parser.add_argument("--cells", type=lambda text: text.split(","), help="joined by commas; all by default")
     options = parser.parse_args()
-    config = _read_config(options.config, options.flags)
+    config = seeds.read_config(options.config, options.flags)
     cells = make_cells(config.to_dict(), _num_rows(config))
     chosen = options.cells or list(cells)
     if unknown := [name for name in chosen if name not in cells]:
@@ -54,15 +51,6 @@ def main() -> None:
     if record:
         print(seeds.aligned(_table(record["cells"])))
         print(f"wrote {path}")
-
-
-def _read_config(path, flags) -> ConfigDict:
-    """The config with the flags on it, as main.py reads it."""
-    values = FlagValues()
-    argv = ["main.py", f"--config={path}", *flags]
-    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
-    values(argv, known_only=True)
-    return values.config
 
 
 def _num_rows(config):
@@ -130,16 +118,30 @@ def with_cell(earlier: dict[str, Any] | None, flags: Sequence[str], name: str, c
 
     Returns:
       'config', 'flags' and 'cells': name -> 'changes' (the cell's own flags), 'summary', and what `seeds.make_record`
-      returns. Earlier cells stay where config, flags and device are the same, and so do their runs of other seeds.
+      returns. Earlier cells stay where config, flags, device and recipe are the same, and so do their runs of other
+      seeds.
     """
     record = {"config": cell["config"], "flags": list(flags)}
     same_recipe = earlier is not None and all(earlier[key] == record[key] for key in record)
     cells = earlier["cells"] if earlier and same_recipe else {}
-    kept = {other: old for other, old in cells.items() if seeds.same_device(old, cell)}
+    kept = {other: old for other, old in cells.items() if _alike(old, cell, len(flags))}
     merged = seeds.merge(kept.get(name), cell)
     runs = [{key: value for key, value in run.items() if key != "accuracy_by_epoch"} for run in merged["runs"]]
     entry = {"changes": cell["flags"][len(flags) :], "summary": seeds.summarize(runs), **merged, "runs": runs}
     return {**record, "cells": {**kept, name: entry}}
+
+
+def _alike(old, cell, common):
+    """Whether two cells, with so many flags in common, were measured on the same device and around the same recipe."""
+    changed = {
+        flag.removeprefix("--config.").partition("=")[0] for one in (old, cell) for flag in one["flags"][common:]
+    }
+
+    def recipe(one):
+        settings = one.get("settings", {})
+        return {"settings": settings and {name: settings[name] for name in settings if name not in changed}}
+
+    return seeds.agree(old, cell, "device") and seeds.agree(recipe(old), recipe(cell), "settings")
 
 
 def _table(cells):

@@ -70,7 +70,7 @@ def results_table() -> str:
         above = "-" if not summary else "yes" if summary["accuracy"] > summary["initial_accuracy"] else "no"
         rows.append(
             [
-                _command(record),
+                _command(record) + _age(record),
                 seeds.count(record["runs"]),
                 *_numbers(summary, 3, "accuracy", "worst", "best", "initial_accuracy"),
                 above,
@@ -94,7 +94,7 @@ def ablation_table() -> str:
             rows.append(
                 [
                     _command(record),
-                    name,
+                    name + _age(cell),
                     f"`{changes}`" if changes else "",
                     seeds.count(cell["runs"]),
                     *_numbers(summary, 3, "accuracy", "worst", "best", "initial_accuracy"),
@@ -142,6 +142,10 @@ _TABLES = {
 
 def _command(record):
     return f"`{' '.join([record['config'], *record['flags']])}`"
+
+
+def _age(record):
+    return "" if seeds.is_of_today(record) else " (earlier settings)"
 
 
 def _numbers(summary, digits, *names):

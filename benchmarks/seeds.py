@@ -14,14 +14,18 @@ import statistics
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from absl.flags import FlagValues
 from matplotlib.figure import Figure
+from ml_collections import ConfigDict, config_flags
 from scipy.stats import entropy
 
 from vade_jax.tracking import read_metrics
+from vade_jax.workdir import trained_settings
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
@@ -89,7 +93,8 @@ def measure(
       deadline: by time.monotonic(); later than that no run is started, and only finished ones are read.
 
     Yields:
-      The content of a results.json, with 'seed', 'commit' and 'stage_starts'; with 'failure' where the run failed.
+      The content of a results.json, with 'seed', 'commit', 'settings' (flat, without the seed; None where a run did not
+      get so far) and 'stage_starts'; with 'failure' where the run failed.
     """
     for seed in seeds:
         workdir = folder / f"seed{seed}"
@@ -113,8 +118,36 @@ def _run(config, seed, workdir, flags):
         **results,
         "seed": seed,
         "commit": (workdir / "commit.txt").read_text(),
+        "settings": _settings(workdir / "config.json"),
         "stage_starts": {record["stage"]: record["total_epochs"] - record["epoch"] for record in metrics},
     }
+
+
+def _settings(path):
+    """What a run was trained with, but its seed."""
+    return _without_seed(json.loads(path.read_text())) if path.exists() else None
+
+
+def _without_seed(settings):
+    return {name: value for name, value in trained_settings(settings).items() if name != "seed"}
+
+
+def read_config(path: str, flags: Sequence[str]) -> ConfigDict:
+    """The config with the flags on it, as main.py reads it."""
+    values = FlagValues()
+    argv = ["main.py", f"--config={path}", *flags]
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
+    with warnings.catch_warnings():  # ml_collections imports a config by a call that Python is about to drop
+        warnings.simplefilter("ignore", DeprecationWarning)
+        values(argv, known_only=True)
+    return values.config
+
+
+def is_of_today(record: dict[str, Any]) -> bool:
+    """Whether a record was measured with the settings that its config has now; a field that came since is no change."""
+    today = _without_seed(json.loads(read_config(record["config"], record["flags"]).to_json()))
+    settings = record.get("settings", {"": None})
+    return settings is None or settings.items() <= today.items()
 
 
 def _commit() -> str:
@@ -136,13 +169,14 @@ def make_record(config: str, flags: Sequence[str], runs: Sequence[dict[str, Any]
       runs: as `measure` yields them.
 
     Returns:
-      'config', 'flags', 'device' and 'versions' of the last run that ended well (None where none did), and 'runs' in
-      the order of their seeds.
+      'config', 'flags', 'settings', 'device' and 'versions' of the last run that ended well (None where none did), and
+      'runs' in the order of their seeds.
     """
     origin = next((run for run in reversed(runs) if "failure" not in run), None)
     return {
         "config": config,
         "flags": list(flags),
+        "settings": origin["settings"] if origin else None,
         "device": {**origin["device"], "cpus": os.cpu_count()} if origin else None,
         "versions": origin["versions"] if origin else None,
         "runs": sorted(map(_entry, runs), key=lambda run: run["seed"]),
@@ -184,10 +218,10 @@ def merge(earlier: dict[str, Any] | None, record: dict[str, Any]) -> dict[str, A
       record: the new one, whose runs replace the earlier ones of their seeds.
 
     Returns:
-      The new record, with the earlier runs where config, flags and device are the same; such a run names its versions
-      where they were others.
+      The new record, with the earlier runs where config, flags, settings and device are the same; such a run names its
+      versions where they were others.
     """
-    if earlier is None or not same_device(earlier, record):
+    if earlier is None or not all(agree(earlier, record, name) for name in ("device", "settings")):
         return record
     if any(earlier[name] != record[name] for name in ("config", "flags")):
         return record
@@ -196,16 +230,17 @@ def merge(earlier: dict[str, Any] | None, record: dict[str, Any]) -> dict[str, A
     runs = {run["seed"]: run for run in [*({**stamp, **run} for run in earlier["runs"]), *record["runs"]]}
     return {
         **record,
+        "settings": record["settings"] or earlier.get("settings"),
         "device": record["device"] or earlier["device"],
         "versions": versions,
         "runs": [runs[seed] for seed in sorted(runs)],
     }
 
 
-def same_device(earlier: dict[str, Any], record: dict[str, Any]) -> bool:
-    """Whether two records were measured on the same device; one of failed runs alone names none and suits any."""
-    devices = earlier["device"], record["device"]
-    return None in devices or devices[0] == devices[1]
+def agree(earlier: dict[str, Any], record: dict[str, Any], name: str) -> bool:
+    """Whether two records hold the same under a name; one of failed runs alone holds None, which suits any."""
+    values = earlier.get(name, {}), record[name]  # {}: of before records had it
+    return None in values or values[0] == values[1]
 
 
 def read(path: Path) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ def make_run(seed, accuracy=0.8, **changes):
     run = {
         "seed": seed,
         "commit": "c0",
+        "settings": {"model.latent_dim": 10},
         "stage_starts": {"pretrain": 0, "guide1": 2},
         "accuracy": accuracy,
         "nmi": 0.7,
@@ -79,6 +80,8 @@ def test_merging_keeps_other_seeds_and_replaces_the_same():
     [
         make_record(make_run(1), flags=["--config.model.latent_dim=3"]),
         make_record(make_run(1, device=GPU)),
+        make_record(make_run(1, settings={"model.latent_dim": 9})),
+        {name: value for name, value in make_record(make_run(1)).items() if name != "settings"},
         {**make_record(make_run(1)), "config": "configs/mnist.py"},
     ],
 )
@@ -93,6 +96,17 @@ def test_earlier_runs_name_their_versions_where_these_were_others():
     assert [run.get("versions") for run in record["runs"]] == [{"jax": "0"}, None]
     again = seeds.merge(record, make_record(make_run(2, versions={"jax": "2"})))
     assert [run.get("versions") for run in again["runs"]] == [{"jax": "0"}, {"jax": "1"}, None]
+
+
+def test_a_record_of_other_settings_than_the_configs_is_not_of_today():
+    width = {"model.latent_dim": base.get_config().model.latent_dim}
+    assert seeds.is_of_today(make_record(make_run(0, settings=width)))
+    assert seeds.is_of_today(make_record({**FAILURE, "seed": 0}))
+    assert not seeds.is_of_today(make_record(make_run(0, settings={**width, "model.gone": 1})))
+    other = make_record(make_run(0, settings={"model.latent_dim": 7}), flags=["--config.model.latent_dim=7"])
+    assert seeds.is_of_today(other)
+    assert not seeds.is_of_today({**other, "flags": []})
+    assert not seeds.is_of_today({name: value for name, value in other.items() if name != "settings"})
 
 
 def test_failed_runs_merge_on_any_device_and_are_left_out_of_the_medians():
@@ -113,6 +127,8 @@ def finish(folder, seed, content):
     workdir.mkdir(parents=True)
     (workdir / "commit.txt").write_text("c1")
     (workdir / "results.json").write_text(json.dumps(content))
+    settings = {"seed": seed, "model": {"latent_dim": 10}, "checkpoint": {"keep": 2}}
+    (workdir / "config.json").write_text(json.dumps(settings))
     epochs = [("pretrain", 1, 1), ("pretrain", 2, 2), ("align", 1, 3)]
     records = [{"stage": stage, "epoch": epoch, "total_epochs": total} for stage, epoch, total in epochs]
     (workdir / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
@@ -170,11 +186,10 @@ def test_columns_are_as_wide_as_their_widest_cell():
     assert (seeds.number(0.12345, 3), seeds.number(None, 3)) == ("0.123", "-")
 
 
-@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # how ml_collections imports a config
 @pytest.mark.parametrize(("method", "num_rows"), [("manifold", 1797), ("gmm", 70_000)])
 def test_the_cells_change_fields_that_exist_to_values_that_can_be_used(method, num_rows):
     flags = [f"--config.init.method={method}"]
-    config = ablation._read_config("configs/digits.py", flags)
+    config = seeds.read_config("configs/digits.py", flags)
     cells = ablation.make_cells(config.to_dict(), num_rows)
     assert cells["recipe"] == []
     settings = []
@@ -182,7 +197,7 @@ def test_the_cells_change_fields_that_exist_to_values_that_can_be_used(method, n
         assert {flag.removeprefix("--config.").partition("=")[0] for flag in changes} <= flatten(
             base.get_config().to_dict()
         ).keys()
-        settings.append(ablation._read_config("configs/digits.py", [*flags, *changes]).to_dict())
+        settings.append(seeds.read_config("configs/digits.py", [*flags, *changes]).to_dict())
         check_fields(settings[-1])
     assert all(one not in settings[:place] for place, one in enumerate(settings))
     assert method not in cells  # it is the recipe
@@ -231,8 +246,12 @@ def test_an_ablation_keeps_cells_of_the_same_recipe_and_device():
     assert "accuracy_by_epoch" not in record["cells"]["mean"]["runs"][0]
     changed = ablation.with_cell(record, flags, "mean", cell(make_run(1), changes=[*mean, "--config.seed=1"]))
     assert seeds_of(changed["cells"]["mean"]) == [1]
-    elsewhere = ablation.with_cell(record, flags, "mean", cell(make_run(1, device=GPU), changes=mean))
-    assert elsewhere["cells"].keys() == {"mean"}
+    for change in ({"device": GPU}, {"settings": {"model.latent_dim": 9}}):
+        elsewhere = ablation.with_cell(record, flags, "mean", cell(make_run(1, **change), changes=mean))
+        assert elsewhere["cells"].keys() == {"mean"}
+    settings = {"model.latent_dim": 10, "train.estimator": "mean"}  # what the cell itself changes is no other recipe
+    beside = ablation.with_cell(record, flags, "mean", cell(make_run(0, settings=settings), changes=mean))
+    assert beside["cells"].keys() == {"recipe", "mean"}
     assert ablation.with_cell(record, [], "other", cell(make_run(1), common=[]))["cells"].keys() == {"other"}
     assert [row[:4] for row in ablation._table(record["cells"])[1:]] == [
         ["recipe", "3", "0.7500", "0.7000"],

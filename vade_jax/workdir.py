@@ -1,6 +1,7 @@
 """A run's folder: whose it is, and the description that its later modes read."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,11 @@ def claim(workdir: Path, settings: dict[str, Any], description: dict[str, Any]) 
     check(workdir)
     path = workdir / "config.json"
     if path.exists():
-        ours, theirs = (flatten(json.loads(text)) for text in (json.dumps(settings), path.read_text()))
+        ours, theirs = (trained_settings(json.loads(text)) for text in (json.dumps(settings), path.read_text()))
         differing = [
             f"{name} ({theirs.get(name)} there, {ours.get(name)} here)"
             for name in sorted(ours.keys() | theirs.keys())
-            if ours.get(name) != theirs.get(name) and not name.startswith(_FREE_FIELDS)
+            if ours.get(name) != theirs.get(name)
         ]
         if differing:
             raise InputError(
@@ -52,6 +53,11 @@ def claim(workdir: Path, settings: dict[str, Any], description: dict[str, Any]) 
         raise InputError(
             "workdir", str(error), "it must be a folder that can be written", "Name another one."
         ) from error
+
+
+def trained_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields, flat, of nested sections that change what is trained."""
+    return {name: value for name, value in flatten(settings).items() if not name.startswith(_FREE_FIELDS)}
 
 
 def read(workdir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
