@@ -2,7 +2,8 @@
 
 python main.py --config=configs/digits.py --workdir=/tmp/vade
 
-Accuracy 0.937 in the median of seeds 0 to 4, 0.880 in the worst; half a minute to two on two CPU cores.
+Accuracy 0.934 in the median of seeds 0 to 4, 0.879 in the worst, 0.945 at its first clusters; about a minute on two
+CPU cores.
 """
 
 from ml_collections import ConfigDict

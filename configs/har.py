@@ -2,7 +2,7 @@
 
 python main.py --config=configs/har.py --config.data.path=har.npz --workdir=/tmp/har
 
-Accuracy 0.788 in the median of seeds 0 to 2, 0.770 in the worst, below 0.819 at its first clusters; 8 minutes a run on
+Accuracy 0.859 in the median of seeds 0 to 4, 0.715 in the worst, from 0.839 at its first clusters; 9 minutes a run on
 two busy CPU cores.
 """
 

@@ -2,7 +2,7 @@
 
 python main.py --config=configs/mnist.py --workdir=/tmp/mnist
 
-Accuracy 0.966 on seed 0, from 0.958 at its first clusters; 42 minutes on two CPU cores that did other work beside it.
+Accuracy 0.979 on seed 0; 37 minutes on two CPU cores that did other work beside it.
 """
 
 from ml_collections import ConfigDict
