@@ -18,7 +18,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from benchmarks import seeds
 from benchmarks.selection import spearman
-from vade_jax import data, experiment, initialization, metrics
+from vade_jax import data, experiment, graphs, initialization, metrics
 from vade_jax.evaluation import embed
 
 _AUTOENCODER = (
@@ -70,9 +70,9 @@ def candidates(folder: Path, neighbors: Sequence[int]) -> list[dict[str, Any]]:
     rows = data.select(source, config.data.train_split, "config.data.train_split")
     assert rows.labels is not None
     embeddings, _ = embed(run.model, state, rows.x, min(config.evaluate.batch_size, len(rows.x)))
-    own = initialization.num_neighbors(len(embeddings), config.model.num_clusters, config.init.neighbor_share)
+    own = graphs.num_neighbors(len(embeddings), config.model.num_clusters, config.init.neighbor_share)
     distances, nearest = NearestNeighbors(n_neighbors=max(own, *neighbors)).fit(embeddings).kneighbors()
-    graph = initialization.neighbor_graph(nearest[:, :own])
+    graph = graphs.neighbor_graph(np.arange(len(nearest)), nearest[:, :own], len(nearest))
     start = np.random.SeedSequence(config.seed)
     found = []
     for number in neighbors:
@@ -84,7 +84,7 @@ def candidates(folder: Path, neighbors: Sequence[int]) -> list[dict[str, Any]]:
                     {
                         "neighbors": number,
                         "accuracy": metrics.clustering_accuracy(rows.labels, clusters),
-                        "modularity": initialization.modularity(graph, clusters),
+                        "modularity": graphs.modularity(graph, clusters),
                         "log_likelihood": float(mixture.score(layout)),
                         "occupancy_entropy": float(entropy(np.bincount(clusters))),
                     }

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "vade_jax"
 
 # Lowest first: a module imports only from the layers above its own line.
 LAYERS = [
-    ["errors", "priors", "metrics", "health"],
+    ["errors", "priors", "metrics", "health", "graphs"],
     ["losses", "report"],
     ["networks", "data"],
     ["model"],

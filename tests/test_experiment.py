@@ -8,7 +8,7 @@ import pytest
 from runs import assert_same_bits, params_of, tiny
 
 from configs import digits
-from vade_jax import data, experiment, fitting, workdir
+from vade_jax import data, experiment, fitting, graphs, workdir
 from vade_jax.checkpoints import Checkpoints
 from vade_jax.data import Dataset, Source
 from vade_jax.errors import DivergedError, InputError
@@ -133,13 +133,20 @@ def test_guided_rounds_resume_with_the_memberships_they_began_with(guided, tmp_p
     assert_same_bits(params_of(tmp_path), params_of(folder))
 
 
-def test_rounds_end_where_they_find_the_same_clusters(tmp_path):
-    results = experiment.train(tiny(**GUIDED, guide__stop_ari=0.0, guide__num_epochs=1), tmp_path)
+def test_rounds_end_where_the_clusters_found_are_no_better(guided, tmp_path, monkeypatch):
+    """A network guided to clusters must not talk the run into worse ones: those of the first round are held."""
+    _, results = guided
+    modularities = iter([0.5, 0.4])  # of the first two findings; the third is not made
+    monkeypatch.setattr(graphs, "modularity", lambda graph, clusters: next(modularities))
+    ended = experiment.train(tiny(**GUIDED, guide__num_epochs=1), tmp_path)
     records = read_metrics(tmp_path / "metrics.jsonl")
     assert list(dict.fromkeys(record["stage"] for record in records)) == ["pretrain", "guide1", "align", "cluster"]
     assert [record["total_epochs"] for record in records] == list(range(1, 27))
-    assert results["rounds"][1] == results["rounds"][2]  # what the settled round found is what the model is aligned to
-    assert len(results["accuracy_by_epoch"]) == 26
+    first, second, aligned = ended["rounds"]
+    assert first["accuracy"] == second["accuracy"] == aligned["accuracy"] == results["rounds"][0]["accuracy"]
+    assert [found["modularity"] for found in ended["rounds"]] == [0.5] * 3
+    assert [found["found_modularity"] for found in ended["rounds"]] == [0.5, 0.4, 0.4]
+    assert len(ended["accuracy_by_epoch"]) == 26
 
 
 def test_accuracy_by_epoch_is_that_of_the_watched_rows(guided):

@@ -6,20 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix
 from sklearn.datasets import make_blobs
 from sklearn.neighbors import NearestNeighbors
 
 from vade_jax import initialization
+from vade_jax.graphs import modularity, neighbor_graph, num_neighbors
 from vade_jax.initialization import (
     COVARIANCES,
     METHODS,
     Options,
     gmm,
     manifold,
-    modularity,
-    neighbor_graph,
-    num_neighbors,
     prior_from_memberships,
 )
 from vade_jax.metrics import clustering_accuracy
@@ -100,7 +97,7 @@ def test_the_clusters_that_cut_the_graph_best_are_kept_and_small_pieces_are_no_c
     memberships, scores = manifold(rows, THREE._replace(num_restarts=5))
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.97
     nearest = NearestNeighbors(n_neighbors=num_neighbors(len(rows), 3, THREE.neighbor_share)).fit(rows)
-    graph = neighbor_graph(nearest.kneighbors(return_distance=False))
+    graph = neighbor_graph(np.arange(len(rows)), nearest.kneighbors(return_distance=False), len(rows))
     np.testing.assert_allclose(max(scores), modularity(graph, memberships.argmax(axis=1)))
 
 
@@ -120,35 +117,6 @@ def test_a_layout_that_tears_clusters_apart_loses_to_one_that_does_not(blobs, mo
     assert len(scores) >= 3 * THREE.num_restarts
     memberships, _ = manifold(embeddings, THREE._replace(num_layouts=1))
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) < 0.7
-
-
-def test_modularity_is_newmans():
-    two_triangles = np.kron(np.eye(2), 1 - np.eye(3))
-    graph = csr_matrix(two_triangles)
-    np.testing.assert_allclose(modularity(graph, np.array([0, 0, 0, 1, 1, 1])), 0.5)
-    np.testing.assert_allclose(modularity(graph, np.zeros(6, int)), 0, atol=1e-12)
-    rng = np.random.default_rng(0)
-    adjacency = np.triu(rng.random((30, 30)) < 0.2, 1)
-    adjacency = (adjacency | adjacency.T).astype(float)
-    clusters, degrees = rng.integers(0, 4, 30), adjacency.sum(axis=1)
-    same = clusters[:, None] == clusters
-    expected = ((adjacency - np.outer(degrees, degrees) / degrees.sum()) * same).sum() / degrees.sum()
-    np.testing.assert_allclose(modularity(csr_matrix(adjacency), clusters), expected)
-
-
-def test_the_graph_joins_rows_of_which_one_names_the_other():
-    graph = neighbor_graph(np.array([[1], [2], [1], [0]]))
-    expected = np.zeros((4, 4))
-    for row, other in ((0, 1), (1, 2), (3, 0)):
-        expected[row, other] = expected[other, row] = 1
-    np.testing.assert_array_equal(graph.toarray(), expected)
-
-
-@pytest.mark.parametrize(
-    ("num_rows", "num_clusters", "expected"), [(2000, 10, 10), (5, 2, 3), (8000, 10, 40), (10**6, 10, 60)]
-)
-def test_neighbours_are_a_share_of_an_average_cluster(num_rows, num_clusters, expected):
-    assert num_neighbors(num_rows, num_clusters, 0.05) == expected
 
 
 def test_rows_beyond_the_layout_take_their_neighbours_clusters(blobs):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from vade_jax import data, results, settings, workdir
+from vade_jax import data, results, rounds, settings, workdir
 from vade_jax.checkpoints import Checkpoints, Progress
 from vade_jax.errors import DivergedError, InputError
 from vade_jax.evaluation import log_likelihood, posterior
@@ -148,6 +148,7 @@ def _write_results(run, state, progress, train_rows, test_rows):
         train_rows,
         test_rows,
         run.key(Use.EVALUATION),
+        graph=rounds.input_graph(run, state.scaling, train_rows.x),
         seed=run.config.seed,
         init_method=run.config.init.method,
         init_paths=initialization_paths(run),

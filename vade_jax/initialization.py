@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from scipy.sparse import csr_matrix
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 
+from vade_jax.graphs import modularity, neighbor_graph, num_neighbors
 from vade_jax.priors import GMMPrior
 
 COVARIANCES = ("full", "diag")
@@ -23,7 +23,6 @@ _MIN_LAYOUT_ROWS = 4
 _INLIERS = 0.95  # of the rows of a layout: no mixture there is fitted to fewer
 _SMALL = 0.5  # of an average cluster: what is larger is no piece of outliers
 _LAYOUT_EPOCHS = 50  # umap-learn's 200 to 500 find the same clusters, later
-_LEAST_NEIGHBORS, _MOST_NEIGHBORS = 10, 60
 
 
 class Clustering(NamedTuple):
@@ -124,7 +123,7 @@ def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
       options: all but covariance.
 
     Returns:
-      The mixture's posteriors; scores are modularities (see `modularity`).
+      The mixture's posteriors; scores are modularities (see `graphs`).
     """
     num_rows = len(embeddings)
     if num_rows < _MIN_LAYOUT_ROWS:
@@ -134,10 +133,11 @@ def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
     count = num_neighbors(len(laid_out), options.num_clusters, options.neighbor_share)
     nearest = NearestNeighbors(n_neighbors=count, n_jobs=-1).fit(embeddings[laid_out])
     distances, neighbors = nearest.kneighbors()
+    graph = neighbor_graph(np.arange(len(laid_out)), neighbors, len(laid_out))
     layouts = (
         lay_out(embeddings[laid_out], distances, neighbors, seed) for seed in _seeds(options.seed, options.num_layouts)
     )
-    clustering = _best_mixture(layouts, neighbor_graph(neighbors), options)
+    clustering = _best_mixture(layouts, graph, options)
     if len(laid_out) == num_rows:
         return clustering
     memberships = np.empty((num_rows, options.num_clusters))
@@ -146,49 +146,6 @@ def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
     neighbors = nearest.kneighbors(embeddings[rest], return_distance=False)
     memberships[rest] = clustering.memberships[neighbors].mean(axis=1)
     return Clustering(memberships, clustering.scores)
-
-
-def num_neighbors(num_rows: int, num_clusters: int, share: float) -> int:
-    """How many others each row is joined to: a share of an average cluster, from 10 to 60, and N - 2 at most.
-
-    A curved cluster holds together only where neighbourhoods reach along it: few suffice in small clusters, and large
-    ones fall to pieces with as few.
-
-    Args:
-      num_rows: N.
-      num_clusters: K.
-      share: in [0, 1].
-
-    Returns:
-      At least 1 for three rows or more.
-    """
-    count = round(share * num_rows / num_clusters)
-    return min(max(count, _LEAST_NEIGHBORS), _MOST_NEIGHBORS, num_rows - 2)  # umap-learn lays out no complete graph
-
-
-def neighbor_graph(neighbors: np.ndarray) -> csr_matrix:
-    """The symmetric graph [N, N] of ones whose edges join rows and their neighbours, numbers [N, k]."""
-    num_rows, count = neighbors.shape
-    ends = np.arange(0, neighbors.size + 1, count)
-    graph = csr_matrix((np.ones(neighbors.size), neighbors.ravel(), ends), (num_rows, num_rows))
-    return graph.maximum(graph.T).tocsr()
-
-
-def modularity(graph: csr_matrix, clusters: np.ndarray) -> float:
-    """The share of edges inside clusters, less what it would be by chance (Newman 2006, PNAS 103(23)).
-
-    Args:
-      graph: [N, N], symmetric, of weights >= 0.
-      clusters: [N].
-
-    Returns:
-      In [-1/2, 1].
-    """
-    degrees = np.asarray(graph.sum(axis=1)).ravel()
-    rows = np.repeat(np.arange(len(clusters)), np.diff(graph.indptr))
-    inside = clusters[rows] == clusters[graph.indices]
-    volumes = np.bincount(clusters, weights=degrees) / degrees.sum()
-    return float(graph.data[inside].sum() / degrees.sum() - np.square(volumes).sum())
 
 
 def lay_out(embeddings: np.ndarray, distances: np.ndarray, neighbors: np.ndarray, seed: int) -> np.ndarray:

@@ -8,22 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
+from scipy.sparse import csr_matrix
 
 from vade_jax import metrics
 from vade_jax.data import Dataset
 from vade_jax.errors import DivergedError
 from vade_jax.evaluation import Posterior, generate, log_likelihood, posterior
-from vade_jax.initialization import modularity, neighbor_graph
+from vade_jax.graphs import modularity
 from vade_jax.model import Model
 from vade_jax.report import save_sample_grid
 from vade_jax.train_state import TrainState
 
 _SAMPLES_PER_CLUSTER = 10
-_GRAPH_ROWS = 10_000
-_GRAPH_NEIGHBORS = 15
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn", "umap-learn", "orbax-checkpoint")
 
 
@@ -35,6 +32,7 @@ def write(
     test: Dataset | None,
     key: jax.Array,
     *,
+    graph: csr_matrix,
     seed: int,
     init_method: str,
     init_paths: list[Path],
@@ -55,9 +53,10 @@ def write(
       train: the rows that were clustered.
       test: the rows to score instead, or None.
       key: of the draws.
+      graph: [N, N], of train's rows, on which their clusters' modularity is taken.
       seed: of the run.
       init_method: the initialization's name.
-      init_paths: of the initializations in their order: memberships [N, K] and scores [restarts].
+      init_paths: of the initializations in their order; see `rounds`.
       seconds: name -> wall-clock seconds spent so far.
       treatments: what went wrong while it trained, and what was done.
       trail: numbers [W] of rows of train, and their clusters [epochs, W] after each epoch, -1 where there were none.
@@ -99,7 +98,7 @@ def write(
         "rounds": rounds,
         "accuracy_by_epoch": _accuracy_by_epoch(train.labels, *trail),
         "treatments": treatments,
-        "input_modularity": _input_modularity(scored.x, state, scored_answer.clusters),
+        "input_modularity": modularity(graph, train_answer.clusters),
         "occupancy": metrics.occupancy(scored_answer.clusters, num_clusters),
         "scored_rows": len(scored.x),
         "scored_on": "test" if test else "train",
@@ -158,20 +157,14 @@ def write_failure(workdir: Path, error: DivergedError) -> None:
 
 
 def _initialization(path, labels):
-    """The scores of the clusters that a stage began with, and of each restart in the method's own measure."""
+    """The scores of the clusters that a stage began with, and why they were chosen; see `rounds.Found`."""
     with np.load(path) as arrays:
         return {
             **_scores(labels, arrays["memberships"].argmax(axis=1)),
+            "modularity": float(arrays["modularity"]),
+            "found_modularity": float(arrays["found_modularity"]),
             "restart_scores": arrays["scores"].tolist(),
         }
-
-
-def _input_modularity(x, state, clusters):
-    """Of the clusters on the neighbour graph of the model's input: the same graph for every run on the same rows."""
-    rows = _subset(len(x), jax.random.key(0), _GRAPH_ROWS)
-    inputs = np.asarray(state.scaling(jnp.asarray(x[rows])))
-    nearest = NearestNeighbors(n_neighbors=min(_GRAPH_NEIGHBORS, len(rows) - 1)).fit(inputs)
-    return modularity(neighbor_graph(nearest.kneighbors(return_distance=False)), clusters[rows])
 
 
 def _subset(num_rows, key, size):

@@ -87,7 +87,6 @@ RULES: dict[str, Rule] = {
     "init.max_rows": _integer(1),
     "init.log_var": _NUMBER,
     "guide.num_rounds": _integer(0),
-    "guide.stop_ari": _FRACTION,
     "guide.num_epochs": _integer(0),
     "guide.batch_size": _integer(1),
     "guide.learning_rate": _POSITIVE,

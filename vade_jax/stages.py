@@ -164,11 +164,12 @@ def _prepare(run, name, state, x):
 
 
 def _initialize(run, name, state, x):
-    """The prior that holds the clusters found in the embeddings; None where another round would guide to the same."""
+    """The prior that holds the clusters found in the embeddings; None where a round would guide to the last ones."""
     names = _finding_names(run)
     before = names[: names.index(name)]
     z_mean, z_log_var = embed(run.model, state, x, min(run.config.evaluate.batch_size, len(x)))
-    found = rounds.find(run, z_mean, rounds.read(run, before[-1]) if before else None)
+    graph = rounds.input_graph(run, state.scaling, x)
+    found = rounds.find(run, z_mean, graph, rounds.read(run, before[-1]) if before else None)
     rounds.write(run, name, found)
     if found.settled and name in _guide_names(run):
         return None

@@ -1,0 +1,58 @@
+"""Neighbour graphs, and modularity against its definition."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+from sklearn.neighbors import kneighbors_graph
+
+from vade_jax.graphs import modularity, neighbor_graph, num_neighbors, sampled_graph
+
+
+def test_modularity_is_newmans():
+    two_triangles = np.kron(np.eye(2), 1 - np.eye(3))
+    graph = csr_matrix(two_triangles)
+    np.testing.assert_allclose(modularity(graph, np.array([0, 0, 0, 1, 1, 1])), 0.5)
+    np.testing.assert_allclose(modularity(graph, np.zeros(6, int)), 0, atol=1e-12)
+    rng = np.random.default_rng(0)
+    adjacency = np.triu(rng.random((30, 30)) < 0.2, 1)
+    adjacency = (adjacency | adjacency.T).astype(float)
+    clusters, degrees = rng.integers(0, 4, 30), adjacency.sum(axis=1)
+    same = clusters[:, None] == clusters
+    expected = ((adjacency - np.outer(degrees, degrees) / degrees.sum()) * same).sum() / degrees.sum()
+    np.testing.assert_allclose(modularity(csr_matrix(adjacency), clusters), expected)
+
+
+def test_the_graph_joins_rows_of_which_one_names_the_other():
+    graph = neighbor_graph(np.arange(4), np.array([[1], [2], [1], [0]]), 4)
+    expected = np.zeros((4, 4))
+    for row, other in ((0, 1), (1, 2), (3, 0)):
+        expected[row, other] = expected[other, row] = 1
+    np.testing.assert_array_equal(graph.toarray(), expected)
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "num_clusters", "expected"), [(2000, 10, 10), (5, 2, 3), (8000, 10, 40), (10**6, 10, 60)]
+)
+def test_neighbours_are_a_share_of_an_average_cluster(num_rows, num_clusters, expected):
+    assert num_neighbors(num_rows, num_clusters, 0.05) == expected
+
+
+def test_a_sampled_graph_has_the_edges_of_its_rows_among_all():
+    rows = np.random.default_rng(0).normal(size=(80, 3))
+    directed = kneighbors_graph(rows, 5).toarray()
+    whole = sampled_graph(rows, 5, 80, seed=0).toarray()
+    np.testing.assert_array_equal(whole, np.maximum(directed, directed.T))
+    part = sampled_graph(rows, 5, 20, seed=0).toarray()
+    drawn = (directed <= part).all(axis=1)
+    assert drawn.sum() >= 20
+    np.testing.assert_array_equal(part, np.maximum(part, part.T))
+    assert (part <= whole).all()
+    assert 20 * 5 / 2 <= np.triu(part).sum() <= 20 * 5
+    assert (part != sampled_graph(rows, 5, 20, seed=1).toarray()).any()
+
+
+def test_equal_rows_and_a_handful_of_rows_have_a_graph_without_loops():
+    for rows in (np.ones((30, 2)), np.eye(2)):
+        graph = sampled_graph(rows, num_neighbors(len(rows), 2, 0.05), 100, seed=0)
+        assert graph.diagonal().sum() == 0
+        assert graph.nnz > 0
