@@ -78,7 +78,7 @@ def make_cells(settings: Mapping[str, Any], num_rows: int) -> dict[str, list[str
         "pretrain_x4": _pretraining(recipe, num_rows, 4),
         **{f"estimator_{name}": {"train.estimator": name} for name in ESTIMATORS},
         "rounds_0": {"guide.num_rounds": 0},
-        "rounds_1": {"guide.num_rounds": 1},
+        "rounds_2": {"guide.num_rounds": 2},
         "rounds_3": {"guide.num_rounds": 3},
         "no_align": {"align.num_epochs": 0},
         "one_layout": {"init.num_layouts": 1},

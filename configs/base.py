@@ -54,7 +54,7 @@ def get_config() -> ConfigDict:
     config.init.log_var = -4.0  # log sigma_z^2 that the encoder starts clustering from
 
     config.guide = ConfigDict()  # stage 2: the ELBO with q(c|x) held at those clusters
-    config.guide.num_rounds = 2  # at most, of finding clusters and guiding the model to them; 0: none
+    config.guide.num_rounds = 1  # at most, of finding clusters and guiding the model to them; 0: none
     config.guide.num_epochs = 15  # a round
     config.guide.batch_size = 256  # over all devices
     config.guide.learning_rate = 2e-3  # of encoder and decoder

@@ -209,7 +209,7 @@ def test_the_cells_change_fields_that_exist_to_values_that_can_be_used(method, n
         "pretrain_x0.25",
         "pretrain_x4",
         "rounds_0",
-        "rounds_1",
+        "rounds_2",
         "no_align",
     } < cells.keys()
     assert "estimator_optimal" not in cells
