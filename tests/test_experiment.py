@@ -133,6 +133,20 @@ def test_guided_rounds_resume_with_the_memberships_they_began_with(guided, tmp_p
     assert_same_bits(params_of(tmp_path), params_of(folder))
 
 
+def test_clusters_are_compared_on_the_graph_of_the_inputs(guided):
+    folder, results = guided
+    inputs = data.load("digits").splits["train"].x / 16.0
+    graph = graphs.sampled_graph(inputs.astype(np.float32), graphs.num_neighbors(1797, 10, 0.05), 2000, seed=0)
+    for file, found in zip(("guide1", "guide2", "align"), results["rounds"], strict=True):
+        with np.load(folder / f"initialization_{file}.npz") as arrays:
+            clusters = arrays["memberships"].argmax(axis=1)
+        assert found["modularity"] == pytest.approx(graphs.modularity(graph, clusters), abs=1e-3)
+    held = [found["modularity"] for found in results["rounds"]]
+    assert held == sorted(held)
+    with np.load(folder / "assignments.npz") as answer:
+        assert results["input_modularity"] == pytest.approx(graphs.modularity(graph, answer["cluster"]), abs=1e-3)
+
+
 def test_rounds_end_where_the_clusters_found_are_no_better(guided, tmp_path, monkeypatch):
     """A network guided to clusters must not talk the run into worse ones: those of the first round are held."""
     _, results = guided
