@@ -7,7 +7,7 @@ import pytest
 
 from vade_jax.losses import log_prob_x_gaussian
 from vade_jax.model import LIKELIHOODS, gaussian, init_params, make_model
-from vade_jax.networks import with_constant_log_var
+from vade_jax.networks import ConvDecoder, ConvEncoder, with_constant_log_var
 
 LATENT_DIM = 3
 
@@ -49,6 +49,34 @@ def test_the_perceptron_is_the_papers():
     decoder = params["decoder"]["params"]
     widths = [decoder[f"Dense_{layer}"]["kernel"].shape for layer in range(4)]
     assert widths == [(LATENT_DIM, 2000), (2000, 500), (500, 500), (500, 784)]
+
+
+@pytest.mark.parametrize("sides", [(8, 8), (7, 9), (1, 5)])
+def test_the_first_layers_are_convolutions(sides):
+    """The patches' product against XLA's convolution, the last layers against its transposed one; biases start at 0."""
+    layout = ("NHWC", "HWIO", "NHWC")
+    encoder = ConvEncoder(LATENT_DIM, (*sides, 2))
+    x = jax.random.normal(jax.random.key(0), (3, *sides, 2))
+    rows = x.reshape(3, -1)
+    _, state = encoder.apply(encoder.init(jax.random.key(1), rows), rows, capture_intermediates=True, mutable=True)
+    layer = state["params"]["Dense_0"]
+    expected = jax.lax.conv_general_dilated(
+        x, layer["kernel"].reshape(3, 3, 2, -1), (2, 2), "SAME", dimension_numbers=layout
+    )
+    captured = state["intermediates"]["Dense_0"]["__call__"][0]
+    np.testing.assert_allclose(captured, expected, atol=1e-5)
+
+    decoder = ConvDecoder((*sides, 2))
+    z = jax.random.normal(jax.random.key(2), (3, LATENT_DIM))
+    (images,), state = decoder.apply(decoder.init(jax.random.key(1), z), z, capture_intermediates=True, mutable=True)
+    layers = state["params"]
+    h = jax.nn.relu(state["intermediates"]["Dense_1"]["__call__"][0])
+    h = h.reshape(3, *(-(-side // 4) for side in sides), 64)
+    for name in ("Dense_2", "Dense_3"):
+        kernel = layers[name]["kernel"]
+        kernel = kernel.reshape(-1, 2, 2, kernel.shape[1] // 4).transpose(1, 2, 0, 3)[::-1, ::-1]  # XLA's lies mirrored
+        h = jax.lax.conv_transpose(jax.nn.relu(h), kernel, (2, 2), "SAME", dimension_numbers=layout)
+    np.testing.assert_allclose(images, h[:, : sides[0], : sides[1]].reshape(3, -1), atol=1e-5)
 
 
 def test_one_shared_sigma_makes_the_autoencoder_one_of_squared_errors():
