@@ -110,7 +110,7 @@ def _run(config, seed, workdir, flags):
     status = 0
     if not path.exists():
         workdir.mkdir(parents=True, exist_ok=True)
-        (workdir / "commit.txt").write_text(_commit())
+        (workdir / "commit.txt").write_text(commit())
         status = subprocess.run(command, cwd=ROOT, check=False).returncode
     results = json.loads(path.read_text()) if path.exists() else {"failure": f"exit status {status}"}
     metrics = read_metrics(workdir / "metrics.jsonl")
@@ -150,7 +150,7 @@ def is_of_today(record: dict[str, Any]) -> bool:
     return settings is None or settings.items() <= today.items()
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit that was measured; 'dirty' where the code differs from it."""
 
     def git(*arguments: str) -> str:

@@ -1,0 +1,245 @@
+"""One contender of `benchmarks.speed`, timed in a process of its own: python -m benchmarks.contenders vade_jax 256.
+
+Every contender trains on the same number of made rows of 784 grey values, by the ELBO, with the paper's networks
+(784-500-500-2000-10 and its mirror), ten clusters, Adam and one draw of z; what lies in the rows changes no time.
+"""
+
+import argparse
+import itertools
+import json
+import math
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+NUM_FEATURES, HIDDEN, LATENT_DIM, NUM_CLUSTERS = 784, (500, 500, 2000), 10, 10
+_LEARNING_RATE = 1e-3
+_PRODUCT = 2048  # rows and columns of the matrices of the machine's rates
+_COPIED = 2**27  # bytes
+
+
+def main() -> None:
+    """Times the contender and prints what it found as one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=CONTENDERS)
+    parser.add_argument("batch_size", type=int)
+    parser.add_argument("--num_rows", type=int, default=25_600)
+    parser.add_argument("--seconds", type=float, default=5.0, help="epochs are timed for so long, one at least")
+    options = parser.parse_args()
+    print(json.dumps(CONTENDERS[options.name](options.batch_size, options.num_rows, options.seconds)))
+
+
+def _repeat(call: Callable[[], Any], seconds: float) -> tuple[float, list[float]]:
+    """Seconds of the first call, which compiles, and of each later one until so many have passed."""
+    durations: list[float] = []
+    while len(durations) < 2 or sum(durations[1:]) < seconds:
+        started = time.perf_counter()
+        call()
+        durations.append(time.perf_counter() - started)
+    return durations[0], durations[1:]
+
+
+def _rows(num_rows):
+    return np.random.default_rng(0).integers(256, size=(num_rows, NUM_FEATURES), dtype=np.uint8)
+
+
+def _training(epoch, num_steps, seconds, library, device):
+    """The record of a contender that trains."""
+    first, later = _repeat(epoch, seconds)
+    return {
+        "seconds_per_step": float(np.median(later)) / num_steps,
+        "epochs": len(later),
+        "first_epoch_seconds": first,
+        "version": f"{library} {metadata.version(library)}",
+        "device": device,
+    }
+
+
+def _vade_jax(batch_size, num_rows, seconds):
+    """This project's epoch: one device call, rows as bytes on the device."""
+    import jax
+
+    from vade_jax.training import make_epoch, replicate
+
+    objective, tx, state = _jax_parts()
+    data = {"x": replicate(_rows(num_rows))}
+    run = make_epoch(objective, tx, batch_size)
+    state = replicate(state)
+
+    def epoch():
+        nonlocal state
+        state, metrics = run(state, data)
+        jax.block_until_ready((state, metrics))
+
+    return _training(epoch, num_rows // batch_size, seconds, "jax", jax.local_devices()[0].device_kind)
+
+
+def _jax_steps(batch_size, num_rows, seconds):
+    """The same step called batch by batch with rows from the host, as a usual JAX program has it."""
+    import jax
+    import jax.numpy as jnp
+
+    from vade_jax.training import over_devices, replicate, train_step
+
+    objective, tx, state = _jax_parts()
+    rows = _rows(num_rows)
+    places = np.arange(batch_size, dtype=np.int32)[None]
+
+    def one(state, x, places):
+        return train_step(state, {"x": x}, places, objective=objective, tx=tx, batch_size=batch_size)
+
+    step = over_devices(one, in_axes=(None, 0, 0), out_axes=None)
+    state, generator = replicate(state), np.random.default_rng(0)
+    if jax.local_device_count() > 1:
+        sys.exit("jax_steps runs on one device")
+
+    def epoch():
+        nonlocal state
+        order = generator.permutation(num_rows)
+        for start in range(0, num_rows - batch_size + 1, batch_size):
+            x = jnp.asarray(rows[order[start : start + batch_size]])
+            state, metrics = step(state, x[None], places)
+        jax.block_until_ready((state, metrics))
+
+    return _training(epoch, num_rows // batch_size, seconds, "jax", jax.local_devices()[0].device_kind)
+
+
+def _jax_parts():
+    """What both JAX contenders train: the objective, the optimizer and the first state."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    from vade_jax.model import init_params, make_model
+    from vade_jax.objectives import negative_elbo
+    from vade_jax.train_state import Scaling, TrainState, start_stage
+    from vade_jax.training import make_tx
+
+    model = make_model(
+        network="mlp",
+        likelihood="bernoulli",
+        num_features=NUM_FEATURES,
+        image_shape=None,
+        latent_dim=LATENT_DIM,
+        hidden=HIDDEN,
+        min_log_var=-6.0,
+    )
+    rate = optax.constant_schedule(_LEARNING_RATE)
+    tx = make_tx(rate, rate, adam_epsilon=1e-8, max_grad_norm=0.0)
+    params = init_params(jax.random.key(0), model, NUM_FEATURES, NUM_CLUSTERS, LATENT_DIM)
+    scaling = Scaling(jnp.zeros((1, NUM_FEATURES)), jnp.full((1, NUM_FEATURES), 1 / 255))
+    state = TrainState(jnp.zeros((), jnp.int32), params, None, jax.random.key(1), scaling)
+    return negative_elbo(model, "sample", 1), tx, start_stage(state, tx, state.key)
+
+
+def _torch(batch_size, num_rows, seconds):
+    return _torch_training(batch_size, num_rows, seconds, compiled=False)
+
+
+def _torch_compile(batch_size, num_rows, seconds):
+    return _torch_training(batch_size, num_rows, seconds, compiled=True)
+
+
+def _torch_training(batch_size, num_rows, seconds, compiled):
+    """A plain PyTorch step, rows as float32 on the device; on a GPU with TF32 products, as JAX has them."""
+    import torch
+
+    from benchmarks import torch_vade
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_float32_matmul_precision("high")
+    torch.manual_seed(0)
+    model: Any = torch_vade.VaDE(NUM_FEATURES, HIDDEN, LATENT_DIM, NUM_CLUSTERS).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), _LEARNING_RATE)
+    x = torch.from_numpy(_rows(num_rows)).to(device).float() / 255
+    step = torch.compile(model) if compiled else model
+    name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
+    return _training(
+        lambda: torch_vade.train_epoch(step, optimizer, x, batch_size), num_rows // batch_size, seconds, "torch", name
+    )
+
+
+def _product_numpy(batch_size, num_rows, seconds):
+    a = np.random.default_rng(0).standard_normal((_PRODUCT, _PRODUCT), dtype=np.float32)
+    return _rate(lambda: a @ a, 2 * _PRODUCT**3, seconds, "numpy")
+
+
+def _product_jax(batch_size, num_rows, seconds):
+    import jax
+
+    a = jax.random.normal(jax.random.key(0), (_PRODUCT, _PRODUCT))
+    product = jax.jit(lambda a: a @ a)
+    return _rate(lambda: product(a).block_until_ready(), 2 * _PRODUCT**3, seconds, "jax")
+
+
+def _product_torch(batch_size, num_rows, seconds):
+    import torch
+
+    cuda = torch.cuda.is_available()
+    torch.set_float32_matmul_precision("high")
+    a = torch.randn(_PRODUCT, _PRODUCT, device="cuda" if cuda else "cpu")
+
+    def product():
+        a @ a
+        if cuda:
+            torch.cuda.synchronize()
+
+    return _rate(product, 2 * _PRODUCT**3, seconds, "torch")
+
+
+def _copy_jax(batch_size, num_rows, seconds):
+    """Bytes read and written a second, by an array and its successor."""
+    import jax
+    import jax.numpy as jnp
+
+    a = jnp.zeros(_COPIED // 4, jnp.float32)
+    add = jax.jit(lambda a: a + 1)
+    return _rate(lambda: add(a).block_until_ready(), 2 * _COPIED, seconds, "jax")
+
+
+def _rate(call, amount, seconds, library):
+    """The record of a rate: operations or bytes a second, at its best."""
+    _, later = _repeat(call, seconds)
+    return {"rate": amount / min(later), "version": f"{library} {metadata.version(library)}"}
+
+
+def work(batch_size: int) -> dict[str, float]:
+    """What a training step must do, whatever program it is.
+
+    Args:
+      batch_size: B.
+
+    Returns:
+      'operations': of the matrix products forward and backward, but the gradient of the data; 'bytes': parameters read
+      forward and backward, gradients written, and Adam's parameters and two moments read and written.
+    """
+    encoder = [NUM_FEATURES, *HIDDEN, 2 * LATENT_DIM]
+    decoder = [LATENT_DIM, *reversed(HIDDEN), NUM_FEATURES]
+    weights = [math.prod(pair) for widths in (encoder, decoder) for pair in itertools.pairwise(widths)]
+    return {
+        "operations": float(2 * batch_size * (3 * sum(weights) - weights[0])),
+        "bytes": float(4 * sum(weights) * (2 + 1 + 7)),
+    }
+
+
+# name -> function (batch size, number of rows, seconds) that returns its record.
+TRAINING: dict[str, Callable[[int, int, float], dict[str, Any]]] = {
+    "vade_jax": _vade_jax,
+    "jax_steps": _jax_steps,
+    "torch": _torch,
+    "torch_compile": _torch_compile,
+}
+RATES: dict[str, Callable[[int, int, float], dict[str, Any]]] = {
+    "product_jax": _product_jax,
+    "product_numpy": _product_numpy,
+    "product_torch": _product_torch,
+    "copy_jax": _copy_jax,
+}
+CONTENDERS = TRAINING | RATES
+
+if __name__ == "__main__":
+    main()
