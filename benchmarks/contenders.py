@@ -8,7 +8,6 @@ import argparse
 import itertools
 import json
 import math
-import sys
 import time
 from collections.abc import Callable
 from importlib import metadata
@@ -83,26 +82,24 @@ def _jax_steps(batch_size, num_rows, seconds):
     import jax
     import jax.numpy as jnp
 
-    from vade_jax.training import over_devices, replicate, train_step
+    from vade_jax.training import train_step
 
     objective, tx, state = _jax_parts()
     rows = _rows(num_rows)
-    places = np.arange(batch_size, dtype=np.int32)[None]
 
-    def one(state, x, places):
-        return train_step(state, {"x": x}, places, objective=objective, tx=tx, batch_size=batch_size)
+    @jax.jit
+    def step(state, x):
+        options = {"objective": objective, "tx": tx, "batch_size": batch_size, "sum_over_devices": lambda tree: tree}
+        return train_step(state, {"x": x}, jnp.arange(batch_size), **options)
 
-    step = over_devices(one, in_axes=(None, 0, 0), out_axes=None)
-    state, generator = replicate(state), np.random.default_rng(0)
-    if jax.local_device_count() > 1:
-        sys.exit("jax_steps runs on one device")
+    generator = np.random.default_rng(0)
 
     def epoch():
         nonlocal state
         order = generator.permutation(num_rows)
         for start in range(0, num_rows - batch_size + 1, batch_size):
             x = jnp.asarray(rows[order[start : start + batch_size]])
-            state, metrics = step(state, x[None], places)
+            state, metrics = step(state, x)
         jax.block_until_ready((state, metrics))
 
     return _training(epoch, num_rows // batch_size, seconds, "jax", jax.local_devices()[0].device_kind)
@@ -132,7 +129,7 @@ def _jax_parts():
     tx = make_tx(rate, rate, adam_epsilon=1e-8, max_grad_norm=0.0)
     params = init_params(jax.random.key(0), model, NUM_FEATURES, NUM_CLUSTERS, LATENT_DIM)
     scaling = Scaling(jnp.zeros((1, NUM_FEATURES)), jnp.full((1, NUM_FEATURES), 1 / 255))
-    state = TrainState(jnp.zeros((), jnp.int32), params, None, jax.random.key(1), scaling)
+    state = TrainState.create(params, jax.random.key(1), scaling)
     return negative_elbo(model, "sample", 1), tx, start_stage(state, tx, state.key)
 
 

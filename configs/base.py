@@ -10,6 +10,8 @@ def get_config() -> ConfigDict:
     """The settings that every config starts from; locked, so that a misspelled field is an error."""
     config = ConfigDict()
     config.seed = 0  # of all randomness of a run: parameters, order, noise, restarts
+    config.num_runs = 1  # with the seeds from there on; the one whose clusters cut the inputs' graph best is taken
+    config.rate_factors = (1.0,)  # each seed is run with each of these on its learning rates
 
     config.data = ConfigDict()
     config.data.name = "digits"  # a key of vade_jax.data.SOURCES; 'file' reads data.path
@@ -30,6 +32,7 @@ def get_config() -> ConfigDict:
     config.model.min_log_var = -6.0  # least log sigma_x^2 that the Gaussian likelihood can learn
 
     config.optimizer = ConfigDict()  # Adam, in every stage
+    config.optimizer.rate_factor = 1.0  # on every learning rate of every stage
     config.optimizer.schedule = "cosine"  # of the learning rates: 'constant', 'cosine' or 'staircase'
     config.optimizer.final_fraction = 0.05  # floor of 'cosine' and 'staircase', as a fraction of the first rate
     config.optimizer.decay_rate = 0.9  # of 'staircase': times this ...

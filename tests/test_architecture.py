@@ -21,6 +21,7 @@ LAYERS = [
     ["rounds", "watch"],
     ["stages"],
     ["fitting"],
+    ["sweep"],
     ["experiment"],
     ["__init__"],
 ]
@@ -74,7 +75,7 @@ def test_pmap_stands_once():
 
 
 def test_light_modules_import_jax_flax_and_optax_alone():
-    allowed = {"jax", "numpy", "flax", "optax", "vade_jax", "math", "collections", "typing"}
+    allowed = {"jax", "numpy", "flax", "optax", "vade_jax", "collections", "itertools", "math", "typing"}
     for module in LIGHT:
         assert {name.split(".")[0] for name in imports(module)} <= allowed, module
 

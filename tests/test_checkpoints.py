@@ -23,6 +23,7 @@ def state(value):
             opt_state=({"mu": full},),
             key=jax.random.key(value),
             scaling=Scaling(full[:1], full[:1]),
+            rate_factor=jnp.float32(value),
         )
     )
 
@@ -61,9 +62,9 @@ def test_progress_counts_epochs_seconds_losses_and_treatments():
     progress = BEGINNING.spent("load", 1.0).next_stage("pretrain").next_epoch(7.0, 2.0).next_epoch(6.0, 0.5)
     assert (progress.stage, progress.epoch, progress.total_epochs) == ("pretrain", 2, 2)
     assert progress.losses == [7.0, 6.0]
-    progress = progress.treated("exploding_loss", "it rose", "retreat")._replace(rate_factor=0.2)
+    progress = progress.treated("exploding_loss", "it rose", "retreat")
     progress = progress.spent("initialize", 3.0).next_stage("cluster").next_epoch(5.0, 0.25)
-    assert (progress.epoch, progress.total_epochs, progress.losses, progress.rate_factor) == (1, 3, [5.0], 1.0)
+    assert (progress.epoch, progress.total_epochs, progress.losses) == (1, 3, [5.0])
     assert progress.seconds == {"load": 1.0, "pretrain": 2.5, "initialize": 3.0, "cluster": 0.25}
     (treatment,) = progress.treatments
     assert treatment == {

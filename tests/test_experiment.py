@@ -8,7 +8,7 @@ import pytest
 from runs import assert_same_bits, params_of, tiny
 
 from configs import digits
-from vade_jax import data, experiment, fitting, graphs, workdir
+from vade_jax import data, experiment, fitting, graphs, sweep, workdir
 from vade_jax.checkpoints import Checkpoints
 from vade_jax.data import Dataset, Source
 from vade_jax.errors import DivergedError, InputError
@@ -180,7 +180,7 @@ def test_a_stage_has_at_least_so_many_steps(tmp_path):
 
 def test_a_finished_run_is_not_trained_again(finished, monkeypatch):
     folder, results = finished
-    monkeypatch.setattr(fitting, "make_epoch", lambda *_: lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(sweep, "make_epoch", lambda *_: lambda *_: pytest.fail("trained"))
     monkeypatch.setattr(Checkpoints, "save", lambda *_: pytest.fail("saved"))
     again = experiment.train(tiny(), folder)
     assert {**again, "seconds": None} == {**results, "seconds": None}

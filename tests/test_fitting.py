@@ -17,17 +17,17 @@ from vade_jax.tracking import Tracker, read_metrics
 
 def break_loss_once(monkeypatch, value, stage, epoch):
     """From now on the given epoch of the stage (cluster: of 3 epochs) reports this loss, the first time it is made."""
-    real, made = fitting._run_epoch, []
+    real, made = fitting._through_epoch, []
 
-    def run_epoch(epoch_fn, at, state, progress, rows):
-        state, then, record = real(epoch_fn, at, state, progress, rows)
+    def through_epoch(at, state, progress, rows):
+        state, then, record = yield from real(at, state, progress, rows)
         if at.name == stage and then.epoch == epoch and not made:
             made.append(True)
             state = state.replace(params={**state.params, "encoder": _scaled(state.params["encoder"], np.nan)})
             record, then = {**record, "loss": value}, then._replace(losses=[*then.losses[:-1], value])
         return state, then, record
 
-    monkeypatch.setattr(fitting, "_run_epoch", run_epoch)
+    monkeypatch.setattr(fitting, "_through_epoch", through_epoch)
 
 
 def _scaled(tree, factor):

@@ -33,7 +33,7 @@ def start(model, tx, seed=0):
     means = jax.random.normal(jax.random.key(9), (CLUSTERS, LATENT_DIM))
     params["prior"] = params["prior"]._replace(means=means)
     scaling = Scaling(jnp.zeros((1, FEATURES)), jnp.full((1, FEATURES), 1 / 255))
-    state = TrainState(jnp.zeros((), jnp.int32), params, None, jax.random.key(seed), scaling)
+    state = TrainState.create(params, jax.random.key(seed), scaling)
     return training.replicate(start_stage(state, tx, state.key))
 
 
@@ -76,6 +76,33 @@ def test_one_and_two_devices_give_the_same_parameters(model, monkeypatch, batch_
     assert len(one.step.devices()) == 1
     assert_trees_close(two.params, one.params, rtol=2e-5, atol=2e-6)
     assert_trees_close(two_metrics, one_metrics, rtol=1e-5)
+
+
+@pytest.mark.parametrize("num_runs", [1, 2, 3])  # of three that two devices could hold
+def test_runs_side_by_side_are_each_as_they_would_be_alone(model, num_runs):
+    objective, tx = negative_elbo(model, "sample", 1), sgd()
+    epoch = training.make_epoch_of_runs(objective, tx, 8, 3)
+    x, states = training.replicate(X), [start(model, tx, seed) for seed in range(num_runs)]
+    for _ in range(2):
+        states, means = zip(*epoch(states, x, [{}] * num_runs), strict=True)
+    assert len(states) == num_runs
+    for seed in range(num_runs):
+        alone, alone_means = train(model, 2, tx=tx, seed=seed)
+        assert_trees_close(states[seed].params, alone.params, rtol=2e-5, atol=2e-6)
+        assert_trees_close(means[seed], alone_means, rtol=1e-5)
+        assert int(states[seed].step) == int(alone.step)
+        assert states[seed].step.sharding == alone.step.sharding
+
+
+def test_a_factor_on_the_rates_is_one_on_the_updates(model):
+    epoch = training.make_epoch(negative_elbo(model, "mean", 1), sgd(), ROWS)
+    before = jax.tree.map(np.array, start(model, sgd()).params)
+    ends = []
+    for factor in (1.0, 0.5):
+        state = training.replicate(start(model, sgd()).replace(rate_factor=jnp.float32(factor)))
+        ends.append(epoch(state, training.replicate({"x": X}))[0].params)
+    whole, half = (jax.tree.map(np.subtract, end, before) for end in ends)
+    assert_trees_close(half, jax.tree.map(lambda leaf: 0.5 * leaf, whole), rtol=1e-3, atol=1e-7)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(model):

@@ -18,7 +18,6 @@ class Progress(NamedTuple):
       total_epochs: epochs done in all stages.
       seconds: name -> wall-clock seconds spent.
       losses: of the stage's epochs, nats.
-      rate_factor: on the stage's learning rates.
       treatments: what went wrong and what was done: 'stage', 'epoch', 'diagnosis', 'detail' and 'cure' each.
     """
 
@@ -27,12 +26,11 @@ class Progress(NamedTuple):
     total_epochs: int
     seconds: dict[str, float]
     losses: list[float]
-    rate_factor: float
     treatments: list[dict[str, Any]]
 
     def next_stage(self, name: str) -> "Progress":
         """The progress at the beginning of a stage."""
-        return self._replace(stage=name, epoch=0, losses=[], rate_factor=1.0)
+        return self._replace(stage=name, epoch=0, losses=[])
 
     def next_epoch(self, loss: float, seconds: float) -> "Progress":
         """The progress after one more epoch of the stage, with its loss and the seconds it took."""
@@ -50,7 +48,7 @@ class Progress(NamedTuple):
         return self._replace(seconds={**self.seconds, name: self.seconds.get(name, 0.0) + seconds})
 
 
-BEGINNING = Progress("", 0, 0, {}, [], 1.0, [])
+BEGINNING = Progress("", 0, 0, {}, [], [])
 
 
 class Checkpoints:

@@ -1,4 +1,4 @@
-"""A run from a config to its results: pretrain -> initialize -> cluster -> evaluate, resumed where it stopped."""
+"""From a config to results: pretrain -> initialize -> cluster -> evaluate, in one run or several, resumed."""
 
 import time
 from pathlib import Path
@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from vade_jax import data, results, rounds, settings, workdir
+from vade_jax import data, results, rounds, settings, sweep, workdir
 from vade_jax.checkpoints import Checkpoints, Progress
 from vade_jax.errors import DivergedError, InputError
 from vade_jax.evaluation import log_likelihood, posterior
-from vade_jax.fitting import fit
 from vade_jax.run import Run, Use, make_run
 from vade_jax.stages import initial_state, initialization_paths, make_stages
 from vade_jax.train_state import TrainState
@@ -19,7 +18,9 @@ from vade_jax.watch import read_trail
 
 
 def train(config: ConfigDict, folder: Path) -> dict[str, Any]:
-    """Trains from the config, or goes on where a run in the folder stopped, and writes what a run leaves.
+    """Trains from the config, or goes on where that stopped in the folder, and writes what a run leaves.
+
+    A config that asks for several runs leaves each in a folder of its own below, and the results of the best.
 
     Args:
       config: the settings.
@@ -30,7 +31,7 @@ def train(config: ConfigDict, folder: Path) -> dict[str, Any]:
 
     Raises:
       InputError: a setting, a file or a workdir that cannot be used; nothing was written.
-      DivergedError: training collapsed, and no cure helped.
+      DivergedError: training collapsed, and no cure helped; of several runs, in all of them.
     """
     started = time.perf_counter()
     fields = config.to_dict()
@@ -41,23 +42,43 @@ def train(config: ConfigDict, folder: Path) -> dict[str, Any]:
     description = {"num_rows": len(train_rows.x), "num_features": train_rows.x.shape[1]}
     description["image_shape"] = train_rows.image_shape
     workdir.claim(folder, fields, description)
+    runs = [make_run(member, place, description) for member, place in _members(config, folder)]
+    for run in runs if len(runs) > 1 else ():
+        workdir.claim(run.folder, run.config.to_dict(), description)
     data.keep_decoded(source, config.data.name, folder / "data")
     load_seconds = time.perf_counter() - started
-    run = make_run(config, folder, description)
-    try:
-        state, progress = fit(run, train_rows.x)
-    except DivergedError as error:
-        results.write_failure(folder, error)
-        raise
-    progress = progress._replace(seconds={"load": load_seconds, **progress.seconds})
-    return _write_results(run, state, progress, train_rows, test_rows)
+    answers: dict[str, dict[str, Any]] = {}
+    for run, outcome in sweep.fit(runs, train_rows.x):
+        if isinstance(outcome, DivergedError):
+            answers[run.folder.name] = results.write_failure(run.folder, outcome)
+            failure = outcome
+            continue
+        state, progress = outcome
+        progress = progress._replace(seconds={"load": load_seconds, **progress.seconds})
+        answers[run.folder.name] = _write_results(run, state, progress, train_rows, test_rows)
+    if all("failure" in answer for answer in answers.values()):
+        raise failure
+    return results.write_best(folder, answers) if len(runs) > 1 else answers[folder.name]
+
+
+def _members(config, folder):
+    """The config and the folder of each run: num_runs seeds, each with every factor on its learning rates."""
+    factors = config.rate_factors
+    alone = config.num_runs * len(factors) == 1
+    for number in range(config.num_runs):
+        for factor in factors:
+            member = ConfigDict(config.to_dict())
+            member.update(num_runs=1, rate_factors=(1.0,), seed=(config.seed + number) % 2**32)
+            member.optimizer.rate_factor *= factor
+            name = f"seed{member.seed}" + (f"_rate{factor:g}" if len(factors) > 1 else "")
+            yield member, folder if alone else folder / name
 
 
 def evaluate(folder: Path) -> dict[str, Any]:
-    """Scores the trained run in the folder again and rewrites its results.
+    """Scores the trained run in the folder again, the best of several, and rewrites its results.
 
     Args:
-      folder: the workdir of a run that ended.
+      folder: the workdir of a run that ended, or of several.
 
     Returns:
       The content of results.json.
@@ -65,6 +86,7 @@ def evaluate(folder: Path) -> dict[str, Any]:
     Raises:
       InputError: there is no such run, or its data is gone.
     """
+    folder = workdir.chosen(folder)
     run, state, progress = restore(folder)
     _, train_rows, test_rows = _load(run.config, folder)
     return _write_results(run, state, progress, train_rows, test_rows)
@@ -99,7 +121,7 @@ def predict(folder: Path, path: str, output: str) -> Path:
     """Clusters of rows under the trained run in the folder.
 
     Args:
-      folder: the workdir of a run that ended.
+      folder: the workdir of a run that ended, or of several, of which the best is asked.
       path: a file of rows as `vade_jax.data` reads them; '' for the run's own training rows.
       output: an .npz to write: cluster [N], responsibilities [N, K], log_likelihood [N] (the importance-weighted bound,
         nats); '' for predictions.npz in the workdir.
@@ -110,6 +132,7 @@ def predict(folder: Path, path: str, output: str) -> Path:
     Raises:
       InputError: there is no such run, or the rows or the output do not suit it.
     """
+    folder = workdir.chosen(folder)
     target = Path(output) if output else folder / "predictions.npz"
     if target.suffix != ".npz" or not target.parent.is_dir():
         raise InputError(

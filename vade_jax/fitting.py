@@ -1,6 +1,7 @@
-"""The stages of a run one after the other, watched, mended where they go wrong, and resumed where they stopped."""
+"""A run through its stages, watched, mended where it goes wrong, and resumed where it stopped."""
 
 import time
+from collections.abc import Generator
 from typing import NamedTuple
 
 import jax
@@ -11,18 +12,18 @@ from vade_jax.checkpoints import BEGINNING, Checkpoints, Progress
 from vade_jax.errors import DivergedError
 from vade_jax.health import Diagnosis, Signs, diagnose_losses, diagnose_signs, empty_clusters, read_signs
 from vade_jax.moves import refill
+from vade_jax.objectives import Batch, Metrics
 from vade_jax.run import Run, Use
 from vade_jax.stages import Stage, initial_state, make_stages
 from vade_jax.tracking import Tracker
 from vade_jax.train_state import TrainState, start_stage
-from vade_jax.training import make_epoch, replicate
+from vade_jax.training import replicate
 from vade_jax.watch import View, Watch
 
 _RETREAT_FACTOR = 0.2  # on the learning rates of a stage that goes on from its last good state
 _REMEDY = (
-    "Set lower learning rates (--config.pretrain.learning_rate, --config.guide.learning_rate, "
-    "--config.align.learning_rate, --config.train.learning_rate) or "
-    "--config.optimizer.max_grad_norm=1000, in another workdir."
+    "Set --config.optimizer.rate_factor=0.1, for lower learning rates, or --config.optimizer.max_grad_norm=1000, in "
+    "another workdir."
 )
 
 
@@ -35,15 +36,37 @@ class _Tools(NamedTuple):
     checkpoints: Checkpoints
 
 
-def fit(run: Run, x: np.ndarray) -> tuple[TrainState, Progress]:
-    """The state after every stage and the progress made, from the latest checkpoint on. Reads no label.
+class Epoch(NamedTuple):
+    """An epoch that a run asks for.
+
+    Attributes:
+      stage: the stage it belongs to.
+      state: before it; whoever trains it may donate it.
+      rows: name -> [N, ...] on the devices, what the run adds to the data for the objective's batches.
+    """
+
+    stage: Stage
+    state: TrainState
+    rows: Batch
+
+
+# Yields the epochs that a run asks for, takes the state after each and its mean metrics, and returns the state after
+# every stage and the progress made.
+Course = Generator[Epoch, tuple[TrainState, Metrics], tuple[TrainState, Progress]]
+
+
+def course(run: Run, x: np.ndarray, quiet: bool = False) -> Course:
+    """A run through its stages, from the latest checkpoint on. Reads no label.
+
+    Who trains its epochs, and beside which other runs, is left to the caller; see `sweep.fit`.
 
     Args:
       run: settings, folder and model.
       x: [N, D], the rows to cluster, as stored.
+      quiet: whether it shows no progress bars.
 
     Returns:
-      The trained state, and what it took.
+      The course.
 
     Raises:
       DivergedError: training collapsed or its loss ran away, and no cure helped.
@@ -52,10 +75,10 @@ def fit(run: Run, x: np.ndarray) -> tuple[TrainState, Progress]:
     names = [stage.name for stage in stages]
     state = initial_state(run)
     watch = Watch(run, x, sum(stage.num_epochs for stage in stages))
-    data_x = replicate(x)
     with Checkpoints(run.folder / "checkpoints", run.config.checkpoint.keep) as checkpoints:
         state, progress = checkpoints.restore(state) or (state, BEGINNING)
-        with Tracker(run.folder, progress.total_epochs) as tracker:
+        with Tracker(run.folder, progress.total_epochs, quiet) as tracker:
+            tools = _Tools(run, watch, tracker, checkpoints)
             for number, stage in enumerate(stages):
                 ended = (progress.stage, progress.epoch) == (stage.name, stage.num_epochs)
                 if ended or progress.stage in names[number + 1 :]:
@@ -67,48 +90,43 @@ def fit(run: Run, x: np.ndarray) -> tuple[TrainState, Progress]:
                     if begun is None:
                         continue
                     key = jax.random.fold_in(run.key(Use.STAGES), number)
-                    state = replicate(start_stage(begun, stage.tx(), key))
+                    state = replicate(start_stage(begun, stage.tx, key, run.config.optimizer.rate_factor))
                     progress = progress.next_stage(stage.name)
                     checkpoints.save(state, progress)
-                rows = {"x": data_x, **replicate(stage.rows())}
-                tools = _Tools(run, watch, tracker, checkpoints)
-                state, progress = _run_stage(tools, stage, state, progress, rows)
+                state, progress = yield from _through_stage(tools, stage, state, progress)
     return state, progress
 
 
-def _run_stage(tools, stage, state, progress, rows):
+def _through_stage(tools, stage, state, progress):
     """The state after the stage's remaining epochs; saved on the way and at the end, where it is sound."""
+    rows = replicate(stage.rows())
     with tools.tracker.stage(stage.name, stage.num_epochs, progress.epoch) as bar:
-        epoch_fn = None
         while progress.epoch < stage.num_epochs:
-            if epoch_fn is None:
-                epoch_fn = make_epoch(stage.objective, stage.tx(progress.rate_factor), stage.batch_size)
-            state, progress, record = _run_epoch(epoch_fn, stage, state, progress, rows)
+            state, progress, record = yield from _through_epoch(stage, state, progress, rows)
             view = tools.watch.view(state) if stage.has_clusters else None
             signs = read_signs(view.responsibilities, view.z_mean, view.z_var) if view else None
             if signs:
                 record |= _describe(signs, tools.watch.put_down(progress.total_epochs, signs.clusters))
             tools.tracker.log(record, bar)
             diagnosis = diagnose_losses(progress.losses, tools.run.num_features) or (signs and diagnose_signs(signs))
-            rate_factor = progress.rate_factor
+            retreated = False
             if diagnosis:
-                state, progress = _treat(tools, diagnosis, state, progress, signs, view, bar)
-            if progress.rate_factor != rate_factor:
-                epoch_fn = None
-            elif progress.epoch % tools.run.config.checkpoint.every_epochs == 0 and progress.epoch < stage.num_epochs:
+                state, progress, retreated = _treat(tools, diagnosis, state, progress, signs, view, bar)
+            due = progress.epoch % tools.run.config.checkpoint.every_epochs == 0 and progress.epoch < stage.num_epochs
+            if due and not retreated:
                 tools.checkpoints.save(state, progress)
     tools.checkpoints.save(state, progress)
     return state, progress
 
 
-def _run_epoch(epoch_fn, stage: Stage, state, progress, rows):
+def _through_epoch(stage: Stage, state, progress, rows):
     """The state and progress after one more epoch, and its record."""
     started = time.perf_counter()
-    step = int(state.step)
-    state, metrics = epoch_fn(state, rows)
+    step, factor = int(state.step), float(state.rate_factor)
+    rates = {name: factor * float(rate(step)) for name, rate in stage.learning_rates.items()}
+    state, metrics = yield Epoch(stage, state, rows)
     means = {name: float(value) for name, value in metrics.items()}
     seconds = time.perf_counter() - started
-    rates = {name: progress.rate_factor * float(rate(step)) for name, rate in stage.learning_rates.items()}
     progress = progress.next_epoch(means["loss"], seconds)
     record = {
         "stage": stage.name,
@@ -135,20 +153,20 @@ def _describe(signs: Signs, changed: float):
 def _treat(
     tools: _Tools, diagnosis: Diagnosis, state, progress: Progress, signs: Signs | None, view: View | None, bar: tqdm
 ):
-    """The state and progress after the cure of a diagnosis."""
+    """The state and progress after the cure of a diagnosis, and whether they are those of an earlier epoch."""
     before = [treatment for treatment in progress.treatments if treatment["stage"] == progress.stage]
     if diagnosis.name == "empty_clusters" and any(treatment["cure"] == "none" for treatment in before):
-        return state, progress  # known in this stage, and the bound would rather have it so
+        return state, progress, False  # known in this stage, and the bound would rather have it so
     if len(before) < tools.run.config.doctor.max_cures:
         prior = _refilled(tools.run, diagnosis, state, signs, view)
         if prior is not None:
             progress = _note(progress, diagnosis, "refill", bar)
-            return replicate(state.replace(params={**state.params, "prior": prior})), progress
+            return replicate(state.replace(params={**state.params, "prior": prior})), progress, False
         if diagnosis.name != "empty_clusters":
-            return _retreat(tools, state, _note(progress, diagnosis, "retreat", bar), bar)
+            return *_retreat(tools, state, _note(progress, diagnosis, "retreat", bar), bar), True
     progress = _note(progress, diagnosis, "none", bar)
     if diagnosis.name == "empty_clusters":
-        return state, progress
+        return state, progress, False
     raise DivergedError(
         f"{diagnosis.name} in epoch {progress.epoch} of stage '{progress.stage}': {diagnosis.detail}, after "
         f"{len(before)} cures; the last checkpoint is whole. {_REMEDY}",
@@ -171,11 +189,8 @@ def _refilled(run, diagnosis, state, signs, view):
 def _retreat(tools, state, progress, bar):
     """The last state that was saved, and its progress, with lower learning rates from there on."""
     good, then = tools.checkpoints.restore(state)
-    then = then._replace(
-        seconds=progress.seconds,
-        treatments=progress.treatments,
-        rate_factor=_RETREAT_FACTOR * progress.rate_factor,
-    )
+    good = replicate(good.replace(rate_factor=_RETREAT_FACTOR * state.rate_factor))
+    then = then._replace(seconds=progress.seconds, treatments=progress.treatments)
     tools.tracker.rewind(then.total_epochs, then.epoch, bar)
     tools.checkpoints.save(good, then)
     return good, then

@@ -115,9 +115,28 @@ def write(
     return results
 
 
+def write_best(workdir: Path, answers: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Writes the results of the best of several runs: of the highest `input_modularity`, which reads no label.
+
+    Args:
+      workdir: the folder that the runs' folders lie in.
+      answers: name -> results or failure of each; at least one did not fail.
+
+    Returns:
+      The best one's results, with its name under 'run' and under 'runs' what became of each.
+    """
+    kept = ("input_modularity", "elbo", "accuracy", "nmi", "ari", "failure")
+    runs = {name: {key: answer[key] for key in kept if key in answer} for name, answer in answers.items()}
+    best = max((name for name, run in runs.items() if "failure" not in run), key=lambda name: runs[name][kept[0]])
+    results = {"run": best, "runs": runs, **answers[best]}
+    (workdir / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    return results
+
+
 def summary(results: dict[str, Any]) -> str:
-    """The short table that a run ends with."""
+    """The short table that a run, or several, end with."""
     rows = [
+        *((name, _in_short(run, name == results["run"])) for name, run in results.get("runs", {}).items()),
         ("rows scored", f"{results['scored_rows']} ({results['scored_on']})"),
         ("ELBO", f"{results['elbo']:.2f} nats"),
         (
@@ -129,13 +148,22 @@ def summary(results: dict[str, Any]) -> str:
         ("seconds", f"{results['seconds']['total']:.0f}"),
     ]
     if results["accuracy"] is not None:
-        rows[1:1] = [
+        after_sizes = len(results.get("runs", {})) + 1
+        rows[after_sizes:after_sizes] = [
             ("accuracy", f"{results['accuracy']:.4f} (initialization {results['initialization']['accuracy']:.4f})"),
             ("NMI", f"{results['nmi']:.4f}"),
             ("ARI", f"{results['ari']:.4f}"),
         ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _in_short(run, best):
+    if "failure" in run:
+        return run["failure"]
+    accuracy = "" if run["accuracy"] is None else f", accuracy {run['accuracy']:.4f}"
+    taken = ", taken" if best else ""
+    return f"modularity {run['input_modularity']:.4f}, ELBO {run['elbo']:.2f} nats{accuracy}{taken}"
 
 
 def _scores(labels, clusters):
@@ -150,10 +178,11 @@ def _accuracy_by_epoch(labels, rows, clusters):
     ]
 
 
-def write_failure(workdir: Path, error: DivergedError) -> None:
-    """A results.json of a run that could not be mended: 'failure' and 'treatments'."""
+def write_failure(workdir: Path, error: DivergedError) -> dict[str, Any]:
+    """Writes, and returns, the results of a run that could not be mended: 'failure' and 'treatments'."""
     failure = {"failure": str(error), "treatments": error.treatments}
     (workdir / "results.json").write_text(json.dumps(failure, indent=2) + "\n")
+    return failure
 
 
 def _initialization(path, labels):

@@ -54,8 +54,15 @@ _WIDTHS = Rule(
     "it must be widths >= 1, such as (500, 500, 2000)",
 )
 
+_FACTORS = Rule(
+    lambda value: isinstance(value, tuple | list) and len(value) > 0 and all(_POSITIVE.holds(part) for part in value),
+    "it must be numbers > 0, such as (0.5, 1.0, 2.0)",
+)
+
 RULES: dict[str, Rule] = {
     "seed": _SEED,
+    "num_runs": _integer(1),
+    "rate_factors": _FACTORS,
     "data.name": _one_of(SOURCES),
     "data.path": _TEXT,
     "data.dir": _TEXT,
@@ -68,6 +75,7 @@ RULES: dict[str, Rule] = {
     "model.hidden": _WIDTHS,
     "model.likelihood": _one_of(LIKELIHOODS),
     "model.min_log_var": _NUMBER,
+    "optimizer.rate_factor": _POSITIVE,
     "optimizer.schedule": _one_of(SCHEDULES),
     "optimizer.final_fraction": _FRACTION,
     "optimizer.decay_rate": _number(lambda value: 0 < value <= 1, "a number in (0, 1]"),

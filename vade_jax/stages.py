@@ -27,8 +27,8 @@ class Stage(NamedTuple):
       objective: what it minimises.
       num_epochs: how long.
       batch_size: B.
-      learning_rates: name -> schedule, 'learning_rate' and 'prior_learning_rate'.
-      make_tx: (networks' schedule, prior's schedule) -> the optimizer.
+      learning_rates: name -> schedule, 'learning_rate' and 'prior_learning_rate', before the state's factor on both.
+      tx: the optimizer.
       has_clusters: whether its prior holds clusters that can collapse.
       begin: (state, x [N, D] as stored) -> the state to start from, or None where the stage has nothing to add; what
         else it finds is left in the run's folder.
@@ -40,19 +40,10 @@ class Stage(NamedTuple):
     num_epochs: int
     batch_size: int
     learning_rates: dict[str, optax.Schedule]
-    make_tx: Callable[[optax.Schedule, optax.Schedule], optax.GradientTransformation]
+    tx: optax.GradientTransformation
     has_clusters: bool
     begin: Callable[[TrainState, np.ndarray], TrainState | None]
     rows: Callable[[], dict[str, np.ndarray]]
-
-    def tx(self, rate_factor: float = 1.0) -> optax.GradientTransformation:
-        """The optimizer, with its learning rates times a factor."""
-        rates = self.learning_rates["learning_rate"], self.learning_rates["prior_learning_rate"]
-        return self.make_tx(*(_times(rate, rate_factor) for rate in rates))
-
-
-def _times(schedule, factor):
-    return schedule if factor == 1 else lambda step: factor * schedule(step)
 
 
 def make_stages(run: Run) -> list[Stage]:
@@ -132,16 +123,14 @@ def _stage(run, name, objective, section, begin, rows=lambda run, name: {}, has_
             max(1, epochs * steps_per_epoch),
         )
 
+    rate, prior_rate = schedule(section.learning_rate), schedule(section.prior_learning_rate)
     return Stage(
         name,
         objective,
         epochs,
         section.batch_size,
-        {
-            "learning_rate": schedule(section.learning_rate),
-            "prior_learning_rate": schedule(section.prior_learning_rate),
-        },
-        lambda networks, prior: make_tx(networks, prior, options.adam_epsilon, options.max_grad_norm),
+        {"learning_rate": rate, "prior_learning_rate": prior_rate},
+        make_tx(rate, prior_rate, options.adam_epsilon, options.max_grad_norm),
         has_clusters,
         lambda state, x: begin(run, name, state, x),
         lambda: rows(run, name),
@@ -186,5 +175,5 @@ def initial_state(run: Run) -> TrainState:
     sizes = run.config.model
     params = init_params(run.key(Use.PARAMS), run.model, run.num_features, sizes.num_clusters, sizes.latent_dim)
     unscaled = Scaling(jnp.zeros((1, run.num_features)), jnp.ones((1, run.num_features)))
-    state = TrainState(jnp.zeros((), jnp.int32), params, None, run.key(Use.STAGES), unscaled)
-    return replicate(start_stage(state, make_stages(run)[0].tx(), state.key))
+    state = TrainState.create(params, run.key(Use.STAGES), unscaled)
+    return replicate(start_stage(state, make_stages(run)[0].tx, state.key))

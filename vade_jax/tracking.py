@@ -14,9 +14,16 @@ from tqdm import tqdm
 class Tracker:
     """Writes one record an epoch to metrics.jsonl and TensorBoard, and moves the stage's progress bar."""
 
-    def __init__(self, workdir: Path, total_epochs: int):
-        """Opens the files; records from after total_epochs, which a resumed run makes again, are dropped."""
+    def __init__(self, workdir: Path, total_epochs: int, quiet: bool = False):
+        """Opens the files; records from after total_epochs, which a resumed run makes again, are dropped.
+
+        Args:
+          workdir: an existing folder.
+          total_epochs: that the run has done.
+          quiet: whether it shows no progress bars.
+        """
         self._workdir = workdir
+        self._quiet = quiet
         self._open(total_epochs)
 
     def _open(self, total_epochs):
@@ -36,7 +43,8 @@ class Tracker:
     @contextmanager
     def stage(self, name: str, num_epochs: int, start: int) -> Iterator[tqdm]:
         """A progress bar over the stage's epochs."""
-        with tqdm(total=num_epochs, initial=start, desc=name, unit="epoch", dynamic_ncols=True) as bar:
+        shown = {"desc": name, "unit": "epoch", "dynamic_ncols": True, "disable": self._quiet}
+        with tqdm(total=num_epochs, initial=start, **shown) as bar:
             yield bar
 
     def log(self, record: dict[str, Any], bar: tqdm) -> None:

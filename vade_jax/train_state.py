@@ -35,6 +35,7 @@ class TrainState(struct.PyTreeNode):
       opt_state: the optimizer's.
       key: the stage's random key; steps fold their number into it and never change it.
       scaling: from data as stored to the model's input; not trained.
+      rate_factor: [], float32, on the stage's learning rates.
     """
 
     step: jax.Array
@@ -42,8 +43,21 @@ class TrainState(struct.PyTreeNode):
     opt_state: Any
     key: jax.Array
     scaling: Scaling
+    rate_factor: jax.Array
+
+    @classmethod
+    def create(cls, params: Params, key: jax.Array, scaling: Scaling) -> "TrainState":
+        """A state that no stage has started yet: it has no optimizer."""
+        return cls(jnp.zeros((), jnp.int32), params, None, key, scaling, jnp.ones(()))
 
 
-def start_stage(state: TrainState, tx: optax.GradientTransformation, key: jax.Array) -> TrainState:
-    """The state at a stage's first step: its own optimizer state and key, the parameters kept."""
-    return state.replace(step=jnp.zeros((), jnp.int32), opt_state=tx.init(state.params), key=key)
+def start_stage(
+    state: TrainState, tx: optax.GradientTransformation, key: jax.Array, rate_factor: float = 1.0
+) -> TrainState:
+    """The state at a stage's first step: its own optimizer state, key and rates, the parameters kept."""
+    return state.replace(
+        step=jnp.zeros((), jnp.int32),
+        opt_state=tx.init(state.params),
+        key=key,
+        rate_factor=jnp.asarray(rate_factor, jnp.float32),
+    )

@@ -1,11 +1,12 @@
 """The training step, an epoch of it as one device call, and row-wise evaluation, over all local devices.
 
-Data lies whole on every device as it is stored; a device takes its rows of each batch. Noise belongs to an example's
-place in the batch, not to a device, so that any number of devices computes the same step.
+Data lies whole on every device as it is stored; a device takes its rows of each batch, or some of several runs. Noise
+belongs to an example's place in the batch, not to a device, so that any number of devices computes the same step.
 """
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -30,8 +31,13 @@ def over_devices(fn: Callable, in_axes: tuple, out_axes: Any, donate_argnums: tu
 
 def replicate(tree: Any) -> Any:
     """The arrays of a pytree on every local device, once, so that no call sends them again."""
+    return jax.device_put(tree, _sharding())
+
+
+def _sharding(*axes: str) -> jax.sharding.NamedSharding:
+    """Of arrays on every local device: whole on each, or their first axis split over them."""
     mesh = jax.sharding.Mesh(np.array(jax.local_devices()), (_DEVICES,))
-    return jax.device_put(tree, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+    return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes))
 
 
 def train_step(
@@ -42,16 +48,18 @@ def train_step(
     objective: Objective,
     tx: optax.GradientTransformation,
     batch_size: int,
+    sum_over_devices: Callable[[Any], Any],
 ) -> tuple[TrainState, Metrics]:
-    """One update of every parameter by the gradient of the batch's mean loss; runs inside `over_devices`.
+    """One update of every parameter by the gradient of the batch's mean loss.
 
     Args:
-      state: the state before, the same on every device.
+      state: the state before, the same on every device that shares the batch.
       batch: this device's rows, [B/devices, ...] each, as stored.
       places: [B/devices], their places in the whole batch; those from batch_size on are padding and weigh nothing.
       objective: what to minimise.
       tx: the optimizer.
       batch_size: B.
+      sum_over_devices: of a pytree, over the devices that share the batch.
 
     Returns:
       The state after and the batch's mean of the loss and of each metric, the same on every device.
@@ -66,10 +74,10 @@ def train_step(
         return means["loss"], means
 
     grads, means = jax.grad(mean_loss, has_aux=True)(state.params)
-    grads, means = lax.psum((grads, means), _DEVICES)
+    grads, means = sum_over_devices((grads, means))
     with jax.numpy_dtype_promotion("standard"):  # optax raises floats to integer powers
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
+    params = optax.apply_updates(state.params, jax.tree.map(lambda update: state.rate_factor * update, updates))
     return state.replace(step=state.step + 1, params=params, opt_state=opt_state), means
 
 
@@ -89,25 +97,76 @@ def make_epoch(
       (state, data of [N, ...] arrays) -> (state, the epoch's means of the loss and of each metric). The state that goes
       in is donated.
     """
-
-    def epoch(state, data, places):
-        num_rows = data["x"].shape[0]
-        num_steps = num_rows // batch_size
-        shuffle_key, noise_key = jax.random.split(state.key)
-        order = jax.random.permutation(jax.random.fold_in(shuffle_key, state.step), num_rows)
-        order = order[: num_steps * batch_size].reshape(num_steps, batch_size)
-
-        def step(state, batch_rows):
-            rows = batch_rows[jnp.minimum(places, batch_size - 1)]
-            batch = jax.tree.map(lambda array: array[rows], data)
-            return train_step(state, batch, places, objective=objective, tx=tx, batch_size=batch_size)
-
-        end, metrics = lax.scan(step, state.replace(key=noise_key), order)
-        return end.replace(key=state.key), jax.tree.map(jnp.mean, metrics)
-
+    step = functools.partial(
+        train_step,
+        objective=objective,
+        tx=tx,
+        batch_size=batch_size,
+        sum_over_devices=lambda tree: lax.psum(tree, _DEVICES),
+    )
     places = _split_over_devices(batch_size)
-    compiled = over_devices(epoch, in_axes=(None, None, 0), out_axes=None, donate_argnums=(0,))
+    compiled = over_devices(
+        functools.partial(_epoch, step, batch_size), in_axes=(None, None, 0), out_axes=None, donate_argnums=(0,)
+    )
     return lambda state, data: compiled(state, data, places)
+
+
+def _epoch(step, batch_size, state, data, places):
+    """The state after a scan of the step over the rows in a new order, and the means of its metrics."""
+    num_rows = data["x"].shape[0]
+    num_steps = num_rows // batch_size
+    shuffle_key, noise_key = jax.random.split(state.key)
+    order = jax.random.permutation(jax.random.fold_in(shuffle_key, state.step), num_rows)
+    order = order[: num_steps * batch_size].reshape(num_steps, batch_size)
+
+    def one(state, batch_rows):
+        rows = batch_rows[jnp.minimum(places, batch_size - 1)]
+        return step(state, jax.tree.map(lambda array: array[rows], data), places)
+
+    end, metrics = lax.scan(one, state.replace(key=noise_key), order)
+    return end.replace(key=state.key), jax.tree.map(jnp.mean, metrics)
+
+
+def make_epoch_of_runs(
+    objective: Objective, tx: optax.GradientTransformation, batch_size: int, num_runs: int
+) -> Callable[[Sequence[TrainState], jax.Array, Sequence[Batch]], list[tuple[TrainState, Metrics]]]:
+    """`make_epoch` for several runs on the same data as one device call: runs are spread over devices, rows are not.
+
+    Args:
+      objective: what to minimise.
+      tx: the optimizer.
+      batch_size: B, at most N.
+      num_runs: R; each call computes so many, whether there are fewer or not.
+
+    Returns:
+      (1 to R states, x [N, D] as stored, each run's own arrays [N, ...]) -> each run's state and means, as it would
+      have had them alone, to rounding.
+    """
+    num_devices = jax.local_device_count()
+    per_device = math.ceil(num_runs / num_devices)
+    step = functools.partial(
+        train_step, objective=objective, tx=tx, batch_size=batch_size, sum_over_devices=lambda tree: tree
+    )
+    places = np.arange(batch_size, dtype=np.int32)
+
+    def epoch(states, rows, x, places):
+        return jax.vmap(lambda state, own: _epoch(step, batch_size, state, {"x": x, **own}, places))(states, rows)
+
+    compiled = over_devices(epoch, in_axes=(0, 0, None, None), out_axes=0, donate_argnums=(0,))
+
+    @functools.partial(jax.jit, out_shardings=_sharding(_DEVICES))
+    def stack(*trees):
+        fill = (*trees, *(trees[-1:] * (num_devices * per_device - len(trees))))
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves).reshape(num_devices, per_device, *leaves[0].shape), *fill)
+
+    @functools.partial(jax.jit, out_shardings=_sharding())
+    def unstack(trees):
+        return [jax.tree.map(lambda leaf, run=run: leaf[divmod(run, per_device)], trees) for run in range(num_runs)]
+
+    def epoch_of_runs(states: Sequence[TrainState], x: jax.Array, rows: Sequence[Batch]) -> list[Any]:
+        return unstack(compiled(stack(*states), stack(*rows), x, places))[: len(states)]
+
+    return epoch_of_runs
 
 
 def make_row_map(fn: Callable[..., Any], batch_size: int) -> Callable[..., Any]:

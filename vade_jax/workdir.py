@@ -55,6 +55,15 @@ def claim(workdir: Path, settings: dict[str, Any], description: dict[str, Any]) 
         ) from error
 
 
+def chosen(workdir: Path) -> Path:
+    """The folder of the run that a workdir of several was left with; the workdir itself where it holds one."""
+    try:
+        name = json.loads((workdir / "results.json").read_text()).get("run", "")
+    except (OSError, json.JSONDecodeError):
+        name = ""
+    return workdir / Path(name).name
+
+
 def trained_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The fields, flat, of nested sections that change what is trained."""
     return {name: value for name, value in flatten(settings).items() if not name.startswith(_FREE_FIELDS)}

@@ -1,0 +1,91 @@
+"""Runs of one config that differ in seeds and learning rates, trained in turn or side by side."""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from vade_jax.checkpoints import Progress
+from vade_jax.errors import DivergedError
+from vade_jax.fitting import Course, Epoch, course
+from vade_jax.run import Run
+from vade_jax.stages import make_stages
+from vade_jax.train_state import TrainState
+from vade_jax.training import make_epoch, make_epoch_of_runs, replicate
+
+Outcome = tuple[TrainState, Progress] | DivergedError
+
+
+def fit(runs: Sequence[Run], x: np.ndarray, side_by_side: bool | None = None) -> Iterator[tuple[Run, Outcome]]:
+    """Trains runs that differ in their seeds and learning rates alone. Reads no label.
+
+    Side by side, the epochs of all runs are one device call, with the runs as one more axis of every array. That fills
+    a GPU that one run leaves idle; on a CPU, which one run fills, the runs are taken in turn.
+
+    Args:
+      runs: at least one.
+      x: [N, D], the rows to cluster, as stored.
+      side_by_side: None for what suits the device.
+
+    Yields:
+      Each run with its state and progress, or with what it failed of, as soon as it ends.
+    """
+    if side_by_side is None:
+        side_by_side = jax.default_backend() != "cpu"
+    return _side_by_side(runs, x) if side_by_side and len(runs) > 1 else _in_turn(runs, x)
+
+
+def _in_turn(runs, x):
+    data_x = replicate(x)
+    epochs: dict[str, Callable] = {}  # by stage: runs share what was compiled
+    for number, run in enumerate(runs):
+        if len(runs) > 1:
+            print(f"{run.folder.name} ({number + 1} of {len(runs)})")
+        asks = _asks(course(run, x))
+        answer = None
+        while isinstance(ask := asks.send(answer), Epoch):
+            stage = ask.stage
+            if stage.name not in epochs:
+                epochs[stage.name] = make_epoch(stage.objective, stage.tx, stage.batch_size)
+            answer = epochs[stage.name](ask.state, {"x": data_x, **ask.rows})
+        yield run, ask
+
+
+def _side_by_side(runs, x):
+    data_x = replicate(x)
+    names = [stage.name for stage in make_stages(runs[0])]
+    epochs: dict[str, Callable] = {}
+    courses = [_asks(course(run, x, quiet=True)) for run in runs]
+    asked: dict[int, Epoch] = {}
+    answers: dict[int, Any] = dict.fromkeys(range(len(runs)))
+    with tqdm(desc=f"{len(runs)} runs", unit="epoch", dynamic_ncols=True) as bar:
+        while True:
+            for number, answer in answers.items():
+                ask = courses[number].send(answer)
+                if isinstance(ask, Epoch):
+                    asked[number] = ask
+                else:
+                    yield runs[number], ask
+            if not asked:
+                return
+            # The stage that is least advanced: the others wait, so that all runs go through each stage together.
+            name = min((ask.stage.name for ask in asked.values()), key=names.index)
+            group = [number for number, ask in asked.items() if ask.stage.name == name]
+            if name not in epochs:
+                stage = asked[group[0]].stage
+                epochs[name] = make_epoch_of_runs(stage.objective, stage.tx, stage.batch_size, len(runs))
+            states, rows = zip(*((ask.state, ask.rows) for ask in map(asked.pop, group)), strict=True)
+            answers = dict(zip(group, epochs[name](states, data_x, rows), strict=True))
+            bar.set_postfix(stage=name, refresh=False)
+            bar.update()
+
+
+def _asks(steps: Course) -> Generator[Epoch | Outcome]:
+    """The course's epochs, and its outcome as the last one."""
+    try:
+        outcome: Outcome = yield from steps
+    except DivergedError as error:
+        outcome = error
+    yield outcome
