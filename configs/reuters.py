@@ -2,7 +2,9 @@
 
 python main.py --config=configs/reuters.py --config.data.path=rcv1.npz --workdir=/tmp/reuters
 
-Not measured yet.
+Accuracy 0.685 in the median of seeds 0 to 4, 0.667 in the worst, from 0.683 at its first clusters; 14 minutes a run on two
+busy CPU cores. The smallest class, a twelfth of the rows, shares a cluster and another class is split in two: clusters that
+cut the neighbour graph well are of more equal size than these classes.
 """
 
 from ml_collections import ConfigDict
