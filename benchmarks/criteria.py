@@ -18,8 +18,10 @@ from sklearn.neighbors import NearestNeighbors
 
 from benchmarks import seeds
 from benchmarks.selection import spearman
-from vade_jax import data, experiment, graphs, initialization, metrics
+from vade_jax import data, experiment, graphs, metrics
 from vade_jax.evaluation import embed
+from vade_jax.manifold import lay_out
+from vade_jax.mixtures import mixtures_without_outliers
 
 _AUTOENCODER = (
     "--config.init.method=kmeans",
@@ -76,9 +78,9 @@ def candidates(folder: Path, neighbors: Sequence[int]) -> list[dict[str, Any]]:
     start = np.random.SeedSequence(config.seed)
     found = []
     for number in neighbors:
-        layout = initialization.lay_out(embeddings, distances[:, :number], nearest[:, :number], config.seed)
+        layout = lay_out(embeddings, distances[:, :number], nearest[:, :number], config.seed)
         for seed in start.generate_state(config.init.num_restarts):
-            for mixture in initialization.mixtures(layout, config.model.num_clusters, int(seed)):
+            for mixture in mixtures_without_outliers(layout, config.model.num_clusters, int(seed)):
                 clusters = mixture.predict(layout)
                 found.append(
                     {

@@ -9,8 +9,8 @@ PACKAGE = Path(__file__).parent.parent / "vade_jax"
 
 # Lowest first: a module imports only from the layers above its own line.
 LAYERS = [
-    ["errors", "priors", "metrics", "health", "graphs"],
-    ["losses", "report"],
+    ["errors", "priors", "metrics", "health", "graphs", "mixtures"],
+    ["losses", "report", "manifold"],
     ["networks", "data"],
     ["model"],
     ["objectives", "train_state"],

@@ -146,7 +146,7 @@ def test_a_finished_run_is_read_and_none_is_started_after_the_deadline(tmp_path,
 
 def test_a_process_that_fails_does_not_end_the_campaign(tmp_path, monkeypatch):
     monkeypatch.setattr(seeds, "ROOT", tmp_path)
-    monkeypatch.setattr(seeds, "_commit", lambda: "c2")
+    monkeypatch.setattr(seeds, "commit", lambda: "c2")
     (tmp_path / "main.py").write_text("import sys; sys.exit(2 if '--config.seed=0' in sys.argv else 9)")
     runs = list(seeds.measure("configs/digits.py", [0, 1], tmp_path / "runs", []))
     assert [(run["seed"], run["failure"]) for run in runs] == [(0, "exit status 2"), (1, "exit status 9")]

@@ -9,7 +9,6 @@ import pytest
 from sklearn.datasets import make_blobs
 from sklearn.neighbors import NearestNeighbors
 
-from vade_jax import initialization
 from vade_jax.graphs import modularity, neighbor_graph, num_neighbors
 from vade_jax.initialization import (
     COVARIANCES,
@@ -91,7 +90,7 @@ def test_the_clusters_that_cut_the_graph_best_are_kept_and_small_pieces_are_no_c
     blobs, labels = make_blobs([200, 200, 200], centers=[[0, 0], [3, 0], [20, 0]], cluster_std=0.5, random_state=0)
     rows = np.concatenate([blobs, np.random.default_rng(0).normal([0, 60], 1e-3, (12, 2))])
     labels = np.concatenate([labels, np.zeros(12, int)])
-    monkeypatch.setattr(initialization, "lay_out", lambda embeddings, distances, neighbors, seed: embeddings)
+    monkeypatch.setattr("vade_jax.manifold.lay_out", lambda embeddings, distances, neighbors, seed: embeddings)
     likeliest = gmm(rows, THREE._replace(num_restarts=5)).memberships.argmax(axis=1)
     assert clustering_accuracy(labels, likeliest) < 0.7
     memberships, scores = manifold(rows, THREE._replace(num_restarts=5))
@@ -110,13 +109,23 @@ def test_a_layout_that_tears_clusters_apart_loses_to_one_that_does_not(blobs, mo
         layouts.append(seed)
         return embeddings if len(layouts) == 2 else torn
 
-    monkeypatch.setattr(initialization, "lay_out", lay_out)
+    monkeypatch.setattr("vade_jax.manifold.lay_out", lay_out)
     memberships, scores = manifold(embeddings, THREE._replace(num_layouts=3))
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.98
     assert len(set(layouts)) == 3
     assert len(scores) >= 3 * THREE.num_restarts
     memberships, _ = manifold(embeddings, THREE._replace(num_layouts=1))
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) < 0.7
+
+
+def test_layouts_in_processes_of_their_own_find_the_same_clusters(blobs, monkeypatch):
+    embeddings, _ = blobs
+    options = THREE._replace(num_layouts=2)
+    here = manifold(embeddings, options)
+    monkeypatch.setattr("vade_jax.manifold._ROWS_FOR_PROCESSES", 0)
+    there = manifold(embeddings, options)
+    np.testing.assert_allclose(there.scores, here.scores, rtol=1e-6)
+    np.testing.assert_allclose(there.memberships, here.memberships, atol=1e-6)
 
 
 def test_rows_beyond_the_layout_take_their_neighbours_clusters(blobs):

@@ -1,28 +1,19 @@
 """Embeddings -> the clusters to start from and the prior that holds them, without a label."""
 
-import sys
 import warnings
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
-from sklearn.neighbors import NearestNeighbors
 
-from vade_jax.graphs import modularity, neighbor_graph, num_neighbors
+from vade_jax.manifold import best_on_layouts
+from vade_jax.mixtures import MIN_VAR, fit_mixture
 from vade_jax.priors import GMMPrior
 
 COVARIANCES = ("full", "diag")
-_MIN_VAR = 1e-3  # added to every variance, relative to the embeddings' mean variance
-_MAX_ITERATIONS = 200
-_MANIFOLD_DIM = 10
 _MIN_LAYOUT_ROWS = 4
-_INLIERS = 0.95  # of the rows of a layout: no mixture there is fitted to fewer
-_SMALL = 0.5  # of an average cluster: what is larger is no piece of outliers
-_LAYOUT_EPOCHS = 50  # umap-learn's 200 to 500 find the same clusters, later
 
 
 class Clustering(NamedTuple):
@@ -71,24 +62,11 @@ def gmm(embeddings: np.ndarray, options: Options) -> Clustering:
     """
     embeddings = np.asarray(embeddings, np.float64)
     restarts = [
-        _mixture(embeddings, options.covariance, options.num_clusters, seed)
+        fit_mixture(embeddings, options.covariance, options.num_clusters, seed)
         for seed in _seeds(options.seed, options.num_restarts)
     ]
     scores = [float(mixture.score(embeddings)) for mixture in restarts]
     return Clustering(restarts[int(np.argmax(scores))].predict_proba(embeddings), scores)
-
-
-def _mixture(rows, covariance, num_clusters, seed):
-    mean_var = float(rows.var(axis=0, dtype=np.float64).mean())
-    with warnings.catch_warnings():  # a restart that is cut short competes by its likelihood like any other
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return GaussianMixture(
-            num_clusters,
-            covariance_type=covariance,
-            reg_covar=_MIN_VAR * mean_var if mean_var > 0 else _MIN_VAR,
-            max_iter=_MAX_ITERATIONS,
-            random_state=seed,
-        ).fit(rows)
 
 
 def kmeans(embeddings: np.ndarray, options: Options) -> Clustering:
@@ -125,96 +103,18 @@ def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
     Returns:
       The mixture's posteriors; scores are modularities (see `graphs`).
     """
-    num_rows = len(embeddings)
-    if num_rows < _MIN_LAYOUT_ROWS:
+    if len(embeddings) < _MIN_LAYOUT_ROWS:
         return gmm(embeddings, options._replace(covariance="full"))
-    order = np.random.default_rng(options.seed).permutation(num_rows)
-    laid_out = np.sort(order[: options.max_rows])
-    count = num_neighbors(len(laid_out), options.num_clusters, options.neighbor_share)
-    nearest = NearestNeighbors(n_neighbors=count, n_jobs=-1).fit(embeddings[laid_out])
-    distances, neighbors = nearest.kneighbors()
-    graph = neighbor_graph(np.arange(len(laid_out)), neighbors, len(laid_out))
-    layouts = (
-        lay_out(embeddings[laid_out], distances, neighbors, seed) for seed in _seeds(options.seed, options.num_layouts)
+    memberships, scores = best_on_layouts(
+        embeddings,
+        options.num_clusters,
+        options.neighbor_share,
+        options.max_rows,
+        order=np.random.default_rng(options.seed).permutation(len(embeddings)),
+        layout_seeds=_seeds(options.seed, options.num_layouts),
+        mixture_seeds=_seeds(options.seed, options.num_restarts),
     )
-    clustering = _best_mixture(layouts, graph, options)
-    if len(laid_out) == num_rows:
-        return clustering
-    memberships = np.empty((num_rows, options.num_clusters))
-    memberships[laid_out] = clustering.memberships
-    rest = np.sort(order[options.max_rows :])
-    neighbors = nearest.kneighbors(embeddings[rest], return_distance=False)
-    memberships[rest] = clustering.memberships[neighbors].mean(axis=1)
-    return Clustering(memberships, clustering.scores)
-
-
-def lay_out(embeddings: np.ndarray, distances: np.ndarray, neighbors: np.ndarray, seed: int) -> np.ndarray:
-    """UMAP's layout of the graph of nearest neighbours.
-
-    Args:
-      embeddings: [N, J].
-      distances: [N, k], of each row to its nearest others, in ascending order.
-      neighbors: [N, k], their numbers.
-      seed: of the layout.
-
-    Returns:
-      [N, 10], or fewer columns for a handful of rows.
-    """
-    # umap-learn counts a row as its own first neighbour; its own search is not exact and takes longer to compile.
-    itself = np.arange(len(embeddings))[:, None]
-    neighbors = np.concatenate([itself, neighbors], axis=1)
-    distances = np.concatenate([np.zeros_like(itself), distances], axis=1).astype(np.float32)
-    umap = _umap()(
-        n_neighbors=neighbors.shape[1],
-        n_components=min(_MANIFOLD_DIM, max(2, len(embeddings) - 2)),
-        min_dist=0.0,
-        n_epochs=_LAYOUT_EPOCHS,
-        precomputed_knn=(neighbors, distances),
-        random_state=seed,
-        n_jobs=1,
-    )
-    with warnings.catch_warnings():  # it says that it cannot lay out further rows, and that it searches small data anew
-        warnings.filterwarnings("ignore", message="precomputed_knn")
-        return umap.fit_transform(np.asarray(embeddings, np.float32))
-
-
-def _best_mixture(layouts, graph, options):
-    """The posteriors of the mixture that cuts the graph best, of all layouts, restarts and outliers left out."""
-    scores: list[float] = []
-    memberships = np.empty((0, options.num_clusters))
-    for layout in layouts:
-        for seed in _seeds(options.seed, options.num_restarts):
-            for mixture in mixtures(layout, options.num_clusters, seed):
-                score = modularity(graph, mixture.predict(layout))
-                if score > max(scores, default=-1.0):
-                    memberships = mixture.predict_proba(layout)
-                scores.append(score)
     return Clustering(memberships, scores)
-
-
-def mixtures(layout: np.ndarray, num_clusters: int, seed: int) -> Iterator[GaussianMixture]:
-    """A mixture of all rows, then of those outside its smallest cluster, and so on while few are left out.
-
-    A layout tears outliers off in small dense pieces. A mixture gains by giving them a cluster and joining two others.
-
-    Args:
-      layout: [N, d].
-      num_clusters: K.
-      seed: of the mixtures' starts.
-
-    Yields:
-      Fitted mixtures of full covariance; at most 5 % of the rows are left out.
-    """
-    rows = layout
-    while True:
-        mixture = _mixture(rows, "full", num_clusters, seed)
-        yield mixture
-        clusters = mixture.predict(rows)
-        sizes = np.bincount(clusters, minlength=num_clusters)
-        spare = len(rows) - max(num_clusters, _INLIERS * len(layout))
-        if not 0 < sizes.min() <= min(spare, _SMALL * len(layout) / num_clusters):
-            return
-        rows = rows[clusters != sizes.argmin()]
 
 
 def random(embeddings: np.ndarray, options: Options) -> Clustering:
@@ -255,24 +155,10 @@ def prior_from_memberships(z_mean: np.ndarray, z_var: np.ndarray, memberships: n
     weights = weights / weights.sum(axis=0)  # [N, K]
     means = weights.T @ z_mean
     variances = weights.T @ (np.square(z_mean, dtype=np.float64) + z_var) - np.square(means)
-    variances = np.maximum(variances, 0) + (_MIN_VAR * mean_var if mean_var > 0 else _MIN_VAR)
+    variances = np.maximum(variances, 0) + (MIN_VAR * mean_var if mean_var > 0 else MIN_VAR)
     sizes = np.maximum(sizes, 0.5)
     log_weights = np.log(sizes / sizes.sum())
     return GMMPrior(*(jnp.asarray(array, jnp.float32) for array in (log_weights, means, np.log(variances))))
-
-
-def _umap():
-    """umap-learn's UMAP, imported by those who need it: it compiles for seconds."""
-    # It imports TensorFlow where there is one, for a network that nothing here uses.
-    tensorflow = sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ImportWarning)
-            from umap import UMAP
-    finally:
-        if tensorflow is None:
-            del sys.modules["tensorflow"]
-    return UMAP
 
 
 def _seeds(seed, count):

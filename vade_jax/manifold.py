@@ -1,0 +1,123 @@
+"""Clusters on the neighbour graph of embeddings: layouts of it, mixtures on these, and the one that cuts it best."""
+
+import sys
+import warnings
+
+import numpy as np
+from joblib import Parallel, cpu_count, delayed
+from scipy.sparse import csr_matrix
+from sklearn.neighbors import NearestNeighbors
+from tqdm import tqdm
+
+from vade_jax.graphs import modularity, neighbor_graph, num_neighbors
+from vade_jax.mixtures import mixtures_without_outliers
+
+_LAYOUT_DIM = 10
+_LAYOUT_EPOCHS = 50  # umap-learn's 200 to 500 find the same clusters, later
+_ROWS_FOR_PROCESSES = 10_000  # layouts of fewer rows are made sooner than processes for them are
+
+
+def best_on_layouts(
+    embeddings: np.ndarray,
+    num_clusters: int,
+    neighbor_share: float,
+    max_rows: int,
+    order: np.ndarray,
+    layout_seeds: list[int],
+    mixture_seeds: list[int],
+) -> tuple[np.ndarray, list[float]]:
+    """The mixture that cuts the embeddings' neighbour graph best, of several layouts and several starts on each.
+
+    Args:
+      embeddings: [N, J], N >= 4.
+      num_clusters: K.
+      neighbor_share: each row is joined to so many others, as a share of an average cluster's rows.
+      max_rows: so many rows are laid out, and the others get their neighbours' memberships.
+      order: [N], a permutation of the rows, whose first ones are laid out.
+      layout_seeds: a layout each.
+      mixture_seeds: a start on each layout each.
+
+    Returns:
+      Memberships [N, K], and the modularity of every mixture.
+    """
+    laid_out = np.sort(order[:max_rows])
+    count = num_neighbors(len(laid_out), num_clusters, neighbor_share)
+    nearest = NearestNeighbors(n_neighbors=count, n_jobs=-1).fit(embeddings[laid_out])
+    distances, neighbors = nearest.kneighbors()
+    graph = neighbor_graph(np.arange(len(laid_out)), neighbors, len(laid_out))
+    # A layout with a seed runs on one core.
+    num_jobs = min(len(layout_seeds), cpu_count()) if len(laid_out) >= _ROWS_FOR_PROCESSES else 1
+    tasks = (
+        delayed(_best_on_layout)(embeddings[laid_out], distances, neighbors, graph, num_clusters, seed, mixture_seeds)
+        for seed in layout_seeds
+    )
+    answers = Parallel(n_jobs=num_jobs, return_as="generator")(tasks)
+    shown = {"desc": "clusters", "unit": "layout", "dynamic_ncols": True, "leave": False}
+    found = list(tqdm(answers, total=len(layout_seeds), **shown))
+    memberships, _ = max(found, key=lambda answer: max(answer[1]))
+    scores = [score for _, of_layout in found for score in of_layout]
+    if len(laid_out) == len(embeddings):
+        return memberships, scores
+    everywhere = np.empty((len(embeddings), num_clusters))
+    everywhere[laid_out] = memberships
+    rest = np.sort(order[max_rows:])
+    everywhere[rest] = memberships[nearest.kneighbors(embeddings[rest], return_distance=False)].mean(axis=1)
+    return everywhere, scores
+
+
+def _best_on_layout(embeddings, distances, neighbors, graph: csr_matrix, num_clusters, layout_seed, mixture_seeds):
+    """The memberships of the mixture that cuts the graph best, of all starts, and the modularity of every one."""
+    layout = lay_out(embeddings, distances, neighbors, layout_seed)
+    scores: list[float] = []
+    memberships = np.empty((0, num_clusters))
+    for seed in mixture_seeds:
+        for mixture in mixtures_without_outliers(layout, num_clusters, seed):
+            score = modularity(graph, mixture.predict(layout))
+            if score > max(scores, default=-1.0):
+                memberships = mixture.predict_proba(layout)
+            scores.append(score)
+    return memberships, scores
+
+
+def lay_out(embeddings: np.ndarray, distances: np.ndarray, neighbors: np.ndarray, seed: int) -> np.ndarray:
+    """UMAP's layout of the graph of nearest neighbours.
+
+    Args:
+      embeddings: [N, J].
+      distances: [N, k], of each row to its nearest others, in ascending order.
+      neighbors: [N, k], their numbers.
+      seed: of the layout.
+
+    Returns:
+      [N, 10], or fewer columns for a handful of rows.
+    """
+    # umap-learn counts a row as its own first neighbour; its own search is not exact and takes longer to compile.
+    itself = np.arange(len(embeddings))[:, None]
+    neighbors = np.concatenate([itself, neighbors], axis=1)
+    distances = np.concatenate([np.zeros_like(itself), distances], axis=1).astype(np.float32)
+    umap = _umap()(
+        n_neighbors=neighbors.shape[1],
+        n_components=min(_LAYOUT_DIM, max(2, len(embeddings) - 2)),
+        min_dist=0.0,
+        n_epochs=_LAYOUT_EPOCHS,
+        precomputed_knn=(neighbors, distances),
+        random_state=seed,
+        n_jobs=1,
+    )
+    with warnings.catch_warnings():  # it says that it cannot lay out further rows, and that it searches small data anew
+        warnings.filterwarnings("ignore", message="precomputed_knn")
+        return umap.fit_transform(np.asarray(embeddings, np.float32))
+
+
+def _umap():
+    """umap-learn's UMAP, imported by those who need it: it compiles for seconds."""
+    # It imports TensorFlow where there is one, for a network that nothing here uses.
+    tensorflow = sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ImportWarning)
+            from umap import UMAP
+    finally:
+        if tensorflow is None:
+            del sys.modules["tensorflow"]
+    return UMAP
