@@ -140,6 +140,42 @@ def test_gradient_matches_differences_of_the_reference(name):
     np.testing.assert_allclose(slope, (moved(1e-6) - moved(-1e-6)) / 2e-6, rtol=1e-4)
 
 
+def many_clusters(shift=0.0):
+    """More than a product of matrices is worth, in clusters of different widths, spread as an embedding is."""
+    inputs = make_inputs(leading=(4, 30), clusters=priors._FEW_CLUSTERS + 36, latent=10)
+    prior = inputs.prior._replace(means=3 * inputs.prior.means + shift)
+    return inputs._replace(z=3 * inputs.z + shift, prior=prior)
+
+
+@pytest.mark.parametrize("shift", [0.0, 100.0])
+def test_many_clusters_match_the_float64_reference(shift):
+    """Rounding grows with the squares that the product expands to, and not with where the clusters lie together."""
+    inputs = many_clusters(shift)
+    exact = as_float64(inputs)
+    log_pz_given_c = reference_log_prob_z_given_c(exact)
+    variances = np.exp(exact.z_log_var[..., None, :] - exact.prior.log_vars).sum(-1)
+    log_p_c = special.log_softmax(exact.prior.logits)
+
+    def close(actual, expected):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=2e-3)
+
+    close(priors.log_prob_z_given_c(inputs.z, inputs.prior), log_pz_given_c)
+    close(priors.log_prob_z(inputs.z, inputs.prior), special.logsumexp(log_pz_given_c + log_p_c, axis=-1))
+    close(priors.expected_log_prob_z_given_c(*inputs), log_pz_given_c - 0.5 * variances)
+    for log_q_c, expected in [
+        (priors.log_responsibilities(inputs.z, inputs.prior), log_pz_given_c),
+        (priors.optimal_log_responsibilities(*inputs), log_pz_given_c - 0.5 * variances),
+    ]:
+        np.testing.assert_allclose(np.exp(log_q_c), special.softmax(expected + log_p_c, axis=-1), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["log_prob_z", "optimal_log_responsibilities"])
+def test_many_clusters_build_no_array_of_rows_by_clusters_by_dimensions(name):
+    inputs = make_inputs(leading=(256,), clusters=1000, latent=10)
+    compiled = jax.jit(jax.value_and_grad(lambda i: jnp.mean(FUNCTIONS[name][0](i)))).lower(inputs).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes < 4 * 256 * 1000 * 10
+
+
 def test_log_prob_normal_is_the_diagonal_normal_density():
     x, mean, log_var = make_inputs(seed=4).z, *make_inputs(seed=5)[:2]
     assert_close(priors.log_prob_normal(x, mean, log_var), normal_log_prob(*as_float64((x, mean, log_var))), 1e-5)
