@@ -12,6 +12,9 @@ def get_config() -> ConfigDict:
     config.seed = 0  # of all randomness of a run: parameters, order, noise, restarts
     config.num_runs = 1  # with the seeds from there on; the one whose clusters cut the inputs' graph best is taken
     config.rate_factors = (1.0,)  # each seed is run with each of these on its learning rates
+    # Of matrix products: 'default' is the device's own, 'float32', 'tensorfloat32' or 'bfloat16'; all else is float32.
+    config.precision = "default"
+    config.compilation_cache = ""  # a folder that keeps what was compiled for the next run; '' for none
 
     config.data = ConfigDict()
     config.data.name = "digits"  # a key of vade_jax.data.SOURCES; 'file' reads data.path

@@ -42,7 +42,15 @@ def test_what_a_run_leaves(finished):
     five = ("log_px_given_z", "log_pz_given_c", "log_pc", "entropy_z", "entropy_c")
     np.testing.assert_allclose(results["elbo"], sum(results[name] for name in five), rtol=1e-5)
     assert results["elbo"] < results["log_likelihood"] < 0
-    assert set(results["seconds"]) == {"load", "pretrain", "initialize", "cluster", "evaluate", "total"}
+    assert set(results["seconds"]) == {
+        "load",
+        "pretrain",
+        "initialize",
+        "cluster",
+        "evaluate",
+        "total",
+        "compile",
+    }
     assert results["device"] == {"platform": "cpu", "kind": "cpu", "count": 2}
     assert results["versions"]["jax"] == jax.__version__
 

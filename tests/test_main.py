@@ -57,8 +57,10 @@ def test_a_workdir_is_due():
 
 def test_train_evaluate_predict_from_another_folder(tmp_path):
     flags = [f"--config={ROOT / 'configs' / 'digits.py'}", *TINY[1:], "--workdir=run"]
+    flags.append("--config.compilation_cache=compiled")
     trained = main(*flags, cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr
+    assert list((tmp_path / "compiled").iterdir())
     for name in ("accuracy", "NMI", "ARI", "ELBO", "log p(x)"):
         assert name in trained.stdout
     assert "pretrain: 100%" in trained.stderr

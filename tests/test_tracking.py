@@ -2,7 +2,9 @@
 
 import json
 
-from vade_jax.tracking import Tracker, read_metrics
+import jax
+
+from vade_jax.tracking import Tracker, compile_seconds, read_metrics
 
 
 def log(tracker, epochs):
@@ -35,3 +37,9 @@ def test_a_run_that_goes_back_forgets_the_epochs_it_makes_again(tmp_path):
         assert bar.n == 1
         tracker.log({"stage": "pretrain", "epoch": 2, "total_epochs": 2, "step": 2, "loss": float("nan")}, bar)
     assert [record["epoch"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2]
+
+
+def test_seconds_to_compile_are_counted():
+    before = compile_seconds()
+    jax.jit(lambda x: x * 3.25 + before)(1.0)
+    assert compile_seconds() > before

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -14,7 +15,10 @@ from vade_jax.evaluation import log_likelihood, posterior
 from vade_jax.run import Run, Use, make_run
 from vade_jax.stages import initial_state, initialization_paths, make_stages
 from vade_jax.train_state import TrainState
+from vade_jax.training import products_in
 from vade_jax.watch import read_trail
+
+_LEAST_KEPT = 0.1  # seconds to compile what is worth keeping
 
 
 def train(config: ConfigDict, folder: Path) -> dict[str, Any]:
@@ -37,6 +41,7 @@ def train(config: ConfigDict, folder: Path) -> dict[str, Any]:
     fields = config.to_dict()
     settings.check_fields(fields)
     workdir.check(folder)
+    _keep_compiled(config)
     source, train_rows, test_rows = _load(config, folder)
     settings.check_data(fields, train_rows, test_rows)
     description = {"num_rows": len(train_rows.x), "num_features": train_rows.x.shape[1]}
@@ -48,17 +53,24 @@ def train(config: ConfigDict, folder: Path) -> dict[str, Any]:
     data.keep_decoded(source, config.data.name, folder / "data")
     load_seconds = time.perf_counter() - started
     answers: dict[str, dict[str, Any]] = {}
-    for run, outcome in sweep.fit(runs, train_rows.x):
-        if isinstance(outcome, DivergedError):
-            answers[run.folder.name] = results.write_failure(run.folder, outcome)
-            failure = outcome
-            continue
-        state, progress = outcome
-        progress = progress._replace(seconds={"load": load_seconds, **progress.seconds})
-        answers[run.folder.name] = _write_results(run, state, progress, train_rows, test_rows)
+    with products_in(config.precision):
+        for run, outcome in sweep.fit(runs, train_rows.x):
+            if isinstance(outcome, DivergedError):
+                answers[run.folder.name] = results.write_failure(run.folder, outcome)
+                failure = outcome
+                continue
+            state, progress = outcome
+            progress = progress._replace(seconds={"load": load_seconds, **progress.seconds})
+            answers[run.folder.name] = _write_results(run, state, progress, train_rows, test_rows)
     if all("failure" in answer for answer in answers.values()):
         raise failure
     return results.write_best(folder, answers) if len(runs) > 1 else answers[folder.name]
+
+
+def _keep_compiled(config):
+    if config.compilation_cache:
+        jax.config.update("jax_compilation_cache_dir", config.compilation_cache)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", _LEAST_KEPT)
 
 
 def _members(config, folder):
@@ -89,7 +101,8 @@ def evaluate(folder: Path) -> dict[str, Any]:
     folder = workdir.chosen(folder)
     run, state, progress = restore(folder)
     _, train_rows, test_rows = _load(run.config, folder)
-    return _write_results(run, state, progress, train_rows, test_rows)
+    with products_in(run.config.precision):
+        return _write_results(run, state, progress, train_rows, test_rows)
 
 
 def restore(folder: Path) -> tuple[Run, TrainState, Progress]:
@@ -149,8 +162,9 @@ def predict(folder: Path, path: str, output: str) -> Path:
     options = run.config.evaluate
     sizes = {"batch_size": min(options.batch_size, len(rows.x))}
     key = run.key(Use.EVALUATION)
-    answer = posterior(run.model, state, rows.x, key, estimator=options.estimator, **sizes)
-    bound = log_likelihood(run.model, state, rows.x, key, num_samples=options.bound_samples, **sizes)
+    with products_in(run.config.precision):
+        answer = posterior(run.model, state, rows.x, key, estimator=options.estimator, **sizes)
+        bound = log_likelihood(run.model, state, rows.x, key, num_samples=options.bound_samples, **sizes)
     np.savez(target, cluster=answer.clusters, responsibilities=answer.responsibilities, log_likelihood=bound)
     return target
 

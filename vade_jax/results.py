@@ -18,6 +18,7 @@ from vade_jax.evaluation import Posterior, generate, log_likelihood, posterior
 from vade_jax.graphs import modularity
 from vade_jax.model import Model
 from vade_jax.report import save_sample_grid
+from vade_jax.tracking import compile_seconds
 from vade_jax.train_state import TrainState
 
 _SAMPLES_PER_CLUSTER = 10
@@ -103,7 +104,7 @@ def write(
         "scored_rows": len(scored.x),
         "scored_on": "test" if test else "train",
         "seed": seed,
-        "seconds": {**seconds, "total": sum(seconds.values())},
+        "seconds": {**seconds, "total": sum(seconds.values()), "compile": compile_seconds()},
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES},
         "device": {
             "platform": jax.default_backend(),
@@ -145,7 +146,7 @@ def summary(results: dict[str, Any]) -> str:
             f"{results['log_likelihood_rows']} rows)",
         ),
         ("cluster sizes", " ".join(map(str, results["occupancy"]))),
-        ("seconds", f"{results['seconds']['total']:.0f}"),
+        ("seconds", f"{results['seconds']['total']:.0f}, {results['seconds']['compile']:.0f} of them to compile"),
     ]
     if results["accuracy"] is not None:
         after_sizes = len(results.get("runs", {})) + 1

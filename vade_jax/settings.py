@@ -13,7 +13,7 @@ from vade_jax.initialization import COVARIANCES, METHODS
 from vade_jax.losses import ESTIMATORS
 from vade_jax.model import LIKELIHOODS
 from vade_jax.networks import NETWORKS
-from vade_jax.training import SCHEDULES
+from vade_jax.training import PRECISIONS, SCHEDULES
 
 
 class Rule(NamedTuple):
@@ -63,6 +63,8 @@ RULES: dict[str, Rule] = {
     "seed": _SEED,
     "num_runs": _integer(1),
     "rate_factors": _FACTORS,
+    "precision": _one_of(PRECISIONS),
+    "compilation_cache": _TEXT,
     "data.name": _one_of(SOURCES),
     "data.path": _TEXT,
     "data.dir": _TEXT,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import jax
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
@@ -66,6 +67,22 @@ class Tracker:
     def _close(self):
         self._file.close()
         self._events.close()
+
+
+_compilations: list[float] = []
+
+
+def _note_compilation(event: str, duration_secs: float, **_: str | int) -> None:
+    if event == "/jax/core/compile/backend_compile_duration":
+        _compilations.append(duration_secs)
+
+
+jax.monitoring.register_event_duration_secs_listener(_note_compilation)
+
+
+def compile_seconds() -> float:
+    """The seconds that XLA has taken to compile in this process."""
+    return sum(_compilations)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ belongs to an example's place in the batch, not to a device, so that any number 
 import functools
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import jax
@@ -38,6 +39,22 @@ def _sharding(*axes: str) -> jax.sharding.NamedSharding:
     """Of arrays on every local device: whole on each, or their first axis split over them."""
     mesh = jax.sharding.Mesh(np.array(jax.local_devices()), (_DEVICES,))
     return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes))
+
+
+# name -> what JAX calls the products of float32 matrices so; on a CPU all are float32.
+PRECISIONS = {
+    "default": None,  # the device's own: tensorfloat32 on an NVIDIA GPU since Ampere, bfloat16 on a TPU
+    "float32": "float32",
+    "tensorfloat32": "TF32_TF32_F32",
+    "bfloat16": "BF16_BF16_F32",
+}
+
+
+def products_in(precision: str) -> AbstractContextManager:
+    """A context in which matrices are multiplied in a precision of PRECISIONS; sums and all else stay in float32."""
+    if jax.default_backend() == "cpu":
+        return nullcontext()
+    return jax.default_matmul_precision(PRECISIONS[precision])
 
 
 def train_step(
