@@ -2,7 +2,7 @@
 
 python main.py --config=configs/fashion_mnist.py --workdir=/tmp/fashion_mnist
 
-Not measured yet.
+Accuracy 0.595 on seed 0, as at its first clusters; 56 minutes on two CPU cores that did much other work beside it.
 """
 
 from ml_collections import ConfigDict
