@@ -1,5 +1,6 @@
 """Settings that every test runs under: two host devices, no silent promotion, repeatable properties."""
 
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -26,6 +27,14 @@ jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 # of luck.
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=25, database=None)
 hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_executables():
+    """What a module compiled goes with it: each executable holds memory maps, of which a process may have 65,530."""
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture
