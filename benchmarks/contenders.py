@@ -19,6 +19,7 @@ NUM_FEATURES, HIDDEN, LATENT_DIM, NUM_CLUSTERS = 784, (500, 500, 2000), 10, 10
 _LEARNING_RATE = 1e-3
 _PRODUCT = 2048  # rows and columns of the matrices of the machine's rates
 _COPIED = 2**27  # bytes
+_NUM_RUNS = 4  # side by side
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
     print(json.dumps(CONTENDERS[options.name](options.batch_size, options.num_rows, options.seconds)))
 
 
-def _repeat(call: Callable[[], Any], seconds: float) -> tuple[float, list[float]]:
+def repeat(call: Callable[[], Any], seconds: float) -> tuple[float, list[float]]:
     """Seconds of the first call, which compiles, and of each later one until so many have passed."""
     durations: list[float] = []
     while len(durations) < 2 or sum(durations[1:]) < seconds:
@@ -42,16 +43,18 @@ def _repeat(call: Callable[[], Any], seconds: float) -> tuple[float, list[float]
     return durations[0], durations[1:]
 
 
-def _rows(num_rows):
-    return np.random.default_rng(0).integers(256, size=(num_rows, NUM_FEATURES), dtype=np.uint8)
+def made_rows(num_rows: int, num_features: int = NUM_FEATURES) -> np.ndarray:
+    """Grey values [N, D], uint8."""
+    return np.random.default_rng(0).integers(256, size=(num_rows, num_features), dtype=np.uint8)
 
 
 def _training(epoch, num_steps, seconds, library, device):
     """The record of a contender that trains."""
-    first, later = _repeat(epoch, seconds)
+    first, later = repeat(epoch, seconds)
     return {
         "seconds_per_step": float(np.median(later)) / num_steps,
         "epochs": len(later),
+        "steps": num_steps,
         "first_epoch_seconds": first,
         "version": f"{library} {metadata.version(library)}",
         "device": device,
@@ -64,8 +67,8 @@ def _vade_jax(batch_size, num_rows, seconds):
 
     from vade_jax.training import make_epoch, replicate
 
-    objective, tx, state = _jax_parts()
-    data = {"x": replicate(_rows(num_rows))}
+    objective, tx, state = jax_parts()
+    data = {"x": replicate(made_rows(num_rows))}
     run = make_epoch(objective, tx, batch_size)
     state = replicate(state)
 
@@ -84,8 +87,8 @@ def _jax_steps(batch_size, num_rows, seconds):
 
     from vade_jax.training import train_step
 
-    objective, tx, state = _jax_parts()
-    rows = _rows(num_rows)
+    objective, tx, state = jax_parts()
+    rows = made_rows(num_rows)
 
     @jax.jit
     def step(state, x):
@@ -105,8 +108,10 @@ def _jax_steps(batch_size, num_rows, seconds):
     return _training(epoch, num_rows // batch_size, seconds, "jax", jax.local_devices()[0].device_kind)
 
 
-def _jax_parts():
-    """What both JAX contenders train: the objective, the optimizer and the first state."""
+def jax_parts(
+    num_features: int = NUM_FEATURES, latent_dim: int = LATENT_DIM, num_clusters: int = NUM_CLUSTERS
+) -> tuple[Any, Any, Any]:
+    """What is trained: the objective, the optimizer and the first state."""
     import jax
     import jax.numpy as jnp
     import optax
@@ -119,16 +124,16 @@ def _jax_parts():
     model = make_model(
         network="mlp",
         likelihood="bernoulli",
-        num_features=NUM_FEATURES,
+        num_features=num_features,
         image_shape=None,
-        latent_dim=LATENT_DIM,
+        latent_dim=latent_dim,
         hidden=HIDDEN,
         min_log_var=-6.0,
     )
     rate = optax.constant_schedule(_LEARNING_RATE)
     tx = make_tx(rate, rate, adam_epsilon=1e-8, max_grad_norm=0.0)
-    params = init_params(jax.random.key(0), model, NUM_FEATURES, NUM_CLUSTERS, LATENT_DIM)
-    scaling = Scaling(jnp.zeros((1, NUM_FEATURES)), jnp.full((1, NUM_FEATURES), 1 / 255))
+    params = init_params(jax.random.key(0), model, num_features, num_clusters, latent_dim)
+    scaling = Scaling(jnp.zeros((1, num_features)), jnp.full((1, num_features), 1 / 255))
     state = TrainState.create(params, jax.random.key(1), scaling)
     return negative_elbo(model, "sample", 1), tx, start_stage(state, tx, state.key)
 
@@ -152,7 +157,7 @@ def _torch_training(batch_size, num_rows, seconds, compiled):
     torch.manual_seed(0)
     model: Any = torch_vade.VaDE(NUM_FEATURES, HIDDEN, LATENT_DIM, NUM_CLUSTERS).to(device)
     optimizer = torch.optim.Adam(model.parameters(), _LEARNING_RATE)
-    x = torch.from_numpy(_rows(num_rows)).to(device).float() / 255
+    x = torch.from_numpy(made_rows(num_rows)).to(device).float() / 255
     step = torch.compile(model) if compiled else model
     name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
     return _training(
@@ -194,14 +199,98 @@ def _copy_jax(batch_size, num_rows, seconds):
     import jax.numpy as jnp
 
     a = jnp.zeros(_COPIED // 4, jnp.float32)
-    add = jax.jit(lambda a: a + 1)
-    return _rate(lambda: add(a).block_until_ready(), 2 * _COPIED, seconds, "jax")
+    add = jax.jit(lambda a: a + 1, donate_argnums=0)  # in place, as training does: a new array costs its pages
+
+    def copy():
+        nonlocal a
+        a = add(a).block_until_ready()
+
+    return _rate(copy, 2 * _COPIED, seconds, "jax")
 
 
 def _rate(call, amount, seconds, library):
     """The record of a rate: operations or bytes a second, at its best."""
-    _, later = _repeat(call, seconds)
+    _, later = repeat(call, seconds)
     return {"rate": amount / min(later), "version": f"{library} {metadata.version(library)}"}
+
+
+def _runs_side_by_side(batch_size, num_rows, seconds):
+    """Several runs of this project in one program; the seconds are those of a step of one run."""
+    import jax
+
+    from vade_jax.training import make_epoch_of_runs, replicate
+
+    objective, tx, state = jax_parts()
+    x = replicate(made_rows(num_rows))
+    states: Any = [replicate(state) for _ in range(_NUM_RUNS)]
+    run = make_epoch_of_runs(objective, tx, batch_size, _NUM_RUNS)
+
+    def epoch():
+        nonlocal states
+        states, metrics = zip(*run(states, x, [{}] * _NUM_RUNS), strict=True)
+        jax.block_until_ready((states, metrics))
+
+    num_steps = _NUM_RUNS * (num_rows // batch_size)
+    return _training(epoch, num_steps, seconds, "jax", jax.local_devices()[0].device_kind)
+
+
+def _products_jax(batch_size, num_rows, seconds):
+    import jax
+
+    products = jax.jit(_products)
+    matrices = jax.device_put(_matrices(batch_size))
+    return _training(
+        lambda: jax.block_until_ready(products(matrices)), 1, seconds, "jax", jax.local_devices()[0].device_kind
+    )
+
+
+def _products_numpy(batch_size, num_rows, seconds):
+    matrices = _matrices(batch_size)
+    return _training(lambda: _products(matrices), 1, seconds, "numpy", "cpu")
+
+
+def _products_torch(batch_size, num_rows, seconds):
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_float32_matmul_precision("high")
+    matrices = [tuple(torch.from_numpy(array).to(device) for array in layer) for layer in _matrices(batch_size)]
+
+    def products():
+        _products(matrices)
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
+    return _training(products, 1, seconds, "torch", name)
+
+
+def _products(matrices):
+    """The matrix products of a training step: of each layer forward and for both gradients, but that of the data."""
+    forward = [inputs @ weights for inputs, weights, _ in matrices]
+    weight_grads = [inputs.T @ outputs for inputs, _, outputs in matrices]
+    input_grads = [outputs @ weights.T for _, weights, outputs in matrices[1:]]
+    return forward, weight_grads, input_grads
+
+
+def _matrices(batch_size):
+    """Of each layer its inputs, its weights and something of its outputs' shape."""
+    rng = np.random.default_rng(0)
+
+    def normal(*shape):
+        return rng.standard_normal(shape, dtype=np.float32)
+
+    return [
+        (normal(batch_size, width_in), normal(width_in, width_out), normal(batch_size, width_out))
+        for width_in, width_out in _layers()
+    ]
+
+
+def _layers():
+    """Widths in and out of each layer, the encoder's two heads as one."""
+    encoder = [NUM_FEATURES, *HIDDEN, 2 * LATENT_DIM]
+    decoder = [LATENT_DIM, *reversed(HIDDEN), NUM_FEATURES]
+    return [pair for widths in (encoder, decoder) for pair in itertools.pairwise(widths)]
 
 
 def work(batch_size: int) -> dict[str, float]:
@@ -214,9 +303,7 @@ def work(batch_size: int) -> dict[str, float]:
       'operations': of the matrix products forward and backward, but the gradient of the data; 'bytes': parameters read
       forward and backward, gradients written, and Adam's parameters and two moments read and written.
     """
-    encoder = [NUM_FEATURES, *HIDDEN, 2 * LATENT_DIM]
-    decoder = [LATENT_DIM, *reversed(HIDDEN), NUM_FEATURES]
-    weights = [math.prod(pair) for widths in (encoder, decoder) for pair in itertools.pairwise(widths)]
+    weights = [math.prod(pair) for pair in _layers()]
     return {
         "operations": float(2 * batch_size * (3 * sum(weights) - weights[0])),
         "bytes": float(4 * sum(weights) * (2 + 1 + 7)),
@@ -229,6 +316,10 @@ TRAINING: dict[str, Callable[[int, int, float], dict[str, Any]]] = {
     "jax_steps": _jax_steps,
     "torch": _torch,
     "torch_compile": _torch_compile,
+    "runs_side_by_side": _runs_side_by_side,
+    "products_jax": _products_jax,
+    "products_numpy": _products_numpy,
+    "products_torch": _products_torch,
 }
 RATES: dict[str, Callable[[int, int, float], dict[str, Any]]] = {
     "product_jax": _product_jax,

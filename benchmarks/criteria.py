@@ -19,7 +19,7 @@ from sklearn.neighbors import NearestNeighbors
 from benchmarks import seeds
 from benchmarks.selection import spearman
 from vade_jax import data, experiment, graphs, metrics
-from vade_jax.evaluation import embed
+from vade_jax.evaluation import make_embed
 from vade_jax.manifold import lay_out
 from vade_jax.mixtures import mixtures_without_outliers
 
@@ -71,7 +71,7 @@ def candidates(folder: Path, neighbors: Sequence[int]) -> list[dict[str, Any]]:
     source = data.load(config.data.name, config.data.path, config.data.dir, folder / "data")
     rows = data.select(source, config.data.train_split, "config.data.train_split")
     assert rows.labels is not None
-    embeddings, _ = embed(run.model, state, rows.x, min(config.evaluate.batch_size, len(rows.x)))
+    embeddings, _ = make_embed(run.model, min(config.evaluate.batch_size, len(rows.x)))(state, rows.x)
     own = graphs.num_neighbors(len(embeddings), config.model.num_clusters, config.init.neighbor_share)
     distances, nearest = NearestNeighbors(n_neighbors=max(own, *neighbors)).fit(embeddings).kneighbors()
     graph = graphs.neighbor_graph(np.arange(len(nearest)), nearest[:, :own], len(nearest))

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks import criteria, seeds
+from benchmarks import criteria, scaling, seeds, speed
 from benchmarks.selection import CRITERIA
 
 README = Path(__file__).parent.parent / "README.md"
@@ -49,6 +49,18 @@ _CRITERIA_COLUMNS = (
 )
 
 
+# column -> stages whose seconds it sums.
+_STAGES = {
+    "load": ("load",),
+    "autoencoder": ("pretrain",),
+    "finding clusters": ("initialize",),
+    "guide": ("guide1", "guide2", "guide3"),
+    "align": ("align",),
+    "cluster": ("cluster",),
+    "evaluation": ("evaluate",),
+}
+
+
 def with_tables(readme: str) -> str:
     """The README's text with the tables of today; what has no markers, or no record, stays as it is."""
     for name, table in _TABLES.items():
@@ -81,6 +93,22 @@ def results_table() -> str:
             ]
         )
     return _table(_RESULTS_COLUMNS, rows)
+
+
+def stages_table() -> str:
+    """The table in Markdown of each stage's median share of a run's seconds, a row for each config; '' for none."""
+    rows = []
+    for path in sorted(seeds.RESULTS.glob("seeds_*.json")):
+        record = seeds.read(path) or {}
+        ended = seeds.finished(record["runs"])
+        if not ended or not seeds.is_of_today(record):
+            continue
+        shares = []
+        for stages in _STAGES.values():
+            of_runs = [sum(run["seconds"].get(name, 0) for name in stages) / run["seconds"]["total"] for run in ended]
+            shares.append(f"{statistics.median(of_runs):.0%}")
+        rows.append([_command(record), seeds.count(record["runs"]), _minutes(seeds.summarize(ended)), *shares])
+    return _table(["config", "seeds", "minutes a run", *_STAGES], rows)
 
 
 def ablation_table() -> str:
@@ -131,12 +159,38 @@ def criteria_table() -> str:
     return _table(_CRITERIA_COLUMNS, rows)
 
 
+def speed_table() -> str:
+    """The table in Markdown, a row for each contender on each machine; '' where none was measured."""
+    return _of_machines("speed", speed.rows)
+
+
+def scaling_table() -> str:
+    """The table in Markdown, a row for each point on each machine; '' where none was measured."""
+    return _of_machines("scaling", scaling.rows)
+
+
+def _of_machines(kind, rows):
+    """One table of the records of a kind; the machine stands in each row, and a failure fills its row."""
+    table: list[list[str]] = []
+    columns: list[str] = []
+    for path in sorted(seeds.RESULTS.glob(f"{kind}_*.json")):
+        record = seeds.read(path) or {}
+        device = record.get("device") or "cpu"
+        machine = f"{record['cpus']} cores, {record['processor']}" if device == "cpu" else device
+        columns, *found = rows(record)
+        table += [[machine, *row, *[""] * (len(columns) - len(row))] for row in found]
+    return _table(["machine", *columns], table)
+
+
 # name of the markers -> function that returns the table between them.
 _TABLES = {
     "results": results_table,
     "ablation": ablation_table,
     "selection": selection_table,
     "criteria": criteria_table,
+    "stages": stages_table,
+    "speed": speed_table,
+    "scaling": scaling_table,
 }
 
 

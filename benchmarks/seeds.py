@@ -238,9 +238,12 @@ def merge(earlier: dict[str, Any] | None, record: dict[str, Any]) -> dict[str, A
 
 
 def agree(earlier: dict[str, Any], record: dict[str, Any], name: str) -> bool:
-    """Whether two records hold the same under a name; one of failed runs alone holds None, which suits any."""
-    values = earlier.get(name, {}), record[name]  # {}: of before records had it
-    return None in values or values[0] == values[1]
+    """Whether two records hold the same under a name, but for fields that came since.
+
+    One of failed runs alone holds None, which suits any.
+    """
+    old, new = earlier.get(name, {"": None}), record[name]  # {"": None}: of before records had it
+    return old is None or new is None or old.items() <= new.items()
 
 
 def read(path: Path) -> dict[str, Any] | None:

@@ -56,7 +56,7 @@ def measure(
     """
     record: dict[str, Any] = {
         "cpus": os.cpu_count(),
-        "processor": _processor(),
+        "processor": processor(),
         "commit": seeds.commit(),
         "num_rows": num_rows,
         "device": None,
@@ -75,7 +75,7 @@ def measure(
     return record
 
 
-def _processor():
+def processor() -> str | None:
     """The processor's name, where Linux tells it."""
     try:
         with open("/proc/cpuinfo") as lines:
@@ -102,6 +102,8 @@ def _add(record, entries, name, answer):
     for key in ("rate", "seconds_per_step", "first_epoch_seconds"):
         if key in answer:
             entry.setdefault(key, []).append(answer[key])
+    if "steps" in answer:
+        entry["steps"] = answer["steps"]  # in an epoch
     if "failure" in answer:
         entry["failure"] = answer["failure"]
     if "version" in answer:
@@ -143,8 +145,7 @@ def rows(record: dict[str, Any]) -> list[list[str]]:
                 table.append([batch_size, name, entry["failure"]])
                 continue
             step = statistics.median(entry["seconds_per_step"])
-            num_steps = record["num_rows"] // int(batch_size)
-            compilation = statistics.median(entry["first_epoch_seconds"]) - num_steps * step
+            compilation = statistics.median(entry["first_epoch_seconds"]) - entry["steps"] * step
             table.append(
                 [
                     batch_size,

@@ -25,6 +25,8 @@ def get_config() -> ConfigDict:
     # 'range': to [0, 1] by the least and largest value of all; 'standardize': each column to mean 0 and variance 1;
     # 'rescale': each column to mean 0, and all by one number to a mean variance of 1; 'none'
     config.data.scaling = "range"
+    config.data.max_resident_mib = 2048.0  # of rows that lie whole on each device; more are streamed to it in shards
+    config.data.shard_mib = 64.0  # of a shard
 
     config.model = ConfigDict()
     config.model.num_clusters = 10  # K
@@ -56,7 +58,7 @@ def get_config() -> ConfigDict:
     config.init.covariance = "full"  # 'gmm': of the mixture fitted to the embeddings, 'full' or 'diag'
     config.init.num_layouts = 4  # 'manifold': of the neighbour graph
     config.init.neighbor_share = 0.05  # 'manifold': of an average cluster's rows, that a row is joined to; 10 to 60
-    config.init.max_rows = 100_000  # 'manifold': rows laid out; the others take their neighbours' clusters
+    config.init.max_rows = 100_000  # that clusters are found on; the others take their neighbours'
     config.init.log_var = -4.0  # log sigma_z^2 that the encoder starts clustering from
 
     config.guide = ConfigDict()  # stage 2: the ELBO with q(c|x) held at those clusters

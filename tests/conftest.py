@@ -44,3 +44,16 @@ def tfds_dir():
     if not (folder / "mnist").is_dir():
         pytest.skip(f"no prepared MNIST in {folder}")
     return str(folder)
+
+
+_COMPILATIONS = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, seconds, **_: _COMPILATIONS.append(event) if event.endswith("backend_compile_duration") else None
+)
+
+
+@pytest.fixture
+def compilations():
+    """What XLA has compiled since the list was last cleared."""
+    _COMPILATIONS.clear()
+    return _COMPILATIONS

@@ -2,9 +2,11 @@
 
 import jax
 import numpy as np
+import pytest
 
 from configs import base
 from vade_jax import experiment
+from vade_jax.tracking import Tracker
 
 
 def tiny(**changes):
@@ -32,3 +34,18 @@ def params_of(folder):
 
 def assert_same_bits(left, right):
     jax.tree.map(np.testing.assert_array_equal, left, right)
+
+
+def stop_after(total_epochs, monkeypatch, run):
+    """Runs until one epoch beyond total_epochs was logged, and is interrupted there."""
+    real = Tracker.log
+
+    def log_then_stop(self, record, bar):
+        real(self, record, bar)
+        if record["total_epochs"] == total_epochs + 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Tracker, "log", log_then_stop)
+        with pytest.raises(KeyboardInterrupt):
+            run()

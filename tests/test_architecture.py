@@ -9,13 +9,13 @@ PACKAGE = Path(__file__).parent.parent / "vade_jax"
 
 # Lowest first: a module imports only from the layers above its own line.
 LAYERS = [
-    ["errors", "priors", "metrics", "health", "graphs", "mixtures"],
+    ["errors", "arrays", "priors", "metrics", "health", "graphs", "mixtures"],
     ["losses", "report", "manifold"],
-    ["networks", "data"],
+    ["networks", "data", "scalings"],
     ["model"],
     ["objectives", "train_state"],
     ["training", "checkpoints", "tracking"],
-    ["evaluation", "initialization"],
+    ["evaluation", "initialization", "feed"],
     ["settings", "results", "moves"],
     ["workdir", "run"],
     ["rounds", "watch"],

@@ -8,7 +8,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from scipy.sparse import save_npz as save_matrix
 
-from vade_jax import data
+from vade_jax import arrays, data
 from vade_jax.errors import InputError
 
 ROWS = np.arange(12, dtype=np.float64).reshape(6, 2)
@@ -27,6 +27,23 @@ def test_npy_is_read_as_float32_rows_without_labels(tmp_path):
     rows = data.load("file", str(tmp_path / "x.npy")).splits["train"]
     np.testing.assert_array_equal(rows.x, ROWS)
     assert (rows.x.dtype, rows.labels, rows.image_shape) == (np.float32, None, None)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_the_rows_of_an_npy_stay_in_their_file(tmp_path, dtype):
+    np.save(tmp_path / "x.npy", ROWS.astype(dtype))
+    rows = data.select(data.load("file", str(tmp_path / "x.npy")), "train[:5]", "field")
+    assert isinstance(rows.x, np.memmap)
+    np.testing.assert_array_equal(rows.x, ROWS[:5])
+
+
+def test_values_are_checked_in_every_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(arrays, "_PART", 4)
+    x = ROWS.copy()
+    x[3, 1] = x[5, 0] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    with pytest.raises(InputError, match=r"has 2 values .* the first in row 3, column 1"):
+        data.load("file", str(tmp_path / "x.npy"))
 
 
 def test_npz_splits_are_joined_in_the_order_named(tmp_path):
@@ -160,7 +177,8 @@ def test_decoded_images_are_kept_beside_the_data_set_or_else_in_the_workdir(tmp_
     monkeypatch.setattr(data, "_prepared_builder", lambda name, data_dir: Builder())
     first = data.load("mnist", cache_dir=cache)
     data.keep_decoded(first, "mnist", cache)
-    assert [path.name for path in (cache if read_only else beside).iterdir()] == ["mnist.decoded.npz"]
+    kept = sorted(path.name for path in (cache if read_only else beside).iterdir())
+    assert kept == ["mnist.train.x.decoded.npy", "mnist.train.y.decoded.npy"]
     assert cache.exists() == read_only
     second = data.load("mnist", cache_dir=cache)
     np.testing.assert_array_equal(first.splits["train"].x, second.splits["train"].x)
@@ -197,15 +215,3 @@ def write_idx(folder, splits):
             path.write_bytes(np.array(header, ">i4").tobytes() + array.tobytes())
             paths[f"{split}_{'data' if kind == 'images' else kind}"] = str(path)
     return paths
-
-
-def test_scalings():
-    x = np.array([[0, 5, 7], [10, 5, 3]], np.uint8)
-    apply = {name: (x - shift) * scale for name, (shift, scale) in ((n, f(x)) for n, f in data.SCALINGS.items())}
-    np.testing.assert_allclose(apply["range"], x / 10, rtol=1e-6)
-    np.testing.assert_allclose(apply["standardize"], [[-1, 0, 1], [1, 0, -1]], rtol=1e-6)
-    np.testing.assert_allclose(apply["rescale"], (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0).mean()), rtol=1e-5)
-    np.testing.assert_array_equal(apply["none"], x)
-    for scaling in data.SCALINGS.values():
-        shift, scale = scaling(np.full((3, 2), 7, np.float32))
-        assert np.isfinite((7 - shift) * scale).all()

@@ -5,7 +5,7 @@ import json
 import jax
 import numpy as np
 import pytest
-from runs import assert_same_bits, params_of, tiny
+from runs import assert_same_bits, params_of, stop_after, tiny
 
 from configs import digits
 from vade_jax import data, experiment, fitting, graphs, sweep, workdir
@@ -13,7 +13,7 @@ from vade_jax.checkpoints import Checkpoints
 from vade_jax.data import Dataset, Source
 from vade_jax.errors import DivergedError, InputError
 from vade_jax.run import make_run
-from vade_jax.tracking import Tracker, read_metrics
+from vade_jax.tracking import read_metrics
 
 
 @pytest.fixture(scope="module")
@@ -100,21 +100,6 @@ def test_labels_steer_nothing(request, tmp_path, monkeypatch, recipe, labels):
     assert without["treatments"] == results["treatments"]
     assert (without["accuracy"] is None) == (labels == "none")
     assert without["accuracy"] != results["accuracy"]
-
-
-def stop_after(total_epochs, monkeypatch, run):
-    """Runs until one epoch beyond total_epochs was logged, and is interrupted there."""
-    real = Tracker.log
-
-    def log_then_stop(self, record, bar):
-        real(self, record, bar)
-        if record["total_epochs"] == total_epochs + 1:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Tracker, "log", log_then_stop)
-        with pytest.raises(KeyboardInterrupt):
-            run()
 
 
 @pytest.mark.parametrize("epochs_before", [1, 3, 5])  # before the first checkpoint, between the stages, in the second

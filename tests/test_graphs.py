@@ -5,7 +5,8 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn.neighbors import kneighbors_graph
 
-from vade_jax.graphs import modularity, neighbor_graph, num_neighbors, sampled_graph
+from vade_jax import graphs
+from vade_jax.graphs import modularity, nearest_neighbors, neighbor_graph, num_neighbors, sampled_graph
 
 
 def test_modularity_is_newmans():
@@ -56,3 +57,26 @@ def test_equal_rows_and_a_handful_of_rows_have_a_graph_without_loops():
         graph = sampled_graph(rows, num_neighbors(len(rows), 2, 0.05), 100, seed=0)
         assert graph.diagonal().sum() == 0
         assert graph.nnz > 0
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+@pytest.mark.parametrize("num_features", [3, 40])
+def test_nearest_neighbours_are_exact(monkeypatch, on_device, num_features):
+    monkeypatch.setattr(graphs, "_QUERIES", 64)
+    rng = np.random.default_rng(0)
+    rows = (100 + rng.normal(size=(300, num_features))).astype(np.float32)  # far from zero, where squares cancel
+    queries = (100 + rng.normal(size=(100, num_features))).astype(np.float32)
+    distances, neighbors = nearest_neighbors(rows, queries, 7, on_device=on_device)
+    every = np.linalg.norm(queries[:, None].astype(np.float64) - rows, axis=-1)
+    np.testing.assert_array_equal(neighbors, every.argsort(axis=1)[:, :7])
+    np.testing.assert_allclose(distances, np.sort(every, axis=1)[:, :7], rtol=1e-5)
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+def test_a_row_is_no_neighbour_of_itself_though_others_equal_it(on_device):
+    rows = np.repeat(np.arange(4, dtype=np.float32), 5)[:, None]
+    numbers = np.array([0, 7, 12])
+    distances, neighbors = nearest_neighbors(rows, rows[numbers], 3, own=numbers, on_device=on_device)
+    assert not (neighbors == numbers[:, None]).any()
+    np.testing.assert_array_equal(rows[neighbors][..., 0], np.repeat(rows[numbers], 3, axis=1))
+    np.testing.assert_array_equal(distances, np.zeros((3, 3)))

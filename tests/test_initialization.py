@@ -128,13 +128,6 @@ def test_layouts_in_processes_of_their_own_find_the_same_clusters(blobs, monkeyp
     np.testing.assert_allclose(there.memberships, here.memberships, atol=1e-6)
 
 
-def test_rows_beyond_the_layout_take_their_neighbours_clusters(blobs):
-    embeddings, labels = blobs
-    memberships, _ = manifold(embeddings, THREE._replace(max_rows=150))
-    assert memberships.shape == (600, 3)
-    assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.98
-
-
 @pytest.mark.parametrize("num_rows", [2, 3, 4, 5, 12])
 def test_a_handful_of_rows(num_rows):
     embeddings = np.random.default_rng(0).normal(size=(num_rows, 3))

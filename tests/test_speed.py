@@ -45,21 +45,39 @@ def test_the_work_of_a_step_is_that_of_its_products():
     assert contenders.work(7)["bytes"] == 40 * weights
 
 
+def test_the_products_are_those_of_the_work():
+    matrices = contenders._matrices(2)
+    forward, weight_grads, input_grads = contenders._products(matrices)
+    assert [product.shape for product in forward] == [outputs.shape for _, _, outputs in matrices]
+    assert [product.shape for product in weight_grads] == [weights.shape for _, weights, _ in matrices]
+    assert [product.shape for product in input_grads] == [inputs.shape for inputs, _, _ in matrices[1:]]
+    operations = 2 * sum(2 * 3 * weights.size for _, weights, _ in matrices) - 2 * 2 * 784 * 500
+    assert contenders.work(2)["operations"] == operations
+
+
+def test_runs_side_by_side_count_their_steps(monkeypatch):
+    monkeypatch.setattr(contenders, "HIDDEN", (8,))
+    record = contenders._runs_side_by_side(16, 32, 0)
+    assert record["steps"] == 2 * contenders._NUM_RUNS
+    assert 0 < record["seconds_per_step"] < 1
+
+
 def test_a_table_row_for_each_contender():
-    entry = {"seconds_per_step": [0.5, 0.25], "first_epoch_seconds": [9.0, 9.0]}
+    entry = {"seconds_per_step": [0.5, 0.25], "first_epoch_seconds": [9.0, 9.0], "steps": 10}
     table = speed.rows(make_record(vade_jax=entry, torch={"failure": "no torch"}))
     assert table[1][:4] == ["100", "vade_jax", "375.0", "1.00"]
     assert table[1][5] == "5.2"  # ten steps of 0.375 s less
     assert table[2] == ["100", "torch", "no torch"]
 
 
-def test_a_contender_runs_in_a_process_of_its_own():
-    command = [sys.executable, "-m", "benchmarks.contenders", "vade_jax", "16", "--num_rows=32", "--seconds=0"]
+@pytest.mark.parametrize(("name", "library"), [("vade_jax", "jax"), ("products_numpy", "numpy")])
+def test_a_contender_runs_in_a_process_of_its_own(name, library):
+    command = [sys.executable, "-m", "benchmarks.contenders", name, "16", "--num_rows=32", "--seconds=0"]
     answer = subprocess.run(command, cwd=seeds.ROOT, capture_output=True, text=True, check=True)
     record = json.loads(answer.stdout.splitlines()[-1])
     assert record["seconds_per_step"] > 0
     assert record["epochs"] == 1
-    assert record["version"].startswith("jax ")
+    assert record["version"].startswith(f"{library} ")
 
 
 def test_a_failed_contender_leaves_its_reason():

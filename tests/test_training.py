@@ -148,23 +148,17 @@ def test_an_epoch_sees_each_row_at_most_once_in_a_new_order(model):
     assert bits[0] != bits[1]
 
 
-COMPILED = []
-jax.monitoring.register_event_duration_secs_listener(
-    lambda event, seconds, **_: COMPILED.append(event) if event.endswith("backend_compile_duration") else None
-)
-
-
-def test_no_compilation_after_the_first_epoch_of_a_stage(model):
+def test_no_compilation_after_the_first_epoch_of_a_stage(model, compilations):
     tx = sgd()
     epoch = training.make_epoch(negative_elbo(model, "mean", 1), tx, 8)
     state, rows = start(model, tx), training.replicate({"x": X})
-    COMPILED.clear()
+    compilations.clear()
     state, _ = epoch(state, rows)
-    assert COMPILED
-    COMPILED.clear()
+    assert compilations
+    compilations.clear()
     for _ in range(3):
         state, _ = epoch(state, rows)
-    assert not COMPILED
+    assert not compilations
 
 
 @pytest.mark.parametrize("num_rows", [1, 2, 7, 8, 9, 37])

@@ -6,11 +6,13 @@ import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.format import open_memmap
 from scipy.sparse import csr_matrix
 
+from vade_jax.arrays import allocate, row_parts
 from vade_jax.errors import InputError
 
 
@@ -18,7 +20,7 @@ class Dataset(NamedTuple):
     """Rows to cluster.
 
     Attributes:
-      x: [N, D], uint8 or float32, as stored.
+      x: [N, D], uint8 or float32, as stored; in memory, or in a file that is read where it is asked.
       labels: [N], or None; read by the scores alone.
       image_shape: (H, W, C) with H * W * C = D, or None where rows are no images.
     """
@@ -90,12 +92,20 @@ def select(source: Source, split: str, field: str) -> Dataset:
             f"the data set has {', '.join(source.splits)}",
             "Name one of them, several joined by '+', or 'all'; '[:n]' after a name takes its first n rows.",
         )
-    labelled = all(part.labels is not None for part in parts)
+    labels = [part.labels for part in parts if part.labels is not None]
     return Dataset(
-        np.concatenate([part.x for part in parts]),
-        np.concatenate([part.labels for part in parts]) if labelled else None,
+        _joined([part.x for part in parts]),
+        np.concatenate(labels) if len(labels) == len(parts) else None,
         parts[0].image_shape,
     )
+
+
+def _joined(rows):
+    """Arrays [N_i, D] as one; a single one as it is."""
+    if len(rows) == 1:
+        return rows[0]
+    joined = allocate((sum(map(len, rows)), rows[0].shape[1]), np.result_type(*rows))
+    return np.concatenate(rows, out=joined)
 
 
 _SPLIT = re.compile(r"(\w+)(?:\[:([1-9]\d*)\])?")
@@ -115,21 +125,21 @@ def keep_decoded(source: Source, name: str, cache_dir: Path) -> None:
         return
     # Mode bits, not os.access: a folder marked read-only stays untouched, by root too.
     beside = source.decoded_from if source.decoded_from.stat().st_mode & 0o222 else None
-    arrays: dict[str, Any] = {}
-    for split, (x, labels, image_shape) in source.splits.items():
-        arrays |= {f"x_{split}": x.reshape(len(x), *(image_shape or ())), f"y_{split}": labels}
     for folder in filter(None, (beside, cache_dir)):
-        partial = folder / f"{name}.{os.getpid()}.partial.npz"
+        partial = folder / f"{name}.{os.getpid()}.partial.npy"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            np.savez(partial, **arrays)
-            partial.replace(folder / _DECODED.format(name=name))
+            for split, (x, labels, image_shape) in source.splits.items():
+                for part, array in (("x", x.reshape(len(x), *(image_shape or ()))), ("y", labels)):
+                    np.save(partial, np.asarray(array))
+                    partial.replace(_decoded(folder, name, split, part))
             return
         except OSError:
             partial.unlink(missing_ok=True)
 
 
-_DECODED = "{name}.decoded.npz"
+def _decoded(folder, name, split, part):
+    return folder / f"{name}.{split}.{part}.decoded.npy"
 
 
 def _load_digits(path, data_dir, cache_dir):
@@ -148,8 +158,8 @@ def _tfds_images(name: str) -> Callable[[str, str, Path | None], Source]:
         folder = Path(builder.data_dir)
         num_examples = {split: info.num_examples for split, info in builder.info.splits.items()}
         for kept in filter(None, (folder, cache_dir)):
-            source = _read_decoded(kept / _DECODED.format(name=name))
-            if source and {split: len(part.x) for split, part in source.splits.items()} == num_examples:
+            source = _read_decoded(kept, name, num_examples)
+            if source:
                 return source
         splits = {split: _decode(builder.as_data_source(split=split), name) for split in num_examples}
         return Source(splits, decoded_from=folder)
@@ -190,17 +200,27 @@ def _prepared_builder(name, data_dir):
 def _decode(examples, name):
     from tqdm import tqdm
 
-    rows = tqdm(range(len(examples)), desc=f"decode {name}", unit="image", leave=False)
-    decoded = [(example["image"], example["label"]) for example in map(examples.__getitem__, rows)]
-    images, labels = zip(*decoded, strict=True)
-    return _dataset(np.stack(images), np.array(labels), f"TFDS's {name}")
+    image = examples[0]["image"]
+    images = allocate((len(examples), *image.shape), image.dtype)
+    labels = np.empty(len(examples), np.int64)
+    for row in tqdm(range(len(examples)), desc=f"decode {name}", unit="image", leave=False):
+        example = examples[row]
+        images[row], labels[row] = example["image"], example["label"]
+    return _dataset(images, labels, f"TFDS's {name}")
 
 
-def _read_decoded(path):
+def _read_decoded(folder, name, num_examples):
+    """The source whose decoded images lie in the folder; None where some are missing or torn: decode again."""
+    splits = {}
     try:
-        return _read_npz(path)
-    except InputError:  # missing or torn: decode again
+        for split, count in num_examples.items():
+            x, labels = (_numpy_load(_decoded(folder, name, split, part)) for part in ("x", "y"))
+            if len(x) != count:
+                return None
+            splits[split] = _dataset(x, labels, f"TFDS's {name}")
+    except InputError:
         return None
+    return Source(splits)
 
 
 def _load_file(path, data_dir, cache_dir):
@@ -270,11 +290,13 @@ def _dense(parts, path):
 
 
 def _numpy_load(path):
-    """An array, or a dict of arrays, without pickles."""
+    """The array of a .npy, which stays in its file, or a dict of an .npz's arrays; without pickles."""
     try:
+        if path.suffix.lower() == ".npy":
+            return open_memmap(path, mode="r")
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
-            return loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+            return {"x": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(
             "config.data.path",
@@ -299,15 +321,12 @@ def _dataset(array, labels, where):
             "Reshape it.",
         )
     image_shape = (*array.shape[1:], 1)[:3] if array.ndim > 2 else None
-    rows = array.reshape(len(array), -1)
-    with np.errstate(over="ignore"):  # what becomes infinite is refused below
-        rows = rows.astype(np.uint8 if array.dtype.kind == "b" or array.dtype == np.uint8 else np.float32, copy=False)
-    finite = np.isfinite(rows)
-    if not finite.all():
-        row, column = np.argwhere(~finite)[0]
+    rows = _as_stored(array.reshape(len(array), -1))
+    count, first = _not_finite(rows)
+    if count:
         raise bad(
-            f"has {finite.size - finite.sum()} values that are NaN, infinite or beyond float32, "
-            f"the first in row {row}, column {column}",
+            f"has {count} values that are NaN, infinite or beyond float32, "
+            f"the first in row {first[0]}, column {first[1]}",
             "every value must be finite",
             "Drop those rows or fill the gaps.",
         )
@@ -316,41 +335,33 @@ def _dataset(array, labels, where):
     return Dataset(rows, labels, image_shape)
 
 
+def _as_stored(rows):
+    """Rows [N, D] as uint8 or float32, where they are of another dtype as a copy."""
+    dtype = np.uint8 if rows.dtype.kind == "b" or rows.dtype == np.uint8 else np.float32
+    if rows.dtype == dtype:
+        return rows
+    stored = allocate(rows.shape, dtype)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        for part in row_parts(rows):
+            stored[part] = rows[part]
+    return stored
+
+
+def _not_finite(rows):
+    """How many values of rows [N, D] are not finite, and the row and the column of the first."""
+    count, first = 0, None
+    for part in row_parts(rows) if rows.dtype == np.float32 else ():
+        places = np.argwhere(~np.isfinite(rows[part]))
+        if len(places) and first is None:
+            first = places[0] + (part.start, 0)
+        count += len(places)
+    return count, first
+
+
 # name -> function (path, data_dir, cache_dir) that returns a Source.
 SOURCES: dict[str, Callable[[str, str, Path | None], Source]] = {
     "digits": _load_digits,
     "mnist": _tfds_images("mnist"),
     "fashion_mnist": _tfds_images("fashion_mnist"),
     "file": _load_file,
-}
-
-
-# name -> function of the training rows [N, D] that returns (shift, scale), each [1, D] or [1, 1], float32:
-# the model sees (x - shift) * scale.
-def _scale_range(x):
-    low, high = float(x.min()), float(x.max())
-    return np.full((1, 1), low, np.float32), np.full((1, 1), 1 / (high - low) if high > low else 1.0, np.float32)
-
-
-def _scale_standardize(x):
-    std = x.std(axis=0, dtype=np.float64, keepdims=True)
-    shift = x.mean(axis=0, dtype=np.float64, keepdims=True)
-    return shift.astype(np.float32), (1 / np.where(std > 0, std, 1.0)).astype(np.float32)
-
-
-def _scale_rescale(x):
-    mean_var = float(x.var(axis=0, dtype=np.float64).mean())
-    shift = x.mean(axis=0, dtype=np.float64, keepdims=True)
-    return shift.astype(np.float32), np.full((1, 1), 1 / np.sqrt(mean_var) if mean_var > 0 else 1.0, np.float32)
-
-
-def _scale_none(x):
-    return np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
-
-
-SCALINGS = {
-    "range": _scale_range,
-    "standardize": _scale_standardize,
-    "rescale": _scale_rescale,
-    "none": _scale_none,
 }

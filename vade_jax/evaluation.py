@@ -12,9 +12,9 @@ from vade_jax.model import Model, Params
 from vade_jax.objectives import batch_elbo_terms, elbo_metrics, sample_z_each
 from vade_jax.priors import sample_prior
 from vade_jax.train_state import TrainState
-from vade_jax.training import make_row_map, replicate
+from vade_jax.training import make_row_map
 
-Rows = jax.Array | np.ndarray
+Allocate = Callable[..., np.ndarray]  # (shape, dtype) -> an array to be filled
 
 
 class Posterior(NamedTuple):
@@ -22,32 +22,30 @@ class Posterior(NamedTuple):
 
     Attributes:
       responsibilities: [N, K], q(c|x), float32.
+      clusters: [N], argmax_c q(c|x), int32.
       elbo: name -> mean over the rows of the bound ('elbo') and of its five terms, nats.
     """
 
     responsibilities: np.ndarray
+    clusters: np.ndarray
     elbo: dict[str, float]
 
-    @property
-    def clusters(self) -> np.ndarray:
-        """[N], argmax_c q(c|x), int32."""
-        return self.responsibilities.argmax(axis=-1).astype(np.int32)
 
-
-def embed(model: Model, state: TrainState, x: Rows, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """(z_mean, z_log_var), each [N, J], of rows [N, D] as stored."""
-    return make_embed(model, x, batch_size)(state)
-
-
-def make_embed(model: Model, x: Rows, batch_size: int) -> Callable[[TrainState], tuple[np.ndarray, np.ndarray]]:
-    """`embed` for one model and the same rows [N, D] again and again, compiled once."""
+def make_embed(model: Model, batch_size: int) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """A function (state, x [N, D] as stored) -> (z_mean, z_log_var), each [N, J], compiled once."""
     row_map = make_row_map(lambda params, x, keys: model.encode(params, x), batch_size)
-    rows = replicate(x)
-    return lambda state: row_map(state.params, state.scaling, rows, state.key)
+    return lambda state, x: row_map(state.params, state.scaling, x, state.key)
 
 
 def posterior(
-    model: Model, state: TrainState, x: Rows, key: jax.Array, *, estimator: str, batch_size: int
+    model: Model,
+    state: TrainState,
+    x: np.ndarray,
+    key: jax.Array,
+    *,
+    estimator: str,
+    batch_size: int,
+    allocate: Allocate = np.empty,
 ) -> Posterior:
     """q(c|x) and the bound of every row, each once.
 
@@ -58,6 +56,7 @@ def posterior(
       key: of the draws, one of z for each row.
       estimator: of q(c|x): 'sample', 'mean' or 'optimal'.
       batch_size: rows for one device call.
+      allocate: of the arrays in the answer.
 
     Returns:
       The posterior.
@@ -65,15 +64,24 @@ def posterior(
 
     def batch(params, x, keys):
         terms = batch_elbo_terms(model, params, x, keys, estimator, num_samples=1)
-        return jnp.exp(terms.log_q_c), elbo_metrics(terms)
+        q_c = jnp.exp(terms.log_q_c)
+        return q_c, q_c.argmax(axis=-1).astype(jnp.int32), elbo_metrics(terms)
 
-    responsibilities, rows = make_row_map(batch, batch_size)(state.params, state.scaling, replicate(x), key)
+    row_map = make_row_map(batch, batch_size)
+    responsibilities, clusters, rows = row_map(state.params, state.scaling, x, key, allocate)
     means = {name: float(values.mean(dtype=np.float64)) for name, values in rows.items()}
-    return Posterior(responsibilities, means)
+    return Posterior(responsibilities, clusters, means)
 
 
 def log_likelihood(
-    model: Model, state: TrainState, x: Rows, key: jax.Array, *, num_samples: int, batch_size: int
+    model: Model,
+    state: TrainState,
+    x: np.ndarray,
+    key: jax.Array,
+    *,
+    num_samples: int,
+    batch_size: int,
+    allocate: Allocate = np.empty,
 ) -> np.ndarray:
     """The importance-weighted bound of log p(x), [N] nats, for rows [N, D] as stored; memory does not grow with L."""
 
@@ -83,7 +91,7 @@ def log_likelihood(
         log_px_given_z = jax.lax.map(lambda draw: model.log_px_given_z(params, x, draw[None])[0], z)
         return importance_weighted_bound(log_px_given_z, z, z_mean, z_log_var, params["prior"])
 
-    return make_row_map(batch, batch_size)(state.params, state.scaling, replicate(x), key)
+    return make_row_map(batch, batch_size)(state.params, state.scaling, x, key, allocate)
 
 
 def generate(model: Model, params: Params, key: jax.Array, num_per_cluster: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """From a config to results: pretrain -> initialize -> cluster -> evaluate, in one run or several, resumed."""
 
+import functools
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vade_jax import data, results, rounds, settings, sweep, workdir
+from vade_jax.arrays import allocate
 from vade_jax.checkpoints import Checkpoints, Progress
 from vade_jax.errors import DivergedError, InputError
 from vade_jax.evaluation import log_likelihood, posterior
@@ -160,7 +162,10 @@ def predict(folder: Path, path: str, output: str) -> Path:
     if run.config.model.likelihood == "bernoulli":
         settings.check_unit_interval(rows.x, np.asarray(state.scaling.shift), np.asarray(state.scaling.scale))
     options = run.config.evaluate
-    sizes = {"batch_size": min(options.batch_size, len(rows.x))}
+    sizes: dict[str, Any] = {
+        "batch_size": min(options.batch_size, len(rows.x)),
+        "allocate": functools.partial(allocate, folder=target.parent),
+    }
     key = run.key(Use.EVALUATION)
     with products_in(run.config.precision):
         answer = posterior(run.model, state, rows.x, key, estimator=options.estimator, **sizes)
@@ -185,6 +190,7 @@ def _write_results(run, state, progress, train_rows, test_rows):
         train_rows,
         test_rows,
         run.key(Use.EVALUATION),
+        sample=rounds.sample(run),
         graph=rounds.input_graph(run, state.scaling, train_rows.x),
         seed=run.config.seed,
         init_method=run.config.init.method,

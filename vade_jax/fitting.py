@@ -42,7 +42,7 @@ class Epoch(NamedTuple):
     Attributes:
       stage: the stage it belongs to.
       state: before it; whoever trains it may donate it.
-      rows: name -> [N, ...] on the devices, what the run adds to the data for the objective's batches.
+      rows: name -> [N, ...] on the host, what the run adds to the data for the objective's batches.
     """
 
     stage: Stage
@@ -99,7 +99,7 @@ def course(run: Run, x: np.ndarray, quiet: bool = False) -> Course:
 
 def _through_stage(tools, stage, state, progress):
     """The state after the stage's remaining epochs; saved on the way and at the end, where it is sound."""
-    rows = replicate(stage.rows())
+    rows = stage.rows()
     with tools.tracker.stage(stage.name, stage.num_epochs, progress.epoch) as bar:
         while progress.epoch < stage.num_epochs:
             state, progress, record = yield from _through_epoch(stage, state, progress, rows)

@@ -1,10 +1,16 @@
 """The neighbour graph of rows, and how well clusters cut it: a criterion of clusters that reads no label."""
 
+import functools
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.neighbors import NearestNeighbors
 
 _LEAST_NEIGHBORS, _MOST_NEIGHBORS = 10, 60
+_QUERIES = 1024  # at a time on the device
+_MORE = 4  # candidates than neighbours there: the expanded square rounds the order of nearly equal distances
 
 
 def num_neighbors(num_rows: int, num_clusters: int, share: float) -> int:
@@ -23,6 +29,60 @@ def num_neighbors(num_rows: int, num_clusters: int, share: float) -> int:
     """
     count = round(share * num_rows / num_clusters)
     return max(1, min(max(count, _LEAST_NEIGHBORS), _MOST_NEIGHBORS, num_rows - 2))  # UMAP lays out no complete graph
+
+
+def nearest_neighbors(
+    rows: np.ndarray, queries: np.ndarray, count: int, own: np.ndarray | None = None, on_device: bool | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest rows of each query, exactly.
+
+    Args:
+      rows: [N, D].
+      queries: [M, D].
+      count: k, less than N.
+      own: [M], the numbers of the queries among the rows, which are no neighbours of themselves; None for queries that
+        are no rows.
+      on_device: by matrix products on JAX's first device; None: where that is no CPU, on which a tree is as fast.
+
+    Returns:
+      Distances in ascending order and the rows' numbers, each [M, k].
+    """
+    if on_device is None:
+        on_device = jax.default_backend() != "cpu"
+    asked = count + (own is not None)
+    search = _search_on_device if on_device else _search
+    distances, neighbors = search(np.asarray(rows), np.asarray(queries), asked)
+    if own is None:
+        return distances, neighbors
+    others = neighbors != own[:, None]
+    others[others.all(axis=1), -1] = False  # as many equal rows came first
+    return distances[others].reshape(-1, count), neighbors[others].reshape(-1, count)
+
+
+def _search(rows, queries, count):
+    return NearestNeighbors(n_neighbors=count, n_jobs=-1).fit(rows).kneighbors(queries)
+
+
+def _search_on_device(rows, queries, count):
+    rows = jax.device_put(rows.astype(np.float32))
+    candidates = min(count + _MORE, len(rows))
+    found = []
+    for start in range(0, len(queries), _QUERIES):
+        block = queries[start : start + _QUERIES].astype(np.float32)
+        padded = np.concatenate([block, np.zeros((_QUERIES - len(block), block.shape[1]), np.float32)])
+        found.append([np.asarray(array)[: len(block)] for array in _nearest(rows, padded, candidates, count)])
+    distances, neighbors = zip(*found, strict=True)
+    return np.concatenate(distances), np.concatenate(neighbors)
+
+
+@functools.partial(jax.jit, static_argnames=("candidates", "count"))
+def _nearest(rows, queries, candidates, count):
+    # |q - r|^2 less |q|^2, which is the same for every row.
+    closeness = 2 * jnp.matmul(queries, rows.T, precision=jax.lax.Precision.HIGHEST) - jnp.sum(rows**2, axis=1)[None]
+    neighbors = jax.lax.top_k(closeness, candidates)[1]
+    distances = jax.lax.map(lambda pair: jnp.linalg.norm(rows[pair[1]] - pair[0][None], axis=1), (queries, neighbors))
+    order = jnp.argsort(distances, axis=1)[:, :count]
+    return jnp.take_along_axis(distances, order, 1), jnp.take_along_axis(neighbors, order, 1)
 
 
 def neighbor_graph(rows: np.ndarray, neighbors: np.ndarray, num_rows: int) -> csr_matrix:
@@ -48,11 +108,8 @@ def sampled_graph(inputs: np.ndarray, num_neighbors: int, num_rows: int, seed: i
       [N, N], symmetric, of ones.
     """
     drawn = np.sort(np.random.default_rng(seed).permutation(len(inputs))[:num_rows])
-    nearest = NearestNeighbors(n_neighbors=num_neighbors + 1, n_jobs=-1).fit(inputs)
-    graph = neighbor_graph(drawn, nearest.kneighbors(inputs[drawn], return_distance=False), len(inputs))
-    graph.setdiag(0)  # each row is among its own nearest
-    graph.eliminate_zeros()
-    return graph
+    _, neighbors = nearest_neighbors(inputs, inputs[drawn], num_neighbors, own=drawn)
+    return neighbor_graph(drawn, neighbors, len(inputs))
 
 
 def modularity(graph: csr_matrix, clusters: np.ndarray) -> float:

@@ -38,7 +38,6 @@ class Options(NamedTuple):
       covariance: of the mixture of 'gmm', 'full' or 'diag'.
       num_layouts: of 'manifold', at least 1.
       neighbor_share: 'manifold' joins each row to so many others, as a share of an average cluster's rows.
-      max_rows: 'manifold' lays out so many rows drawn at random, and gives the others their neighbours' memberships.
     """
 
     num_clusters: int
@@ -47,7 +46,6 @@ class Options(NamedTuple):
     covariance: str = "full"
     num_layouts: int = 4
     neighbor_share: float = 0.05
-    max_rows: int = 100_000
 
 
 def gmm(embeddings: np.ndarray, options: Options) -> Clustering:
@@ -109,8 +107,6 @@ def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
         embeddings,
         options.num_clusters,
         options.neighbor_share,
-        options.max_rows,
-        order=np.random.default_rng(options.seed).permutation(len(embeddings)),
         layout_seeds=_seeds(options.seed, options.num_layouts),
         mixture_seeds=_seeds(options.seed, options.num_restarts),
     )

@@ -6,10 +6,10 @@ import warnings
 import numpy as np
 from joblib import Parallel, cpu_count, delayed
 from scipy.sparse import csr_matrix
-from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from vade_jax.graphs import modularity, neighbor_graph, num_neighbors
+from vade_jax.graphs import modularity, nearest_neighbors, neighbor_graph, num_neighbors
 from vade_jax.mixtures import mixtures_without_outliers
 
 _LAYOUT_DIM = 10
@@ -21,8 +21,6 @@ def best_on_layouts(
     embeddings: np.ndarray,
     num_clusters: int,
     neighbor_share: float,
-    max_rows: int,
-    order: np.ndarray,
     layout_seeds: list[int],
     mixture_seeds: list[int],
 ) -> tuple[np.ndarray, list[float]]:
@@ -32,37 +30,27 @@ def best_on_layouts(
       embeddings: [N, J], N >= 4.
       num_clusters: K.
       neighbor_share: each row is joined to so many others, as a share of an average cluster's rows.
-      max_rows: so many rows are laid out, and the others get their neighbours' memberships.
-      order: [N], a permutation of the rows, whose first ones are laid out.
       layout_seeds: a layout each.
       mixture_seeds: a start on each layout each.
 
     Returns:
       Memberships [N, K], and the modularity of every mixture.
     """
-    laid_out = np.sort(order[:max_rows])
-    count = num_neighbors(len(laid_out), num_clusters, neighbor_share)
-    nearest = NearestNeighbors(n_neighbors=count, n_jobs=-1).fit(embeddings[laid_out])
-    distances, neighbors = nearest.kneighbors()
-    graph = neighbor_graph(np.arange(len(laid_out)), neighbors, len(laid_out))
+    count = num_neighbors(len(embeddings), num_clusters, neighbor_share)
+    rows = np.arange(len(embeddings))
+    distances, neighbors = nearest_neighbors(embeddings, embeddings, count, own=rows)
+    graph = neighbor_graph(rows, neighbors, len(embeddings))
     # A layout with a seed runs on one core.
-    num_jobs = min(len(layout_seeds), cpu_count()) if len(laid_out) >= _ROWS_FOR_PROCESSES else 1
+    num_jobs = min(len(layout_seeds), cpu_count()) if len(embeddings) >= _ROWS_FOR_PROCESSES else 1
     tasks = (
-        delayed(_best_on_layout)(embeddings[laid_out], distances, neighbors, graph, num_clusters, seed, mixture_seeds)
+        delayed(_best_on_layout)(embeddings, distances, neighbors, graph, num_clusters, seed, mixture_seeds)
         for seed in layout_seeds
     )
     answers = Parallel(n_jobs=num_jobs, return_as="generator")(tasks)
     shown = {"desc": "clusters", "unit": "layout", "dynamic_ncols": True, "leave": False}
     found = list(tqdm(answers, total=len(layout_seeds), **shown))
     memberships, _ = max(found, key=lambda answer: max(answer[1]))
-    scores = [score for _, of_layout in found for score in of_layout]
-    if len(laid_out) == len(embeddings):
-        return memberships, scores
-    everywhere = np.empty((len(embeddings), num_clusters))
-    everywhere[laid_out] = memberships
-    rest = np.sort(order[max_rows:])
-    everywhere[rest] = memberships[nearest.kneighbors(embeddings[rest], return_distance=False)].mean(axis=1)
-    return everywhere, scores
+    return memberships, [score for _, of_layout in found for score in of_layout]
 
 
 def _best_on_layout(embeddings, distances, neighbors, graph: csr_matrix, num_clusters, layout_seed, mixture_seeds):
@@ -70,12 +58,13 @@ def _best_on_layout(embeddings, distances, neighbors, graph: csr_matrix, num_clu
     layout = lay_out(embeddings, distances, neighbors, layout_seed)
     scores: list[float] = []
     memberships = np.empty((0, num_clusters))
-    for seed in mixture_seeds:
-        for mixture in mixtures_without_outliers(layout, num_clusters, seed):
-            score = modularity(graph, mixture.predict(layout))
-            if score > max(scores, default=-1.0):
-                memberships = mixture.predict_proba(layout)
-            scores.append(score)
+    with threadpool_limits(1):  # threads wait for each other longer than products of ten columns take
+        for seed in mixture_seeds:
+            for mixture in mixtures_without_outliers(layout, num_clusters, seed):
+                score = modularity(graph, mixture.predict(layout))
+                if score > max(scores, default=-1.0):
+                    memberships = mixture.predict_proba(layout)
+                scores.append(score)
     return memberships, scores
 
 

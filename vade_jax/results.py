@@ -1,5 +1,6 @@
 """What a trained run leaves in its workdir: results.json, assignments.npz and, for images, samples.png."""
 
+import functools
 import json
 import platform
 import time
@@ -12,6 +13,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from vade_jax import metrics
+from vade_jax.arrays import allocate
 from vade_jax.data import Dataset
 from vade_jax.errors import DivergedError
 from vade_jax.evaluation import Posterior, generate, log_likelihood, posterior
@@ -33,6 +35,7 @@ def write(
     test: Dataset | None,
     key: jax.Array,
     *,
+    sample: np.ndarray,
     graph: csr_matrix,
     seed: int,
     init_method: str,
@@ -54,7 +57,8 @@ def write(
       train: the rows that were clustered.
       test: the rows to score instead, or None.
       key: of the draws.
-      graph: [N, N], of train's rows, on which their clusters' modularity is taken.
+      sample: numbers [M] of the rows of train that clusters were found on.
+      graph: [M, M], of these, on which their clusters' modularity is taken.
       seed: of the run.
       init_method: the initialization's name.
       init_paths: of the initializations in their order; see `rounds`.
@@ -74,7 +78,8 @@ def write(
 
     def answer(dataset: Dataset) -> Posterior:
         batch = min(batch_size, len(dataset.x))
-        return posterior(model, state, dataset.x, posterior_key, estimator=estimator, batch_size=batch)
+        make = functools.partial(allocate, folder=workdir)
+        return posterior(model, state, dataset.x, posterior_key, estimator=estimator, batch_size=batch, allocate=make)
 
     train_answer = answer(train)
     scored, scored_answer = (test, answer(test)) if test else (train, train_answer)
@@ -83,7 +88,8 @@ def write(
         model, state, x, bound_key, num_samples=bound_samples, batch_size=min(batch_size, 256, len(x))
     )
     num_clusters = scored_answer.responsibilities.shape[1]
-    rounds = [_initialization(path, train.labels) for path in init_paths]
+    labels = None if train.labels is None else train.labels[sample]
+    rounds = [_initialization(path, labels) for path in init_paths]
     _write_assignments(workdir / "assignments.npz", train_answer, scored_answer if test else None)
     if train.image_shape:
         grid = generate(model, state.params, generate_key, _SAMPLES_PER_CLUSTER)
@@ -99,7 +105,7 @@ def write(
         "rounds": rounds,
         "accuracy_by_epoch": _accuracy_by_epoch(train.labels, *trail),
         "treatments": treatments,
-        "input_modularity": modularity(graph, train_answer.clusters),
+        "input_modularity": modularity(graph, train_answer.clusters[sample]),
         "occupancy": metrics.occupancy(scored_answer.clusters, num_clusters),
         "scored_rows": len(scored.x),
         "scored_on": "test" if test else "train",

@@ -1,16 +1,20 @@
 """The clusters that stages begin with, found in the embeddings and kept in the run's folder."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from numpy.lib.format import open_memmap
 from scipy.sparse import csr_matrix, load_npz, save_npz
+from tqdm import tqdm
 
 from vade_jax import graphs, initialization
 from vade_jax.run import Run
 from vade_jax.train_state import Scaling
 
+_SPREAD_ROWS = 2**16  # at a time
 _GRAPH_ROWS = 20_000  # joined to their neighbours among all: with so many MNIST's rounds keep their order
 
 
@@ -18,7 +22,7 @@ class Found(NamedTuple):
     """The clusters to hold, and how they were chosen.
 
     Attributes:
-      memberships: [N, K], float32, each row sums to 1.
+      memberships: [M, K], of the sample, float32, each row sums to 1.
       scores: of each candidate that was found, in the method's own measure.
       found_modularity: [], of the candidate taken, on the graph of the inputs.
       modularity: [], of the clusters to hold.
@@ -32,6 +36,13 @@ class Found(NamedTuple):
     settled: np.ndarray
 
 
+def sample(run: Run) -> np.ndarray:
+    """The numbers [M] of the rows that clusters are found on, ascending, the same for every run on the same rows."""
+    if run.num_rows <= run.config.init.max_rows:
+        return np.arange(run.num_rows)
+    return np.sort(np.random.default_rng(0).choice(run.num_rows, run.config.init.max_rows, replace=False))
+
+
 def find(run: Run, embeddings: np.ndarray, graph: csr_matrix, last: Found | None) -> Found:
     """Clusters of the embeddings by the config's method, or the last ones where these are no better.
 
@@ -40,8 +51,8 @@ def find(run: Run, embeddings: np.ndarray, graph: csr_matrix, last: Found | None
 
     Args:
       run: its config names the method.
-      embeddings: [N, J].
-      graph: [N, N], of the inputs: clusters of higher modularity there are better.
+      embeddings: [M, J], of the sample.
+      graph: [M, M], of its inputs: clusters of higher modularity there are better.
       last: what was found the last time, or None.
 
     Returns:
@@ -57,7 +68,6 @@ def find(run: Run, embeddings: np.ndarray, graph: csr_matrix, last: Found | None
         config.init.covariance,
         config.init.num_layouts,
         config.init.neighbor_share,
-        config.init.max_rows,
     )
     clustering = initialization.METHODS[config.init.method](embeddings, options)
     scores = np.array(clustering.scores)
@@ -68,22 +78,54 @@ def find(run: Run, embeddings: np.ndarray, graph: csr_matrix, last: Found | None
 
 
 def input_graph(run: Run, scaling: Scaling, x: np.ndarray) -> csr_matrix:
-    """The neighbour graph [N, N] of the model's inputs, the same for every run on the same rows; kept in the folder.
+    """The neighbour graph [M, M] of the sample's inputs, the same for every run on the same rows; kept in the folder.
 
     Args:
       run: its config says how many neighbours.
       scaling: of the rows.
-      x: [N, D], as stored.
+      x: [N, D], all rows, as stored.
     """
     file = run.folder / "input_graph.npz"
     if not file.exists():
         config = run.config
-        count = graphs.num_neighbors(len(x), config.model.num_clusters, config.init.neighbor_share)
-        inputs = np.asarray(scaling(jnp.asarray(x)))
+        inputs = np.asarray(scaling(jnp.asarray(x[sample(run)])))
+        count = graphs.num_neighbors(len(inputs), config.model.num_clusters, config.init.neighbor_share)
         partial = file.with_suffix(".partial.npz")  # whole, or not there at all
         save_npz(partial, graphs.sampled_graph(inputs, count, _GRAPH_ROWS, seed=0))
         partial.replace(file)
     return load_npz(file)
+
+
+def spread(run: Run, stage: str, embeddings: np.ndarray, embed: Callable[[slice], np.ndarray]) -> None:
+    """Keeps memberships of every row for a stage whose clusters were found on a sample: the mean of their neighbours'.
+
+    Args:
+      run: its folder keeps them.
+      stage: whose clusters were written.
+      embeddings: [M, J], of the sample.
+      embed: a slice of the rows -> their embeddings.
+    """
+    found = read(run, stage).memberships
+    count = graphs.num_neighbors(len(found), found.shape[1], run.config.init.neighbor_share)
+    everywhere = open_memmap(_everywhere(run, stage), "w+", np.float32, (run.num_rows, found.shape[1]))
+    with tqdm(desc="memberships", total=run.num_rows, unit="row", dynamic_ncols=True, leave=False) as bar:
+        for start in range(0, run.num_rows, _SPREAD_ROWS):
+            rows = slice(start, start + _SPREAD_ROWS)
+            _, neighbors = graphs.nearest_neighbors(embeddings, embed(rows), count)
+            everywhere[rows] = found[neighbors].mean(axis=1)
+            bar.update(len(neighbors))
+    everywhere[sample(run)] = found
+    everywhere.flush()
+
+
+def memberships(run: Run, stage: str) -> np.ndarray:
+    """[N, K], of every row, that a stage holds the model to."""
+    file = _everywhere(run, stage)
+    return np.load(file, mmap_mode="r") if file.exists() else read(run, stage).memberships
+
+
+def _everywhere(run, stage):
+    return run.folder / f"memberships_{stage}.npy"
 
 
 def path(run: Run, stage: str) -> Path:

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vade_jax.data import SCALINGS, SOURCES, Dataset
+from vade_jax.data import SOURCES, Dataset
 from vade_jax.errors import InputError
 from vade_jax.initialization import COVARIANCES, METHODS
 from vade_jax.losses import ESTIMATORS
 from vade_jax.model import LIKELIHOODS
 from vade_jax.networks import NETWORKS
+from vade_jax.scalings import SCALINGS
 from vade_jax.training import PRECISIONS, SCHEDULES
 
 
@@ -71,6 +72,8 @@ RULES: dict[str, Rule] = {
     "data.train_split": _TEXT,
     "data.test_split": _TEXT,
     "data.scaling": _one_of(SCALINGS),
+    "data.max_resident_mib": _NOT_NEGATIVE,
+    "data.shard_mib": _POSITIVE,
     "model.num_clusters": _integer(1),
     "model.latent_dim": _integer(1),
     "model.network": _one_of(NETWORKS),

@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vade_jax import data, initialization, rounds
-from vade_jax.evaluation import embed
+from vade_jax import initialization, rounds
+from vade_jax.evaluation import make_embed
 from vade_jax.model import init_params
 from vade_jax.networks import with_constant_log_var
 from vade_jax.objectives import Objective, guided_negative_elbo, negative_elbo, reconstruction
 from vade_jax.run import Run, Use
+from vade_jax.scalings import SCALINGS
 from vade_jax.train_state import Scaling, TrainState, start_stage
 from vade_jax.training import make_schedule, make_tx, replicate
 
@@ -143,7 +144,7 @@ def _keep(run, name, state, x):
 
 def _prepare(run, name, state, x):
     """The scaling that the training rows ask for, and an encoder whose q(z|x) has a small constant variance."""
-    shift, scale = data.SCALINGS[run.config.data.scaling](x)
+    shift, scale = SCALINGS[run.config.data.scaling](x)
     shape = state.scaling.shift.shape
     encoder = with_constant_log_var(state.params["encoder"], run.config.init.log_var)
     return state.replace(
@@ -156,18 +157,22 @@ def _initialize(run, name, state, x):
     """The prior that holds the clusters found in the embeddings; None where a round would guide to the last ones."""
     names = _finding_names(run)
     before = names[: names.index(name)]
-    z_mean, z_log_var = embed(run.model, state, x, min(run.config.evaluate.batch_size, len(x)))
+    sample = rounds.sample(run)
+    embed = make_embed(run.model, min(run.config.evaluate.batch_size, len(sample)))
+    z_mean, z_log_var = embed(state, x[sample])
     graph = rounds.input_graph(run, state.scaling, x)
     found = rounds.find(run, z_mean, graph, rounds.read(run, before[-1]) if before else None)
     rounds.write(run, name, found)
     if found.settled and name in _guide_names(run):
         return None
+    if len(sample) < run.num_rows:
+        rounds.spread(run, name, z_mean, lambda rows: embed(state, x[rows])[0])
     prior = initialization.prior_from_memberships(z_mean, np.exp(z_log_var), found.memberships)
     return state.replace(params={**state.params, "prior": prior})
 
 
 def _memberships(run, name):
-    return {"memberships": rounds.read(run, name).memberships}
+    return {"memberships": rounds.memberships(run, name)}
 
 
 def initial_state(run: Run) -> TrainState:

@@ -9,12 +9,14 @@ from tqdm import tqdm
 
 from vade_jax.checkpoints import Progress
 from vade_jax.errors import DivergedError
+from vade_jax.feed import Feed
 from vade_jax.fitting import Course, Epoch, course
 from vade_jax.run import Run
 from vade_jax.stages import make_stages
 from vade_jax.train_state import TrainState
 from vade_jax.training import make_epoch, make_epoch_of_runs, replicate
 
+_MIB = 2**20
 Outcome = tuple[TrainState, Progress] | DivergedError
 
 
@@ -22,7 +24,8 @@ def fit(runs: Sequence[Run], x: np.ndarray, side_by_side: bool | None = None) ->
     """Trains runs that differ in their seeds and learning rates alone. Reads no label.
 
     Side by side, the epochs of all runs are one device call, with the runs as one more axis of every array. That fills
-    a GPU that one run leaves idle; on a CPU, which one run fills, the runs are taken in turn.
+    a GPU that one run leaves idle. On a CPU, which one run fills, and on rows that are streamed, the runs are taken in
+    turn.
 
     Args:
       runs: at least one.
@@ -32,13 +35,14 @@ def fit(runs: Sequence[Run], x: np.ndarray, side_by_side: bool | None = None) ->
     Yields:
       Each run with its state and progress, or with what it failed of, as soon as it ends.
     """
+    options = runs[0].config.data
+    feed = Feed(x, options.max_resident_mib * _MIB, options.shard_mib * _MIB)
     if side_by_side is None:
         side_by_side = jax.default_backend() != "cpu"
-    return _side_by_side(runs, x) if side_by_side and len(runs) > 1 else _in_turn(runs, x)
+    return (_side_by_side if side_by_side and feed.resident and len(runs) > 1 else _in_turn)(runs, x, feed)
 
 
-def _in_turn(runs, x):
-    data_x = replicate(x)
+def _in_turn(runs, x, feed):
     epochs: dict[str, Callable] = {}  # by stage: runs share what was compiled
     for number, run in enumerate(runs):
         if len(runs) > 1:
@@ -49,12 +53,11 @@ def _in_turn(runs, x):
             stage = ask.stage
             if stage.name not in epochs:
                 epochs[stage.name] = make_epoch(stage.objective, stage.tx, stage.batch_size)
-            answer = epochs[stage.name](ask.state, {"x": data_x, **ask.rows})
+            answer = feed.train(epochs[stage.name], ask.state, ask.rows, stage.batch_size)
         yield run, ask
 
 
-def _side_by_side(runs, x):
-    data_x = replicate(x)
+def _side_by_side(runs, x, feed):
     names = [stage.name for stage in make_stages(runs[0])]
     epochs: dict[str, Callable] = {}
     courses = [_asks(course(run, x, quiet=True)) for run in runs]
@@ -77,7 +80,7 @@ def _side_by_side(runs, x):
                 stage = asked[group[0]].stage
                 epochs[name] = make_epoch_of_runs(stage.objective, stage.tx, stage.batch_size, len(runs))
             states, rows = zip(*((ask.state, ask.rows) for ask in map(asked.pop, group)), strict=True)
-            answers = dict(zip(group, epochs[name](states, data_x, rows), strict=True))
+            answers = dict(zip(group, epochs[name](states, feed.x, replicate(rows)), strict=True))
             bar.set_postfix(stage=name, refresh=False)
             bar.update()
 

@@ -1,7 +1,7 @@
 """The training step, an epoch of it as one device call, and row-wise evaluation, over all local devices.
 
-Data lies whole on every device as it is stored; a device takes its rows of each batch, or some of several runs. Noise
-belongs to an example's place in the batch, not to a device, so that any number of devices computes the same step.
+An epoch's data lies on every device as it is stored; a device takes its rows of each batch, or some of several runs.
+Noise belongs to an example's place in the batch, not to a device, so that any number of devices computes the same step.
 """
 
 import functools
@@ -194,31 +194,43 @@ def make_row_map(fn: Callable[..., Any], batch_size: int) -> Callable[..., Any]:
       batch_size: rows for one device call.
 
     Returns:
-      (params, scaling, x [N, D] as stored, key) -> the pytree of fn as numpy arrays [N, ...], whatever N.
+      (params, scaling, x [N, D] as stored, on the host, key, allocate=numpy.empty) -> the pytree of fn as arrays
+      [N, ...] that allocate(shape, dtype) made, whatever N.
     """
 
-    def batch_fn(params, scaling, x, key, start, places):
-        rows = jnp.minimum(start + places, x.shape[0] - 1)
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, rows)
-        return fn(params, scaling(x[rows]), keys)
+    def batch_fn(params, scaling, x, key, numbers):
+        return fn(params, scaling(x), jax.vmap(jax.random.fold_in, (None, 0))(key, numbers))
 
     places = _split_over_devices(batch_size)
-    compiled = over_devices(batch_fn, in_axes=(None, None, None, None, None, 0), out_axes=0)
+    compiled = over_devices(batch_fn, in_axes=(None, None, 0, None, 0), out_axes=0)
 
-    def row_map(params: Any, scaling: Scaling, x: jax.Array, key: jax.Array) -> Any:
-        num_rows = x.shape[0]
-        batches = [
-            compiled(params, scaling, x, key, np.int32(start), places) for start in range(0, num_rows, places.size)
-        ]
-        return jax.tree.map(lambda *parts: np.concatenate([_flat(part) for part in parts])[:num_rows], *batches)
+    def row_map(
+        params: Any, scaling: Scaling, x: np.ndarray, key: jax.Array, allocate: Callable[..., np.ndarray] = np.empty
+    ) -> Any:
+        params, scaling, key = replicate((params, scaling, key))
+        whole, before = None, None
+        for start in range(0, len(x), places.size):
+            numbers = np.minimum(start + places, len(x) - 1, dtype=np.int32)
+            batch = compiled(params, scaling, x[numbers], key, numbers)
+            if whole is None:
+                whole = jax.tree.map(lambda part: allocate((len(x), *part.shape[2:]), part.dtype), batch)
+            if before is not None:
+                _put_down(before, whole, start - places.size)  # while the devices compute the next
+            before = batch
+        _put_down(before, whole, start)
+        return whole
 
     return row_map
 
 
-def _flat(part):
-    """[devices, B/devices, ...] on devices -> [B, ...] on the host."""
-    array = np.asarray(part)
-    return array.reshape(-1, *array.shape[2:])
+def _put_down(batch, whole, start):
+    """Copies a batch [devices, B/devices, ...] to the rows [N, ...] from start on; what lies beyond them is padding."""
+
+    def put(part, array):
+        rows = np.asarray(part).reshape(-1, *array.shape[1:])[: len(array) - start]
+        array[start : start + len(rows)] = rows
+
+    jax.tree.map(put, batch, whole)
 
 
 def _split_over_devices(batch_size):

@@ -39,17 +39,17 @@ class Watch:
 
     def __init__(self, run: Run, x: np.ndarray, num_epochs: int):
         """Takes the watched rows out of x [N, D], and opens or makes trail.npy [num_epochs, W]."""
-        rows = x[watched_rows(run)]
-        self._embed = make_embed(run.model, rows, min(run.config.evaluate.batch_size, len(rows)))
+        self._rows = x[watched_rows(run)]
+        self._embed = make_embed(run.model, min(run.config.evaluate.batch_size, len(self._rows)))
         self._log_responsibilities = jax.jit(optimal_log_responsibilities)
         path = run.folder / _TRAIL
         if not path.exists():
-            np.save(path, np.full((num_epochs, len(rows)), _NONE, np.int32))
+            np.save(path, np.full((num_epochs, len(self._rows)), _NONE, np.int32))
         self._trail = np.load(path, mmap_mode="r+")
 
     def view(self, state: TrainState) -> View:
         """The watched rows under the state."""
-        z_mean, z_log_var = self._embed(state)
+        z_mean, z_log_var = self._embed(state, self._rows)
         log_q_c = self._log_responsibilities(z_mean, z_log_var, state.params["prior"])
         return View(z_mean, np.exp(z_log_var), np.exp(log_q_c))
 

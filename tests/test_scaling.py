@@ -1,0 +1,53 @@
+"""The scaling benchmark: its points, what it measures at one, and what it makes of a record."""
+
+import numpy as np
+import pytest
+
+from benchmarks import scaling
+
+
+def make_record():
+    memory = {"peak_mib": 1000, "peak_own_mib": 900}
+    steps = [{"axis": "num_clusters", "num_clusters": k, "seconds_per_step": 1e-5 * k, **memory} for k in (10, 1000)]
+    rates = {"pretrain": 1000, "cluster": 2000}
+    runs = [{"axis": "num_rows", "num_rows": n, "samples_per_second": rates, **memory} for n in (10**5, 10**6)]
+    failed = [{"axis": "streaming", "streaming": True, "failure": "a line\nno memory"}]
+    return {"axes": {"num_clusters": steps, "num_rows": runs, "streaming": failed}}
+
+
+def test_a_point_changes_one_size():
+    for axis, values in scaling.AXES.items():
+        assert [point[axis] for point in scaling.points(axis, [])] == list(values)
+        assert scaling.BASE[axis] in values
+    assert scaling.points("num_rows", [5]) == [{"axis": "num_rows", "num_rows": 5}]
+
+
+def test_a_record_as_a_table_and_a_figure(tmp_path):
+    table = scaling.rows(make_record())
+    assert table[1] == ["num_clusters", "10", "0.10", "-", "1,000", "900"]
+    assert table[4][:4] == ["num_rows", "1,000,000", "-", "pretrain 1,000, cluster 2,000"]
+    assert table[5] == ["streaming", "streamed", "no memory"]
+    scaling.save_figure(tmp_path / "figure.png", make_record())
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+def test_streamed_rows_go_through_every_stage():
+    found = scaling.measure({"axis": "num_rows", "num_rows": 6000}, 0)
+    assert set(found["samples_per_second"]) == {"pretrain", "guide1", "align", "cluster"}
+    assert min(found["samples_per_second"].values()) > 0
+    assert 0 < found["peak_own_mib"] <= found["peak_mib"]
+
+
+@pytest.mark.parametrize("point", [{"axis": "batch_size", "batch_size": 512}, {"axis": "streaming", "streaming": True}])
+def test_an_epoch_is_timed(monkeypatch, point):
+    monkeypatch.setattr(scaling.contenders, "HIDDEN", (8,))
+    assert 0 < scaling.measure(point, 0)["seconds_per_step"] < 1
+
+
+def test_made_rows_lie_around_ten_centres(tmp_path):
+    scaling._write_rows(tmp_path / "x.npy", 3000)
+    x = np.load(tmp_path / "x.npy")
+    assert (x.shape, x.dtype) == ((3000, 64), np.uint8)
+    centres = np.random.default_rng(0).integers(64, 192, (10, 64))
+    distances = np.abs(x[:, None].astype(int) - centres).max(axis=-1)
+    assert distances.min(axis=1).max() <= 48

@@ -1,0 +1,33 @@
+"""From rows as stored to the model's input, in one part or in several."""
+
+import numpy as np
+import pytest
+
+from vade_jax import arrays
+from vade_jax.scalings import SCALINGS
+
+
+@pytest.mark.parametrize("part", [1, 2**20])
+def test_scalings(monkeypatch, part):
+    monkeypatch.setattr(arrays, "_PART", part)
+    x = np.array([[0, 5, 7], [10, 5, 3], [4, 5, 255]], np.uint8)
+    apply = {name: (x - shift) * scale for name, (shift, scale) in ((n, f(x)) for n, f in SCALINGS.items())}
+    std = x.std(axis=0)
+    np.testing.assert_allclose(apply["range"], x / 255, rtol=1e-6)
+    np.testing.assert_allclose(apply["standardize"], (x - x.mean(axis=0)) / np.where(std > 0, std, 1), atol=1e-6)
+    np.testing.assert_allclose(apply["rescale"], (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0).mean()), atol=1e-6)
+    np.testing.assert_array_equal(apply["none"], x)
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_constant_rows_stay_finite(scaling):
+    shift, scale = SCALINGS[scaling](np.full((3, 2), 7, np.float32))
+    assert np.isfinite((7 - shift) * scale).all()
+
+
+def test_moments_far_from_zero_keep_their_digits(monkeypatch):
+    monkeypatch.setattr(arrays, "_PART", 7)
+    x = 1e6 + np.random.default_rng(0).normal(size=(101, 1))
+    shift, scale = SCALINGS["standardize"](x)
+    np.testing.assert_allclose(1 / scale, x.std(axis=0, keepdims=True), rtol=1e-5)
+    np.testing.assert_allclose(shift, x.mean(axis=0, keepdims=True))

@@ -1,0 +1,35 @@
+"""Arrays of any size: large ones lie in files, and are gone through in parts."""
+
+import math
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_LARGE = 2**26  # bytes
+_PART = 2**25  # values
+
+
+def allocate(shape: tuple[int, ...], dtype: Any, folder: Path | None = None) -> np.ndarray:
+    """An array to be filled, in memory, or a large one in a file that goes when the array does.
+
+    Args:
+      shape: its shape.
+      dtype: its dtype.
+      folder: where the file would lie; None for the system's folder of temporary files.
+
+    Returns:
+      The array, of any content.
+    """
+    if math.prod(shape) * np.dtype(dtype).itemsize <= _LARGE:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return np.memmap(file, dtype, "w+", shape=shape)
+
+
+def row_parts(x: np.ndarray) -> Iterator[slice]:
+    """The rows of x [N, ...] in order, as slices of which a float64 copy is a quarter of a gibibyte at most."""
+    size = max(1, _PART // max(1, math.prod(x.shape[1:])))
+    return (slice(start, start + size) for start in range(0, len(x), size))

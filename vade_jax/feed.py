@@ -1,0 +1,79 @@
+"""Rows on their way to the devices: whole and once where they fit there, in shards that Grain reads ahead otherwise."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from vade_jax.objectives import Metrics
+from vade_jax.train_state import TrainState
+from vade_jax.training import replicate
+
+
+class Feed:
+    """The rows that epochs train on.
+
+    Attributes:
+      resident: whether they lie whole on every device.
+      x: [N, D], there or on the host.
+    """
+
+    def __init__(self, x: np.ndarray, max_resident: int, shard_bytes: float):
+        """Takes rows to train on.
+
+        Args:
+          x: [N, D], as stored, in memory or in a memory-mapped file.
+          max_resident: bytes; of more rows, a shard at a time is on the devices.
+          shard_bytes: of a shard, a batch at least.
+        """
+        self.resident = x.nbytes <= max_resident
+        self.x: Any = replicate(x) if self.resident else x
+        self._shard_bytes = shard_bytes
+
+    def train(
+        self,
+        epoch: Callable[..., tuple[TrainState, Metrics]],
+        state: TrainState,
+        rows: dict[str, np.ndarray],
+        batch_size: int,
+    ) -> tuple[TrainState, Metrics]:
+        """An epoch.
+
+        Args:
+          epoch: what `training.make_epoch` returned.
+          state: before it, donated.
+          rows: further arrays [N, ...] for the objective's batches, on the host.
+          batch_size: B.
+
+        Returns:
+          The state after it, and the means of its metrics over its steps.
+        """
+        if self.resident:
+            return epoch(state, {"x": self.x} | replicate(rows))
+        seed = int(jax.random.bits(jax.random.fold_in(state.key, state.step)))
+        steps: list[int] = []
+        means: list[Metrics] = []
+        for shard in self._shards({"x": self.x, **rows}, batch_size, seed):
+            num_rows = len(shard["x"])
+            if num_rows < batch_size:
+                break
+            state, shard_means = epoch(state, replicate(shard))
+            jax.block_until_ready(means[-1:])  # two shards on the devices: this one, and the one before
+            steps.append(num_rows // batch_size)
+            means.append(shard_means)
+        return state, jax.tree.map(lambda *values: np.average(values, weights=steps), *means)
+
+    def _shards(self, arrays: dict[str, np.ndarray], batch_size: int, seed: int) -> Iterator[dict[str, Any]]:
+        """All rows in an order that the seed alone decides, some whole batches of them at a time."""
+        import grain
+
+        row_bytes = sum(array[:1].nbytes for array in arrays.values())
+        shard_rows = max(1, int(self._shard_bytes / row_bytes) // batch_size) * batch_size
+
+        def read(numbers: np.ndarray) -> dict[str, np.ndarray]:
+            numbers = np.sort(numbers)  # the epoch draws an order of its own within the shard
+            return {name: array[numbers] for name, array in arrays.items()}
+
+        order = grain.MapDataset.range(len(self.x)).shuffle(seed=seed).batch(shard_rows)
+        return iter(order.map(read).to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)))

@@ -1,0 +1,53 @@
+"""From rows as stored to what the model sees, by their own range or moments."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from vade_jax.arrays import row_parts
+
+Scale = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def _scale_range(x):
+    low, high = float(x.min()), float(x.max())
+    return np.full((1, 1), low, np.float32), np.full((1, 1), 1 / (high - low) if high > low else 1.0, np.float32)
+
+
+def _scale_standardize(x):
+    mean, var = _moments(x)
+    std = np.sqrt(var)
+    return mean.astype(np.float32), (1 / np.where(std > 0, std, 1.0)).astype(np.float32)
+
+
+def _scale_rescale(x):
+    mean, var = _moments(x)
+    mean_var = float(var.mean())
+    return mean.astype(np.float32), np.full((1, 1), 1 / np.sqrt(mean_var) if mean_var > 0 else 1.0, np.float32)
+
+
+def _scale_none(x):
+    return np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
+
+
+def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and the variance of each column of x [N, D], each [1, D], float64 (Chan et al. 1979)."""
+    count, mean, var = 0, np.zeros((1, x.shape[1])), np.zeros((1, x.shape[1]))
+    for rows in row_parts(x):
+        part = x[rows]
+        share = len(part) / (count + len(part))
+        count += len(part)
+        step = part.mean(axis=0, dtype=np.float64, keepdims=True) - mean
+        mean = mean + share * step
+        var = (1 - share) * (var + share * step**2) + share * part.var(axis=0, dtype=np.float64, keepdims=True)
+    return mean, var
+
+
+# name -> function of the training rows [N, D] that returns (shift, scale), each [1, D] or [1, 1], float32:
+# the model sees (x - shift) * scale.
+SCALINGS: dict[str, Scale] = {
+    "range": _scale_range,
+    "standardize": _scale_standardize,
+    "rescale": _scale_rescale,
+    "none": _scale_none,
+}
