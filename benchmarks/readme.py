@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks import criteria, scaling, seeds, speed
+from benchmarks import changes, criteria, scaling, seeds, speed
 from benchmarks.selection import CRITERIA
 
 README = Path(__file__).parent.parent / "README.md"
@@ -164,6 +164,11 @@ def speed_table() -> str:
     return _of_machines("speed", speed.rows)
 
 
+def changes_table() -> str:
+    """The table in Markdown, a row for each change on each machine; '' where none was measured."""
+    return _of_machines("changes", changes.rows)
+
+
 def scaling_table() -> str:
     """The table in Markdown, a row for each point on each machine; '' where none was measured."""
     return _of_machines("scaling", scaling.rows)
@@ -190,6 +195,7 @@ _TABLES = {
     "criteria": criteria_table,
     "stages": stages_table,
     "speed": speed_table,
+    "changes": changes_table,
     "scaling": scaling_table,
 }
 

@@ -17,4 +17,5 @@ def get_config() -> ConfigDict:
     config.model.hidden = (256, 256, 512)
     for stage in (config.pretrain, config.guide, config.align, config.train):
         stage.batch_size = 64
+    config.checkpoint.every_epochs = 50  # one takes as long as two epochs
     return config

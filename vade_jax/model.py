@@ -136,8 +136,9 @@ def init_params(key: jax.Array, model: Model, num_features: int, num_clusters: i
     """
     encoder_key, decoder_key = jax.random.split(key)
     return {
-        "encoder": model.encoder.init(encoder_key, jnp.zeros((1, num_features))),
-        "decoder": model.decoder.init(decoder_key, jnp.zeros((1, latent_dim))),
+        # One program each: call by call a dozen are compiled.
+        "encoder": jax.jit(model.encoder.init)(encoder_key, jnp.zeros((1, num_features))),
+        "decoder": jax.jit(model.decoder.init)(decoder_key, jnp.zeros((1, latent_dim))),
         "prior": GMMPrior(
             jnp.zeros(num_clusters), jnp.zeros((num_clusters, latent_dim)), jnp.zeros((num_clusters, latent_dim))
         ),

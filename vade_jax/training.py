@@ -115,11 +115,7 @@ def make_epoch(
       in is donated.
     """
     step = functools.partial(
-        train_step,
-        objective=objective,
-        tx=tx,
-        batch_size=batch_size,
-        sum_over_devices=lambda tree: lax.psum(tree, _DEVICES),
+        train_step, objective=objective, tx=tx, batch_size=batch_size, sum_over_devices=_sum_over_devices
     )
     places = _split_over_devices(batch_size)
     compiled = over_devices(
@@ -231,6 +227,11 @@ def _put_down(batch, whole, start):
         array[start : start + len(rows)] = rows
 
     jax.tree.map(put, batch, whole)
+
+
+def _sum_over_devices(tree):
+    """The sum over the devices of what each holds; XLA would copy a lone device's gradients, a twentieth of a step."""
+    return lax.psum(tree, _DEVICES) if jax.local_device_count() > 1 else tree
 
 
 def _split_over_devices(batch_size):
