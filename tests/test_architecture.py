@@ -10,8 +10,9 @@ PACKAGE = Path(__file__).parent.parent / "vade_jax"
 # Lowest first: a module imports only from the layers above its own line.
 LAYERS = [
     ["errors", "arrays", "priors", "metrics", "health", "graphs", "mixtures"],
-    ["losses", "report", "manifold"],
-    ["networks", "data", "scalings"],
+    ["losses", "report", "manifold", "rows"],
+    ["networks", "readers", "scalings"],
+    ["data"],
     ["model"],
     ["objectives", "train_state"],
     ["training", "checkpoints", "tracking"],

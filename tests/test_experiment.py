@@ -10,8 +10,9 @@ from runs import assert_same_bits, params_of, stop_after, tiny
 from configs import digits
 from vade_jax import data, experiment, fitting, graphs, sweep, workdir
 from vade_jax.checkpoints import Checkpoints
-from vade_jax.data import Dataset, Source
+from vade_jax.data import Source
 from vade_jax.errors import DivergedError, InputError
+from vade_jax.rows import Dataset
 from vade_jax.run import make_run
 from vade_jax.tracking import read_metrics
 

@@ -5,8 +5,8 @@ import pytest
 
 from configs import base
 from vade_jax import settings
-from vade_jax.data import Dataset
 from vade_jax.errors import InputError
+from vade_jax.rows import Dataset
 
 DIGITS = Dataset(np.arange(80, dtype=np.uint8).reshape(20, 4), None, (2, 2, 1))
 BATCH_SIZES = [f"{stage}__batch_size" for stage in ("pretrain", "guide", "align", "train")]

@@ -1,33 +1,19 @@
-"""A name or a path -> arrays and their description. The only file that knows TFDS and file formats."""
+"""A name or a path -> arrays and their description. The only file that knows TFDS; `readers` knows file formats."""
 
 import importlib.util
 import os
 import re
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.format import open_memmap
-from scipy.sparse import csr_matrix
 
-from vade_jax.arrays import allocate, row_parts
+from vade_jax import readers
+from vade_jax.arrays import allocate
 from vade_jax.errors import InputError
-
-
-class Dataset(NamedTuple):
-    """Rows to cluster.
-
-    Attributes:
-      x: [N, D], uint8 or float32, as stored; in memory, or in a file that is read where it is asked.
-      labels: [N], or None; read by the scores alone.
-      image_shape: (H, W, C) with H * W * C = D, or None where rows are no images.
-    """
-
-    x: np.ndarray
-    labels: np.ndarray | None
-    image_shape: tuple[int, int, int] | None
+from vade_jax.readers import load_arrays
+from vade_jax.rows import Dataset, checked
 
 
 class Source(NamedTuple):
@@ -147,7 +133,7 @@ def _load_digits(path, data_dir, cache_dir):
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    return Source({"train": _dataset(bunch.images.astype(np.uint8), bunch.target, "scikit-learn's digits")})
+    return Source({"train": checked(bunch.images.astype(np.uint8), bunch.target, "scikit-learn's digits")})
 
 
 def _tfds_images(name: str) -> Callable[[str, str, Path | None], Source]:
@@ -206,7 +192,7 @@ def _decode(examples, name):
     for row in tqdm(range(len(examples)), desc=f"decode {name}", unit="image", leave=False):
         example = examples[row]
         images[row], labels[row] = example["image"], example["label"]
-    return _dataset(images, labels, f"TFDS's {name}")
+    return checked(images, labels, f"TFDS's {name}")
 
 
 def _read_decoded(folder, name, num_examples):
@@ -214,148 +200,18 @@ def _read_decoded(folder, name, num_examples):
     splits = {}
     try:
         for split, count in num_examples.items():
-            x, labels = (_numpy_load(_decoded(folder, name, split, part)) for part in ("x", "y"))
+            x, labels = (load_arrays(_decoded(folder, name, split, part)) for part in ("x", "y"))
             if len(x) != count:
                 return None
-            splits[split] = _dataset(x, labels, f"TFDS's {name}")
+            splits[split] = checked(x, labels, f"TFDS's {name}")
     except InputError:
         return None
     return Source(splits)
 
 
 def _load_file(path, data_dir, cache_dir):
-    """The user's .npy or .npz."""
-    if not path:
-        raise InputError(
-            "config.data.path", "it is empty", "it must name a .npy or .npz file", "Set --config.data.path=FILE."
-        )
-    readers = {".npy": _read_npy, ".npz": _read_npz}
-    suffix = Path(path).suffix.lower()
-    if suffix not in readers:
-        raise InputError(
-            "config.data.path",
-            f"{path} ends in {suffix or 'nothing'}",
-            f"it must end in {' or '.join(readers)}",
-            "Save the rows as an array with numpy.save.",
-        )
-    return readers[suffix](Path(path))
-
-
-def _read_npy(path):
-    return Source({"train": _dataset(_numpy_load(path), None, str(path))})
-
-
-def _read_npz(path):
-    """Arrays x and y, or x_SPLIT and y_SPLIT for each split; y is optional. Or a matrix's CSR parts, and y."""
-    arrays = _numpy_load(path)
-    if arrays.keys() >= _CSR_PARTS:
-        arrays |= {"x": _dense(arrays, path)}
-    splits = {
-        name[2:] or "train": _dataset(arrays[name], arrays.get(f"y{name[1:]}"), f"{path}, array {name}")
-        for name in arrays
-        if name == "x" or name.startswith("x_")
-    }
-    if not splits:
-        raise InputError(
-            "config.data.path",
-            f"{path} holds {', '.join(arrays) or 'nothing'}",
-            "it must hold an array x, or x_train and x_test (and labels y, or y_train and y_test, if there are any), "
-            "or a sparse matrix",
-            "Save it with numpy.savez(FILE, x=...), or scipy.sparse.save_npz(FILE, matrix.tocsr()).",
-        )
-    return Source(splits)
-
-
-_CSR_PARTS = {"data", "indices", "indptr", "shape"}  # as scipy.sparse.save_npz names them
-
-
-def _dense(parts, path):
-    """The rows of a matrix that is kept by its CSR parts, float32."""
-    matrix_format = parts.get("format", np.array("csr")).astype(str).item()
-    try:
-        if matrix_format != "csr":
-            raise ValueError(f"its format is {matrix_format!r}")
-        rows, columns = (int(size) for size in parts["shape"])
-        indices, indptr = parts["indices"].astype(np.int64), parts["indptr"].astype(np.int64)
-        matrix = csr_matrix((parts["data"].astype(np.float32), indices, indptr), shape=(rows, columns))
-        matrix.check_format(full_check=True)
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            "config.data.path",
-            f"{path} holds a sparse matrix that cannot be read: {error}",
-            "it must be in CSR format",
-            "Save it with scipy.sparse.save_npz(FILE, matrix.tocsr()).",
-        ) from error
-    return matrix.toarray()
-
-
-def _numpy_load(path):
-    """The array of a .npy, which stays in its file, or a dict of an .npz's arrays; without pickles."""
-    try:
-        if path.suffix.lower() == ".npy":
-            return open_memmap(path, mode="r")
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            return {"x": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(
-            "config.data.path",
-            f"{path} cannot be read: {error}",
-            "it must be a file that numpy.save or numpy.savez wrote, without Python objects",
-            "Check the path, or save the array again.",
-        ) from error
-
-
-def _dataset(array, labels, where):
-    """The array as rows [N, D] of uint8 or float32, checked."""
-
-    def bad(came, due, remedy):
-        return InputError("config.data.path", f"{where} {came}", due, remedy)
-
-    if array.dtype.kind not in "buif":
-        raise bad(f"has dtype {array.dtype}", "it must be numeric", "Encode text and dates as numbers first.")
-    if array.ndim < 2 or array.ndim > 4 or 0 in array.shape:
-        raise bad(
-            f"has shape {array.shape}",
-            "it must be rows [N, D] or images [N, H, W] or [N, H, W, C], none of them 0",
-            "Reshape it.",
-        )
-    image_shape = (*array.shape[1:], 1)[:3] if array.ndim > 2 else None
-    rows = _as_stored(array.reshape(len(array), -1))
-    count, first = _not_finite(rows)
-    if count:
-        raise bad(
-            f"has {count} values that are NaN, infinite or beyond float32, "
-            f"the first in row {first[0]}, column {first[1]}",
-            "every value must be finite",
-            "Drop those rows or fill the gaps.",
-        )
-    if labels is not None and labels.shape != (len(rows),):
-        raise bad(f"has {len(rows)} rows and labels of shape {labels.shape}", "there must be one a row", "Mend y.")
-    return Dataset(rows, labels, image_shape)
-
-
-def _as_stored(rows):
-    """Rows [N, D] as uint8 or float32, where they are of another dtype as a copy."""
-    dtype = np.uint8 if rows.dtype.kind == "b" or rows.dtype == np.uint8 else np.float32
-    if rows.dtype == dtype:
-        return rows
-    stored = allocate(rows.shape, dtype)
-    with np.errstate(over="ignore"):  # what becomes infinite is refused
-        for part in row_parts(rows):
-            stored[part] = rows[part]
-    return stored
-
-
-def _not_finite(rows):
-    """How many values of rows [N, D] are not finite, and the row and the column of the first."""
-    count, first = 0, None
-    for part in row_parts(rows) if rows.dtype == np.float32 else ():
-        places = np.argwhere(~np.isfinite(rows[part]))
-        if len(places) and first is None:
-            first = places[0] + (part.start, 0)
-        count += len(places)
-    return count, first
+    """The user's file."""
+    return Source(readers.read(path))
 
 
 # name -> function (path, data_dir, cache_dir) that returns a Source.

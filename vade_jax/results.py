@@ -14,12 +14,12 @@ from scipy.sparse import csr_matrix
 
 from vade_jax import metrics
 from vade_jax.arrays import allocate
-from vade_jax.data import Dataset
 from vade_jax.errors import DivergedError
 from vade_jax.evaluation import Posterior, generate, log_likelihood, posterior
 from vade_jax.graphs import modularity
 from vade_jax.model import Model
 from vade_jax.report import save_sample_grid
+from vade_jax.rows import Dataset
 from vade_jax.tracking import compile_seconds
 from vade_jax.train_state import TrainState
 

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vade_jax.data import SOURCES, Dataset
+from vade_jax.data import SOURCES
 from vade_jax.errors import InputError
 from vade_jax.initialization import COVARIANCES, METHODS
 from vade_jax.losses import ESTIMATORS
 from vade_jax.model import LIKELIHOODS
 from vade_jax.networks import NETWORKS
+from vade_jax.rows import Dataset
 from vade_jax.scalings import SCALINGS
 from vade_jax.training import PRECISIONS, SCHEDULES
 
