@@ -18,7 +18,10 @@ def get_config() -> ConfigDict:
 
     config.data = ConfigDict()
     config.data.name = "digits"  # a key of vade_jax.data.SOURCES; 'file' reads data.path
-    config.data.path = ""  # a .npy of rows [N, D] or images [N, H, W(, C)], or an .npz of x (and labels y)
+    # a .npy of rows [N, D] or images [N, H, W(, C)], an .npz of x (and labels y), or a .csv, .tsv or .parquet table
+    config.data.path = ""
+    config.data.label_column = ""  # of a table: is scored, and never trained on; '' for none
+    config.data.id_column = ""  # of a table: is kept beside the answers; '' for none
     config.data.dir = ""  # where TFDS keeps its data sets; '' for TFDS_DATA_DIR, else TFDS's own default
     config.data.train_split = "all"  # rows to cluster: a split, several joined by '+', or 'all'
     config.data.test_split = ""  # rows to score instead, never trained on; '' scores the training rows
@@ -101,6 +104,6 @@ def get_config() -> ConfigDict:
     config.checkpoint.keep = 2  # the last so many stay
 
     config.predict = ConfigDict()  # --mode=predict: clusters of the rows in data.path
-    config.predict.output = ""  # an .npz to write; '' for predictions.npz in the workdir
+    config.predict.output = ""  # the .csv, .parquet or .npz to write; '' for predictions.npz in the workdir
 
     return config.lock()

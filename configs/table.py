@@ -1,6 +1,6 @@
-"""Rows of your own, from a .npy or .npz file, with the Gaussian likelihood on standardized columns.
+"""Rows of your own, from a table or an array in a file, with the Gaussian likelihood on standardized columns.
 
-python main.py --config=configs/table.py --config.data.path=x.npy --config.model.num_clusters=5 --workdir=/tmp/table
+python main.py --config=configs/table.py --config.data.path=x.csv --config.model.num_clusters=5 --workdir=/tmp/table
 """
 
 from ml_collections import ConfigDict

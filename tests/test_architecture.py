@@ -17,7 +17,7 @@ LAYERS = [
     ["objectives", "train_state"],
     ["training", "checkpoints", "tracking"],
     ["evaluation", "initialization", "feed"],
-    ["settings", "results", "moves"],
+    ["settings", "results", "moves", "predictions"],
     ["workdir", "run"],
     ["rounds", "watch"],
     ["stages"],

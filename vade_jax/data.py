@@ -12,7 +12,7 @@ import numpy as np
 from vade_jax import readers
 from vade_jax.arrays import allocate
 from vade_jax.errors import InputError
-from vade_jax.readers import load_arrays
+from vade_jax.readers import NO_COLUMNS, Columns, load_arrays
 from vade_jax.rows import Dataset, checked
 
 
@@ -28,7 +28,12 @@ class Source(NamedTuple):
     decoded_from: Path | None = None
 
 
-def load(name: str, path: str = "", data_dir: str = "", cache_dir: Path | None = None) -> Source:
+Loader = Callable[[str, str, Path | None, Columns], Source]
+
+
+def load(
+    name: str, path: str = "", data_dir: str = "", cache_dir: Path | None = None, columns: Columns = NO_COLUMNS
+) -> Source:
     """Reads a data set.
 
     Args:
@@ -36,6 +41,7 @@ def load(name: str, path: str = "", data_dir: str = "", cache_dir: Path | None =
       path: the file, for the name 'file'.
       data_dir: where TFDS keeps its data sets; '' for TFDS_DATA_DIR, else TFDS's own default.
       cache_dir: a folder where `keep_decoded` may have left decoded images.
+      columns: of a table in a file.
 
     Returns:
       The splits, each checked: rows and columns, numeric, finite.
@@ -51,7 +57,7 @@ def load(name: str, path: str = "", data_dir: str = "", cache_dir: Path | None =
             f"it must be one of {', '.join(SOURCES)}",
             "For a file of your own set --config.data.name=file --config.data.path=FILE.",
         )
-    return SOURCES[name](path, data_dir, cache_dir)
+    return SOURCES[name](path, data_dir, cache_dir, columns)
 
 
 def select(source: Source, split: str, field: str) -> Dataset:
@@ -78,12 +84,17 @@ def select(source: Source, split: str, field: str) -> Dataset:
             f"the data set has {', '.join(source.splits)}",
             "Name one of them, several joined by '+', or 'all'; '[:n]' after a name takes its first n rows.",
         )
-    labels = [part.labels for part in parts if part.labels is not None]
-    return Dataset(
-        _joined([part.x for part in parts]),
-        np.concatenate(labels) if len(labels) == len(parts) else None,
-        parts[0].image_shape,
+    return parts[0]._replace(
+        x=_joined([part.x for part in parts]),
+        labels=_all_or_none([part.labels for part in parts]),
+        ids=_all_or_none([part.ids for part in parts]),
     )
+
+
+def _all_or_none(columns):
+    """Columns [N_i] as one; None where a part has none."""
+    present = [column for column in columns if column is not None]
+    return np.concatenate(present) if len(present) == len(columns) else None
 
 
 def _joined(rows):
@@ -101,8 +112,8 @@ def _first(dataset, count):
     """The first rows of a data set, count of them as text; all for None."""
     if count is None:
         return dataset
-    x, labels = dataset.x[: int(count)], dataset.labels
-    return Dataset(x, labels if labels is None else labels[: int(count)], dataset.image_shape)
+    first = {name: getattr(dataset, name) for name in ("x", "labels", "ids")}
+    return dataset._replace(**{name: array[: int(count)] for name, array in first.items() if array is not None})
 
 
 def keep_decoded(source: Source, name: str, cache_dir: Path) -> None:
@@ -115,8 +126,9 @@ def keep_decoded(source: Source, name: str, cache_dir: Path) -> None:
         partial = folder / f"{name}.{os.getpid()}.partial.npy"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for split, (x, labels, image_shape) in source.splits.items():
-                for part, array in (("x", x.reshape(len(x), *(image_shape or ()))), ("y", labels)):
+            for split, rows in source.splits.items():
+                images = rows.x.reshape(len(rows.x), *(rows.image_shape or ()))
+                for part, array in (("x", images), ("y", rows.labels)):
                     np.save(partial, np.asarray(array))
                     partial.replace(_decoded(folder, name, split, part))
             return
@@ -128,7 +140,7 @@ def _decoded(folder, name, split, part):
     return folder / f"{name}.{split}.{part}.decoded.npy"
 
 
-def _load_digits(path, data_dir, cache_dir):
+def _load_digits(path, data_dir, cache_dir, columns):
     """scikit-learn's 1,797 digits of 8 x 8 pixels, grey values 0 to 16: the test half of UCI's optdigits."""
     from sklearn.datasets import load_digits
 
@@ -136,10 +148,10 @@ def _load_digits(path, data_dir, cache_dir):
     return Source({"train": checked(bunch.images.astype(np.uint8), bunch.target, "scikit-learn's digits")})
 
 
-def _tfds_images(name: str) -> Callable[[str, str, Path | None], Source]:
+def _tfds_images(name: str) -> Loader:
     """A loader for a TFDS data set of images with labels."""
 
-    def load_images(path, data_dir, cache_dir):
+    def load_images(path, data_dir, cache_dir, columns):
         builder = _prepared_builder(name, data_dir)
         folder = Path(builder.data_dir)
         num_examples = {split: info.num_examples for split, info in builder.info.splits.items()}
@@ -209,13 +221,13 @@ def _read_decoded(folder, name, num_examples):
     return Source(splits)
 
 
-def _load_file(path, data_dir, cache_dir):
+def _load_file(path, data_dir, cache_dir, columns):
     """The user's file."""
-    return Source(readers.read(path))
+    return Source(readers.read(path, columns))
 
 
-# name -> function (path, data_dir, cache_dir) that returns a Source.
-SOURCES: dict[str, Callable[[str, str, Path | None], Source]] = {
+# name -> function (path, data_dir, cache_dir, columns) that returns a Source.
+SOURCES: dict[str, Loader] = {
     "digits": _load_digits,
     "mnist": _tfds_images("mnist"),
     "fashion_mnist": _tfds_images("fashion_mnist"),

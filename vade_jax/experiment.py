@@ -9,11 +9,12 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from vade_jax import data, results, rounds, settings, sweep, workdir
+from vade_jax import data, predictions, results, rounds, settings, sweep, workdir
 from vade_jax.arrays import allocate
 from vade_jax.checkpoints import Checkpoints, Progress
 from vade_jax.errors import DivergedError, InputError
 from vade_jax.evaluation import log_likelihood, posterior
+from vade_jax.readers import Columns
 from vade_jax.run import Run, Use, make_run
 from vade_jax.stages import initial_state, initialization_paths, make_stages
 from vade_jax.train_state import TrainState
@@ -46,8 +47,12 @@ def train(config: ConfigDict, folder: Path) -> dict[str, Any]:
     _keep_compiled(config)
     source, train_rows, test_rows = _load(config, folder)
     settings.check_data(fields, train_rows, test_rows)
-    description = {"num_rows": len(train_rows.x), "num_features": train_rows.x.shape[1]}
-    description["image_shape"] = train_rows.image_shape
+    description = {
+        "num_rows": len(train_rows.x),
+        "num_features": train_rows.x.shape[1],
+        "image_shape": train_rows.image_shape,
+        "names": train_rows.names,
+    }
     workdir.claim(folder, fields, description)
     runs = [make_run(member, place, description) for member, place in _members(config, folder)]
     for run in runs if len(runs) > 1 else ():
@@ -138,8 +143,7 @@ def predict(folder: Path, path: str, output: str) -> Path:
     Args:
       folder: the workdir of a run that ended, or of several, of which the best is asked.
       path: a file of rows as `vade_jax.data` reads them; '' for the run's own training rows.
-      output: an .npz to write: cluster [N], responsibilities [N, K], log_likelihood [N] (the importance-weighted bound,
-        nats); '' for predictions.npz in the workdir.
+      output: the file to write, see `predictions`; '' for predictions.npz in the workdir.
 
     Returns:
       The path written.
@@ -149,16 +153,15 @@ def predict(folder: Path, path: str, output: str) -> Path:
     """
     folder = workdir.chosen(folder)
     target = Path(output) if output else folder / "predictions.npz"
-    if target.suffix != ".npz" or not target.parent.is_dir():
-        raise InputError(
-            "config.predict.output",
-            f"{output!r} came",
-            "it must end in .npz and lie in an existing folder",
-            "Set --config.predict.output=FILE.npz.",
-        )
+    predictions.check(target)
     run, state, _ = restore(folder)
-    rows = data.select(data.load("file", path), "all", "config.data.path") if path else _load(run.config, folder)[1]
-    settings.check_same_columns(rows.x, run.num_features, "config.data.path")
+    if path:
+        source = data.load("file", path, columns=_columns(run.config)._replace(required=False))
+        rows = data.select(source, "all", "config.data.path")
+    else:
+        rows = _load(run.config, folder)[1]
+    names = workdir.read(folder)[1]["names"]
+    rows = settings.with_columns_of(rows, names, run.num_features, "config.data.path")
     if run.config.model.likelihood == "bernoulli":
         settings.check_unit_interval(rows.x, np.asarray(state.scaling.shift), np.asarray(state.scaling.scale))
     options = run.config.evaluate
@@ -170,16 +173,25 @@ def predict(folder: Path, path: str, output: str) -> Path:
     with products_in(run.config.precision):
         answer = posterior(run.model, state, rows.x, key, estimator=options.estimator, **sizes)
         bound = log_likelihood(run.model, state, rows.x, key, num_samples=options.bound_samples, **sizes)
-    np.savez(target, cluster=answer.clusters, responsibilities=answer.responsibilities, log_likelihood=bound)
+    predictions.write(target, rows.ids, answer, bound)
     return target
 
 
 def _load(config, folder):
     """The source, the rows to cluster and the rows to score instead, or None."""
-    source = data.load(config.data.name, config.data.path, config.data.dir, folder / "data")
-    train_rows = data.select(source, config.data.train_split, "config.data.train_split")
-    test_split = config.data.test_split
-    return source, train_rows, data.select(source, test_split, "config.data.test_split") if test_split else None
+    options = config.data
+    source = data.load(options.name, options.path, options.dir, folder / "data", _columns(config))
+    train_rows = data.select(source, options.train_split, "config.data.train_split")
+    if not options.test_split:
+        return source, train_rows, None
+    test_rows = data.select(source, options.test_split, "config.data.test_split")
+    num_features = train_rows.x.shape[1]
+    test_rows = settings.with_columns_of(test_rows, train_rows.names, num_features, "config.data.test_split")
+    return source, train_rows, test_rows
+
+
+def _columns(config):
+    return Columns(config.data.label_column, config.data.id_column)
 
 
 def _write_results(run, state, progress, train_rows, test_rows):

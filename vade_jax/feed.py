@@ -1,5 +1,6 @@
 """Rows on their way to the devices: whole and once where they fit there, in shards that Grain reads ahead otherwise."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 from vade_jax.objectives import Metrics
 from vade_jax.train_state import TrainState
 from vade_jax.training import replicate
+
+_BLOCK = 32  # rows that are read together
 
 
 class Feed:
@@ -65,15 +68,28 @@ class Feed:
         return state, jax.tree.map(lambda *values: np.average(values, weights=steps), *means)
 
     def _shards(self, arrays: dict[str, np.ndarray], batch_size: int, seed: int) -> Iterator[dict[str, Any]]:
-        """All rows in an order that the seed alone decides, some whole batches of them at a time."""
+        """All rows in an order that the seed alone decides, some whole batches of them at a time.
+
+        Blocks of neighbouring rows are shuffled, for an order of single ones takes longer than a small network trains
+        on them; the epoch draws an order of its own within the shard.
+        """
         import grain
 
+        num_rows = len(self.x)
         row_bytes = sum(array[:1].nbytes for array in arrays.values())
-        shard_rows = max(1, int(self._shard_bytes / row_bytes) // batch_size) * batch_size
+        unit = math.lcm(batch_size, _BLOCK)
+        shard_rows = max(1, int(self._shard_bytes / row_bytes) // unit) * unit
+        num_blocks = num_rows // _BLOCK
+        order = grain.MapDataset.range(num_blocks).shuffle(seed=seed)
+        offset = int(np.random.default_rng(seed).integers(num_rows))  # so that no row is always of the last, loose ones
 
-        def read(numbers: np.ndarray) -> dict[str, np.ndarray]:
-            numbers = np.sort(numbers)  # the epoch draws an order of its own within the shard
+        def read(shard: int) -> dict[str, np.ndarray]:
+            first, stop = shard * shard_rows, min((shard + 1) * shard_rows, num_rows)
+            blocks = [order[place] for place in range(first // _BLOCK, min(stop // _BLOCK, num_blocks))]
+            numbers = (np.array(blocks, np.int64)[:, None] * _BLOCK + np.arange(_BLOCK)).ravel()
+            loose = np.arange(num_blocks * _BLOCK if stop == num_rows else stop, stop)
+            numbers = np.sort((np.concatenate([numbers, loose]) + offset) % num_rows)
             return {name: array[numbers] for name, array in arrays.items()}
 
-        order = grain.MapDataset.range(len(self.x)).shuffle(seed=seed).batch(shard_rows)
-        return iter(order.map(read).to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)))
+        shards = grain.MapDataset.range(math.ceil(num_rows / shard_rows)).map(read)
+        return iter(shards.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)))

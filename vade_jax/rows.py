@@ -15,20 +15,32 @@ class Dataset(NamedTuple):
       x: [N, D], uint8 or float32, as stored; in memory, or in a file that is read where it is asked.
       labels: [N], or None; read by the scores alone.
       image_shape: (H, W, C) with H * W * C = D, or None where rows are no images.
+      names: of the columns, D of them; () where they have none.
+      ids: [N], what the rows are called, or None.
     """
 
     x: np.ndarray
     labels: np.ndarray | None
     image_shape: tuple[int, int, int] | None
+    names: tuple[str, ...] = ()
+    ids: np.ndarray | None = None
 
 
-def checked(array: np.ndarray, labels: np.ndarray | None, where: str) -> Dataset:
+def checked(
+    array: np.ndarray,
+    labels: np.ndarray | None,
+    where: str,
+    names: tuple[str, ...] = (),
+    ids: np.ndarray | None = None,
+) -> Dataset:
     """The array as rows [N, D] of uint8 or float32.
 
     Args:
       array: rows [N, D] or images [N, H, W] or [N, H, W, C].
       labels: [N], or None.
       where: it came from, for the error.
+      names: of the columns, or ().
+      ids: [N], or None.
 
     Returns:
       The rows.
@@ -54,13 +66,13 @@ def checked(array: np.ndarray, labels: np.ndarray | None, where: str) -> Dataset
     if count:
         raise bad(
             f"has {count} values that are NaN, infinite or beyond float32, "
-            f"the first in row {first[0]}, column {first[1]}",
+            f"the first in row {first[0]}, column {names[first[1]] if names else first[1]}",
             "every value must be finite",
             "Drop those rows or fill the gaps.",
         )
     if labels is not None and labels.shape != (len(rows),):
         raise bad(f"has {len(rows)} rows and labels of shape {labels.shape}", "there must be one a row", "Mend y.")
-    return Dataset(rows, labels, image_shape)
+    return Dataset(rows, labels, image_shape, names, ids)
 
 
 def _as_stored(rows):

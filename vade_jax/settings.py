@@ -69,6 +69,8 @@ RULES: dict[str, Rule] = {
     "compilation_cache": _TEXT,
     "data.name": _one_of(SOURCES),
     "data.path": _TEXT,
+    "data.label_column": _TEXT,
+    "data.id_column": _TEXT,
     "data.dir": _TEXT,
     "data.train_split": _TEXT,
     "data.test_split": _TEXT,
@@ -228,22 +230,40 @@ def check_data(settings: Mapping[str, Any], train: Dataset, test: Dataset | None
             "it needs images [N, H, W] or [N, H, W, C], and these rows have no image shape",
             "Set --config.model.network=mlp, or save the array as images.",
         )
-    if test is not None:
-        check_same_columns(test.x, train.x.shape[1], "config.data.test_split")
     if flat["model.likelihood"] == "bernoulli":
         for part in filter(None, (train, test)):
             check_unit_interval(part.x, *SCALINGS[flat["data.scaling"]](train.x))
 
 
-def check_same_columns(x: np.ndarray, num_features: int, field: str) -> None:
-    """Raises an InputError where rows [N, D] have another D than the model's."""
-    if x.shape[1] != num_features:
-        raise InputError(
-            field,
-            f"the rows have {x.shape[1]} columns",
-            f"the model was made for {num_features}",
-            "Bring rows with the columns that it was trained on, in their order.",
-        )
+def with_columns_of(rows: Dataset, names: Sequence[str], num_features: int, field: str) -> Dataset:
+    """Rows whose columns are those that a model was made for, in their order.
+
+    Args:
+      rows: [N, D].
+      names: of the model's columns; () where they had none.
+      num_features: of the model.
+      field: the config field that the rows came from, for the error.
+
+    Returns:
+      The rows, their columns in the model's order.
+
+    Raises:
+      InputError: other columns, or another number of them.
+    """
+    due, remedy = f"the model was made for {num_features} columns", "Bring rows with the columns it was trained on."
+    if names and rows.names:
+        missing = [name for name in names if name not in rows.names]
+        unknown = [name for name in rows.names if name not in names]
+        if missing or unknown:
+            parts = {"lack": missing, "have besides": unknown}
+            came = " and ".join(f"{verb} {', '.join(found[:10])}" for verb, found in parts.items() if found)
+            raise InputError(field, f"the rows {came}", due, remedy)
+        if rows.names != tuple(names):
+            order = [rows.names.index(name) for name in names]
+            rows = rows._replace(x=rows.x[:, order], names=tuple(names))
+    if rows.x.shape[1] != num_features:
+        raise InputError(field, f"the rows have {rows.x.shape[1]} columns", due, remedy)
+    return rows
 
 
 def check_unit_interval(x: np.ndarray, shift: np.ndarray, scale: np.ndarray) -> None:
