@@ -213,7 +213,7 @@ def test_predicting_the_training_rows_gives_the_training_assignments(finished, t
     [
         (np.zeros((3, 63), np.uint8), "out.npz", "config.data.path: the rows have 63 columns; .* made for 64"),
         (np.full((3, 64), 40, np.uint8), "out.npz", r"config.model.likelihood: .* \[2.5, 2.5\]"),
-        (np.zeros((3, 64), np.uint8), "out.csv", "config.predict.output: .*out.csv' came"),
+        (np.zeros((3, 64), np.uint8), "out.txt", "config.predict.output: .*out.txt' came"),
         (np.zeros((3, 64), np.uint8), "gone/out.npz", "config.predict.output: .*existing folder"),
     ],
 )
