@@ -102,6 +102,15 @@ def test_columns_are_brought_into_the_order_of_the_model(tmp_path):
         settings.with_columns_of(rows, (), 4, "config.data.path")
 
 
+def test_whole_numbers_of_which_one_is_missing_are_refused_by_name(tmp_path):
+    frame = pd.DataFrame({"a": pd.array([1, 2, None], "Int64"), "nan": [1.0, 2.0, 3.0]})
+    frame.to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=r"1 values that are NaN.* row 2, column a"):
+        readers.read(str(tmp_path / "x.parquet"))
+    frame[["nan"]].to_csv(tmp_path / "x.csv", index=False)  # a name, though float() takes it
+    assert readers.read(str(tmp_path / "x.csv"))["train"].x.tolist() == [[1], [2], [3]]
+
+
 def test_without_pandas_the_remedy_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pandas", None)
     with pytest.raises(InputError, match=r"pip install 'vade-jax\[tables\]'"):

@@ -1,5 +1,6 @@
 """Files of rows -> data sets, one reader for each ending."""
 
+import math
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -93,9 +94,9 @@ def _read_table(path, columns):
             )
     labels = _labels(frame[columns.label], path) if columns.label in frame else None
     ids = frame[columns.id].to_numpy() if columns.id in frame else None
-    dtype = np.result_type(*features.dtypes) if len(features.columns) else np.dtype(np.float32)
-    names = tuple(map(str, features.columns))
-    return {"train": checked(features.to_numpy(dtype), labels, str(path), names, ids)}
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        x = features.to_numpy(np.float32, na_value=np.nan)
+    return {"train": checked(x, labels, str(path), tuple(map(str, features.columns)), ids)}
 
 
 def import_pandas(path: Path) -> Any:
@@ -149,10 +150,9 @@ _TABLES: dict[str, Callable[[Any, Path], Any]] = {
 
 def _is_number(name):
     try:
-        float(name)
+        return math.isfinite(float(name))
     except (TypeError, ValueError):
         return False
-    return True
 
 
 def _in_short(names):
