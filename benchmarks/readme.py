@@ -49,15 +49,15 @@ _CRITERIA_COLUMNS = (
 )
 
 
-# column -> stages whose seconds it sums.
+# column -> what the names of its stages begin with.
 _STAGES = {
-    "load": ("load",),
-    "autoencoder": ("pretrain",),
-    "finding clusters": ("initialize",),
-    "guide": ("guide1", "guide2", "guide3"),
-    "align": ("align",),
-    "cluster": ("cluster",),
-    "evaluation": ("evaluate",),
+    "load": "load",
+    "autoencoder": "pretrain",
+    "finding clusters": "initialize",
+    "guide": "guide",
+    "align": "align",
+    "cluster": "cluster",
+    "evaluation": "evaluate",
 }
 
 
@@ -104,8 +104,9 @@ def stages_table() -> str:
         if not ended or not seeds.is_of_today(record):
             continue
         shares = []
-        for stages in _STAGES.values():
-            of_runs = [sum(run["seconds"].get(name, 0) for name in stages) / run["seconds"]["total"] for run in ended]
+        for prefix in _STAGES.values():
+            spent = [sum(t for name, t in run["seconds"].items() if name.startswith(prefix)) for run in ended]
+            of_runs = [part / run["seconds"]["total"] for part, run in zip(spent, ended, strict=True)]
             shares.append(f"{statistics.median(of_runs):.0%}")
         rows.append([_command(record), seeds.count(record["runs"]), _minutes(seeds.summarize(ended)), *shares])
     return _table(["config", "seeds", "minutes a run", *_STAGES], rows)

@@ -46,14 +46,10 @@ def tfds_dir():
     return str(folder)
 
 
-_COMPILATIONS = []
-jax.monitoring.register_event_duration_secs_listener(
-    lambda event, seconds, **_: _COMPILATIONS.append(event) if event.endswith("backend_compile_duration") else None
-)
-
-
 @pytest.fixture
 def compilations():
-    """What XLA has compiled since the list was last cleared."""
-    _COMPILATIONS.clear()
-    return _COMPILATIONS
+    """What XLA has compiled since the list was last cleared, as `tracking` counts it."""
+    from vade_jax import tracking
+
+    tracking._compilations.clear()
+    return tracking._compilations

@@ -6,11 +6,13 @@ import numpy as np
 import optax
 import pytest
 from runs import assert_same_bits, params_of, stop_after, tiny
+from sklearn.datasets import make_blobs
 
-from vade_jax import data, experiment, rounds, training
+from vade_jax import data, experiment, graphs, rounds, training
 from vade_jax import feed as feed_module
 from vade_jax.feed import Feed
 from vade_jax.metrics import clustering_accuracy
+from vade_jax.run import make_run
 from vade_jax.train_state import Scaling, TrainState, start_stage
 
 NUM_ROWS, BATCH = 50, 4
@@ -126,6 +128,20 @@ def test_a_run_larger_than_memory_goes_through_every_stage(streamed):
     with np.load(folder / "assignments.npz") as answer:
         assert clustering_accuracy(labels, answer["cluster"]) > 0.3
     assert np.isfinite(results["elbo"])
+
+
+def test_rows_beyond_the_sample_take_their_neighbours_clusters(tmp_path):
+    centres = np.array([[-8.0, 0.0], [0.0, 6.0], [8.0, 0.0]])
+    embeddings, labels = make_blobs([100, 200, 300], centers=centres, cluster_std=[0.5, 1.0, 2.0], random_state=0)
+    config = tiny(init__max_rows=150, init__method="manifold", model__num_clusters=3)
+    run = make_run(config, tmp_path, {"num_rows": 600, "num_features": 2, "image_shape": None})
+    sample = rounds.sample(run)
+    inputs = graphs.sampled_graph(embeddings[sample], 10, 150, seed=0)
+    rounds.write(run, "guide1", rounds.find(run, embeddings[sample], inputs, None))
+    rounds.spread(run, "guide1", embeddings[sample], lambda rows: embeddings[rows])
+    memberships = rounds.memberships(run, "guide1")
+    assert memberships.shape == (600, 3)
+    assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.98
 
 
 def test_a_streamed_run_that_stopped_goes_on_to_the_same_end(streamed, tmp_path, monkeypatch):

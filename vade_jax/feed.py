@@ -22,7 +22,7 @@ class Feed:
       x: [N, D], there or on the host.
     """
 
-    def __init__(self, x: np.ndarray, max_resident: int, shard_bytes: float):
+    def __init__(self, x: np.ndarray, max_resident: float, shard_bytes: float):
         """Takes rows to train on.
 
         Args:

@@ -9,16 +9,20 @@ from vade_jax.errors import InputError
 from vade_jax.evaluation import Posterior
 from vade_jax.readers import import_pandas
 
+_FIELD = "config.predict.output"
+
 
 def check(path: Path) -> None:
     """Raises an InputError where predictions cannot be written to the path; writes nothing."""
     if path.suffix not in WRITERS or not path.parent.is_dir():
         raise InputError(
-            "config.predict.output",
+            _FIELD,
             f"{str(path)!r} came",
             f"it must end in one of {', '.join(WRITERS)} and lie in an existing folder",
             "Set --config.predict.output=FILE.csv.",
         )
+    if path.suffix != ".npz":
+        import_pandas(path, _FIELD)  # missed now, not after all rows were asked
 
 
 def write(path: Path, ids: np.ndarray | None, answer: Posterior, log_likelihood: np.ndarray) -> None:
@@ -54,12 +58,12 @@ def _write_csv(path, ids, answer, log_likelihood):
 
 def _write_parquet(path, ids, answer, log_likelihood):
     frames = list(_frames(path, ids, answer, log_likelihood))
-    import_pandas(path).concat(frames).to_parquet(path, index=False)
+    import_pandas(path, _FIELD).concat(frames).to_parquet(path, index=False)
 
 
 def _frames(path, ids, answer, log_likelihood):
     """The table in parts."""
-    pandas = import_pandas(path)
+    pandas = import_pandas(path, _FIELD)
     for rows in row_parts(answer.responsibilities):
         columns = {} if ids is None else {"id": ids[rows]}
         columns["cluster"] = answer.clusters[rows]

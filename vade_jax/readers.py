@@ -99,20 +99,18 @@ def _read_table(path, columns):
     return {"train": checked(x, labels, str(path), tuple(map(str, features.columns)), ids)}
 
 
-def import_pandas(path: Path) -> Any:
-    """pandas, which reads and writes tables, or an InputError that tells what to install for the path."""
+def import_pandas(path: Path, field: str) -> Any:
+    """pandas, which reads and writes tables, or an InputError at the path's field that tells what to install."""
     try:
         import pandas
     except ImportError as error:
-        raise InputError(
-            "config.data.path", f"{path} came", "tables need pandas", "Run: pip install 'vade-jax[tables]'."
-        ) from error
+        raise InputError(field, f"{path} came", "tables need pandas", "Run: pip install 'vade-jax[tables]'.") from error
     return pandas
 
 
 def _frame(path):
     """The table in a file, by pandas."""
-    pandas = import_pandas(path)
+    pandas = import_pandas(path, "config.data.path")
     try:
         frame = _TABLES[path.suffix.lower()](pandas, path)
     except Exception as error:  # pandas and pyarrow raise errors of many kinds at a file that is none of theirs

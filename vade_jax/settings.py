@@ -231,8 +231,9 @@ def check_data(settings: Mapping[str, Any], train: Dataset, test: Dataset | None
             "Set --config.model.network=mlp, or save the array as images.",
         )
     if flat["model.likelihood"] == "bernoulli":
+        shift, scale = SCALINGS[flat["data.scaling"]](train.x)
         for part in filter(None, (train, test)):
-            check_unit_interval(part.x, *SCALINGS[flat["data.scaling"]](train.x))
+            check_unit_interval(part.x, shift, scale)
 
 
 def with_columns_of(rows: Dataset, names: Sequence[str], num_features: int, field: str) -> Dataset:
