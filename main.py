@@ -15,19 +15,21 @@ FLAGS = flags.FLAGS
 
 def main(argv: list[str]) -> None:
     """Runs the mode that the flags name."""
-    from vade_jax import experiment, results
+    from vade_jax import experiment, generation, prediction, results, settings
     from vade_jax.errors import DivergedError, InputError
 
     if not FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
-    workdir = Path(FLAGS.workdir)
+    config, workdir = FLAGS.config, Path(FLAGS.workdir)
+    modes = {
+        "train": lambda: results.summary(experiment.train(config, workdir)),
+        "evaluate": lambda: results.summary(experiment.evaluate(workdir)),
+        "predict": lambda: f"wrote {prediction.predict(workdir, config.data.path, **config.predict)}",
+        "generate": lambda: f"wrote {generation.generate(workdir, **config.generate)}",
+    }
     try:
-        if FLAGS.mode == "train":
-            print(results.summary(experiment.train(FLAGS.config, workdir)))
-        elif FLAGS.mode == "evaluate":
-            print(results.summary(experiment.evaluate(workdir)))
-        else:
-            print(f"wrote {experiment.predict(workdir, FLAGS.config.data.path, FLAGS.config.predict.output)}")
+        settings.check_fields(config.to_dict())
+        print(modes[FLAGS.mode]())
     except InputError as error:
         _leave(error, status=2)
     except DivergedError as error:
@@ -58,9 +60,10 @@ def _define_flags() -> None:
     flags.DEFINE_enum(
         "mode",
         "train",
-        ["train", "evaluate", "predict"],
+        ["train", "evaluate", "predict", "generate"],
         "train: from the config. evaluate: score the run in workdir again. predict: the clusters of the rows in "
-        "config.data.path under the run in workdir, written to config.predict.output.",
+        "config.data.path under the run in workdir, written to config.predict.output. generate: samples of its "
+        "clusters, or what lies between two clusters or rows, written to config.generate.output.",
     )
 
 

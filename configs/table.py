@@ -1,4 +1,4 @@
-"""Rows of your own, from a table or an array in a file, with the Gaussian likelihood on standardized columns.
+"""Rows of your own, from a table or an array in a file; the likelihood and the scaling are what the rows suggest.
 
 python main.py --config=configs/table.py --config.data.path=x.csv --config.model.num_clusters=5 --workdir=/tmp/table
 """
@@ -9,9 +9,9 @@ from configs import base
 
 
 def get_config() -> ConfigDict:
-    """The settings for a table whose columns have units of their own."""
+    """The settings for a file of any kind."""
     config = base.get_config()
     config.data.name = "file"
-    config.data.scaling = "standardize"
-    config.model.likelihood = "gaussian_shared"
+    config.data.scaling = "auto"
+    config.model.likelihood = "auto"
     return config

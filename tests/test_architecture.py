@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "vade_jax"
 
 # Lowest first: a module imports only from the layers above its own line.
 LAYERS = [
-    ["errors", "arrays", "priors", "metrics", "health", "graphs", "mixtures"],
+    ["errors", "defaults", "arrays", "priors", "metrics", "health", "graphs", "mixtures", "progress"],
     ["losses", "report", "manifold", "rows"],
     ["networks", "readers", "scalings"],
     ["data"],
@@ -17,16 +17,18 @@ LAYERS = [
     ["objectives", "train_state"],
     ["training", "checkpoints", "tracking"],
     ["evaluation", "initialization", "feed"],
-    ["settings", "results", "moves", "predictions"],
+    ["settings", "results", "moves", "outputs"],
     ["workdir", "run"],
     ["rounds", "watch"],
     ["stages"],
     ["fitting"],
     ["sweep"],
     ["experiment"],
+    ["prediction", "generation"],
+    ["estimator"],
     ["__init__"],
 ]
-MAY_KNOW_CONFIG_DICT = {"run", "stages", "experiment"}
+MAY_KNOW_CONFIG_DICT = {"defaults", "run", "stages", "experiment", "estimator"}
 LIGHT = {"__init__", "priors", "losses", "networks", "model", "objectives", "train_state"}
 
 

@@ -8,7 +8,7 @@ import pytest
 from runs import assert_same_bits, params_of, stop_after, tiny
 
 from configs import digits
-from vade_jax import data, experiment, fitting, graphs, sweep, workdir
+from vade_jax import data, experiment, fitting, graphs, prediction, sweep, workdir
 from vade_jax.checkpoints import Checkpoints
 from vade_jax.data import Source
 from vade_jax.errors import DivergedError, InputError
@@ -199,12 +199,12 @@ def test_evaluate_scores_again_without_training(finished):
 def test_predicting_the_training_rows_gives_the_training_assignments(finished, tmp_path):
     folder, _ = finished
     np.save(tmp_path / "x.npy", data.load("digits").splits["train"].x[:301])
-    path = experiment.predict(folder, str(tmp_path / "x.npy"), str(tmp_path / "out.npz"))
+    path = prediction.predict(folder, str(tmp_path / "x.npy"), str(tmp_path / "out.npz"))
     with np.load(path) as answer, np.load(folder / "assignments.npz") as training:
         np.testing.assert_array_equal(answer["cluster"], training["cluster"][:301])
         np.testing.assert_allclose(answer["responsibilities"], training["responsibilities"][:301], atol=1e-5)
         assert answer["log_likelihood"].shape == (301,)
-    with np.load(experiment.predict(folder, "", "")) as answer:
+    with np.load(prediction.predict(folder, "", "")) as answer:
         assert answer["cluster"].shape == (1797,)
 
 
@@ -220,7 +220,7 @@ def test_predicting_the_training_rows_gives_the_training_assignments(finished, t
 def test_rows_that_do_not_suit_the_run_are_not_predicted(finished, tmp_path, array, output, words):
     np.save(tmp_path / "x.npy", array)
     with pytest.raises(InputError, match=words):
-        experiment.predict(finished[0], str(tmp_path / "x.npy"), str(tmp_path / output))
+        prediction.predict(finished[0], str(tmp_path / "x.npy"), str(tmp_path / output))
     assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
 
 
@@ -228,7 +228,7 @@ def test_modes_that_need_a_trained_run_say_so(tmp_path):
     with pytest.raises(InputError, match=r"workdir: .* holds no run"):
         experiment.evaluate(tmp_path)
     with pytest.raises(InputError, match=r"workdir: .* holds no run"):
-        experiment.predict(tmp_path, "", "")
+        prediction.predict(tmp_path, "", "")
 
 
 def test_a_table_with_a_test_split_is_scored_on_rows_it_never_saw(tmp_path):
@@ -285,7 +285,9 @@ def test_a_loss_that_stays_broken_ends_the_run_with_its_diagnosis_and_no_broken_
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
 
 
-@pytest.mark.parametrize("change", [{"train__batch_size": 5000}, {"data__scaling": "none"}, {"data__test_split": "x"}])
+@pytest.mark.parametrize(
+    "change", [{"model__num_clusters": 5000}, {"data__scaling": "none"}, {"data__test_split": "x"}]
+)
 def test_bad_input_leaves_nothing(tmp_path, change):
     with pytest.raises(InputError):
         experiment.train(tiny(**change), tmp_path / "run")

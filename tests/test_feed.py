@@ -8,7 +8,7 @@ import pytest
 from runs import assert_same_bits, params_of, stop_after, tiny
 from sklearn.datasets import make_blobs
 
-from vade_jax import data, experiment, graphs, rounds, training
+from vade_jax import data, experiment, graphs, prediction, rounds, training
 from vade_jax import feed as feed_module
 from vade_jax.feed import Feed
 from vade_jax.metrics import clustering_accuracy
@@ -153,6 +153,6 @@ def test_a_streamed_run_that_stopped_goes_on_to_the_same_end(streamed, tmp_path,
 
 def test_a_streamed_run_predicts_what_it_assigned(streamed, tmp_path):
     changes, folder, _, _ = streamed
-    path = experiment.predict(folder, changes["data__path"], str(tmp_path / "out.npz"))
+    path = prediction.predict(folder, changes["data__path"], str(tmp_path / "out.npz"))
     with np.load(path) as answer, np.load(folder / "assignments.npz") as assigned:
         np.testing.assert_array_equal(answer["cluster"], assigned["cluster"])

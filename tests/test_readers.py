@@ -6,7 +6,7 @@ import pytest
 from runs import tiny
 from sklearn.datasets import make_blobs
 
-from vade_jax import experiment, readers, settings
+from vade_jax import experiment, prediction, readers, settings
 from vade_jax.errors import InputError
 from vade_jax.readers import Columns
 
@@ -141,9 +141,10 @@ def clustered(tmp_path_factory):
 def test_a_table_is_clustered_and_its_rows_are_told(clustered):
     folder, frame, results = clustered
     assert results["accuracy"] > 0.95
-    path = experiment.predict(folder / "run", "", str(folder / "out.csv"))
+    path = prediction.predict(folder / "run", "", str(folder / "out.csv"))
     answer = pd.read_csv(path)
-    assert list(answer) == ["id", "cluster", "probability_0", "probability_1", "probability_2", "log_likelihood"]
+    probabilities = ["probability_0", "probability_1", "probability_2"]
+    assert list(answer) == ["id", "cluster", *probabilities, "log_likelihood", "outlier"]
     assert answer["id"].tolist() == frame["who"].tolist()
     with np.load(folder / "run" / "assignments.npz") as assigned:
         np.testing.assert_array_equal(answer["cluster"], assigned["cluster"])
@@ -153,18 +154,18 @@ def test_a_table_is_clustered_and_its_rows_are_told(clustered):
 def test_new_rows_may_have_their_columns_in_another_order_and_neither_label_nor_id(clustered):
     folder, frame, _ = clustered
     frame[["d", "a", "c", "b"]].iloc[:7].to_csv(folder / "new.csv", index=False)
-    answer = pd.read_parquet(experiment.predict(folder / "run", str(folder / "new.csv"), str(folder / "new.parquet")))
+    answer = pd.read_parquet(prediction.predict(folder / "run", str(folder / "new.csv"), str(folder / "new.parquet")))
     with np.load(folder / "run" / "assignments.npz") as assigned:
         np.testing.assert_array_equal(answer["cluster"], assigned["cluster"][:7])
     assert "id" not in answer
     frame[["a", "b", "c"]].to_csv(folder / "fewer.csv", index=False)
     with pytest.raises(InputError, match=r"config.data.path: the rows lack d; the model was made for 4 columns"):
-        experiment.predict(folder / "run", str(folder / "fewer.csv"), "")
+        prediction.predict(folder / "run", str(folder / "fewer.csv"), "")
 
 
 def test_ids_are_kept_in_an_npz_without_objects(clustered):
     folder, frame, _ = clustered
-    with np.load(experiment.predict(folder / "run", "", str(folder / "out.npz"))) as answer:
+    with np.load(prediction.predict(folder / "run", "", str(folder / "out.npz"))) as answer:
         assert answer["id"].tolist() == frame["who"].tolist()
         assert answer["responsibilities"].shape == (240, 3)
 
@@ -172,5 +173,7 @@ def test_ids_are_kept_in_an_npz_without_objects(clustered):
 @pytest.mark.parametrize("name", ["out.txt", "nowhere/out.csv"])
 def test_an_output_that_cannot_be_written_is_refused(clustered, name):
     folder, _, _ = clustered
-    with pytest.raises(InputError, match=r"config.predict.output: .* must end in one of \.npz, \.csv, \.parquet"):
-        experiment.predict(folder / "run", "", str(folder / name))
+    with pytest.raises(
+        InputError, match=r"config.predict.output: .* must be a file that ends in one of \.csv, \.parquet, \.npz"
+    ):
+        prediction.predict(folder / "run", "", str(folder / name))

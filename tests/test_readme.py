@@ -9,10 +9,21 @@ from benchmarks import readme
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
-def test_the_example_runs():
-    (example,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+@pytest.mark.slow
+def test_the_example_of_the_estimator_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(EXAMPLES[0], names)
+    assert names["clusters"].shape == (178,)
+    assert names["probabilities"].shape == (178, 3)
+    assert (tmp_path / "wines" / "config.json").exists()
+
+
+def test_the_example_of_the_functions_runs():
+    _, example = EXAMPLES
     names = {}
     exec(example, names)
     assert float(names["value"]) > 0
@@ -24,7 +35,7 @@ def test_the_tables_are_written_from_the_records():
     assert readme.with_tables(TEXT) == TEXT
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"(?:configs|benchmarks)/\w+\.py", TEXT))))
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"(?:configs|benchmarks|examples|vade_jax)/\w+\.py", TEXT))))
 def test_files_that_are_named_exist(path):
     assert (ROOT / path).is_file()
 

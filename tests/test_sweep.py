@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from runs import assert_same_bits, params_of, tiny
 
-from vade_jax import data, experiment, sweep, training
+from vade_jax import data, experiment, prediction, sweep, training
 from vade_jax.errors import DivergedError
 from vade_jax.run import make_run
 from vade_jax.tracking import read_metrics
@@ -53,7 +53,7 @@ def test_the_run_of_the_highest_modularity_is_taken(finished):
 def test_the_other_modes_ask_the_best_run(finished, tmp_path):
     folder, results = finished
     assert experiment.evaluate(folder)["accuracy"] == results["accuracy"]
-    path = experiment.predict(folder, "", str(tmp_path / "out.npz"))
+    path = prediction.predict(folder, "", str(tmp_path / "out.npz"))
     with np.load(path) as answer, np.load(folder / results["run"] / "assignments.npz") as training_answer:
         np.testing.assert_array_equal(answer["cluster"], training_answer["cluster"])
 

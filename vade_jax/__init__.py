@@ -1,7 +1,10 @@
 """Variational Deep Embedding (Jiang et al. 2017, arXiv:1611.05148) as pure JAX functions.
 
-For other JAX code: the mixture prior, every term of the bound, the bound in both of its forms, and the networks.
+For other JAX code: the mixture prior, every term of the bound, the bound in both of its forms, and the networks. For
+rows to cluster: `VaDE`, a scikit-learn estimator.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from vade_jax.losses import (
     ELBOTerms,
@@ -30,6 +33,9 @@ from vade_jax.priors import (
     sample_prior,
 )
 
+if TYPE_CHECKING:
+    from vade_jax.estimator import VaDE
+
 __all__ = [
     "ConvDecoder",
     "ConvEncoder",
@@ -38,6 +44,7 @@ __all__ = [
     "MLPDecoder",
     "MLPEncoder",
     "SecondForm",
+    "VaDE",
     "elbo_second_form",
     "elbo_terms",
     "elbo_terms_given_q_c",
@@ -57,3 +64,12 @@ __all__ = [
     "sample_prior",
     "sample_z",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The estimator, imported where it is asked: it brings scikit-learn and all that trains."""
+    if name == "VaDE":
+        from vade_jax.estimator import VaDE
+
+        return VaDE
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

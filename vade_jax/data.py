@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vade_jax import readers
+from vade_jax import progress, readers
 from vade_jax.arrays import allocate
 from vade_jax.errors import InputError
 from vade_jax.readers import NO_COLUMNS, Columns, load_arrays
@@ -196,12 +196,10 @@ def _prepared_builder(name, data_dir):
 
 
 def _decode(examples, name):
-    from tqdm import tqdm
-
     image = examples[0]["image"]
     images = allocate((len(examples), *image.shape), image.dtype)
     labels = np.empty(len(examples), np.int64)
-    for row in tqdm(range(len(examples)), desc=f"decode {name}", unit="image", leave=False):
+    for row in progress.bar(range(len(examples)), desc=f"decode {name}", unit="image", leave=False):
         example = examples[row]
         images[row], labels[row] = example["image"], example["label"]
     return checked(images, labels, f"TFDS's {name}")

@@ -1,6 +1,7 @@
 """A trained model's answers on rows of data: clusters, the bound, the likelihood, samples."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -23,12 +24,10 @@ class Posterior(NamedTuple):
     Attributes:
       responsibilities: [N, K], q(c|x), float32.
       clusters: [N], argmax_c q(c|x), int32.
-      elbo: name -> mean over the rows of the bound ('elbo') and of its five terms, nats.
     """
 
     responsibilities: np.ndarray
     clusters: np.ndarray
-    elbo: dict[str, float]
 
 
 def make_embed(model: Model, batch_size: int) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
@@ -47,7 +46,7 @@ def posterior(
     batch_size: int,
     allocate: Allocate = np.empty,
 ) -> Posterior:
-    """q(c|x) and the bound of every row, each once.
+    """q(c|x) of every row, each once.
 
     Args:
       model: the networks and the likelihood.
@@ -63,14 +62,30 @@ def posterior(
     """
 
     def batch(params, x, keys):
-        terms = batch_elbo_terms(model, params, x, keys, estimator, num_samples=1)
-        q_c = jnp.exp(terms.log_q_c)
-        return q_c, q_c.argmax(axis=-1).astype(jnp.int32), elbo_metrics(terms)
+        # XLA leaves out the decoder, which q(c|x) does not read.
+        q_c = jnp.exp(batch_elbo_terms(model, params, x, keys, estimator, num_samples=1).log_q_c)
+        return q_c, q_c.argmax(axis=-1).astype(jnp.int32)
 
-    row_map = make_row_map(batch, batch_size)
-    responsibilities, clusters, rows = row_map(state.params, state.scaling, x, key, allocate)
-    means = {name: float(values.mean(dtype=np.float64)) for name, values in rows.items()}
-    return Posterior(responsibilities, clusters, means)
+    return Posterior(*make_row_map(batch, batch_size, "clusters")(state.params, state.scaling, x, key, allocate))
+
+
+def mean_elbo(
+    model: Model,
+    state: TrainState,
+    x: np.ndarray,
+    key: jax.Array,
+    *,
+    estimator: str,
+    batch_size: int,
+    allocate: Allocate = np.empty,
+) -> dict[str, float]:
+    """The mean over rows [N, D], as stored, of the bound ('elbo') and of its five terms by name, nats."""
+
+    def batch(params, x, keys):
+        return elbo_metrics(batch_elbo_terms(model, params, x, keys, estimator, num_samples=1))
+
+    rows = make_row_map(batch, batch_size, "ELBO")(state.params, state.scaling, x, key, allocate)
+    return {name: float(values.mean(dtype=np.float64)) for name, values in rows.items()}
 
 
 def log_likelihood(
@@ -91,12 +106,35 @@ def log_likelihood(
         log_px_given_z = jax.lax.map(lambda draw: model.log_px_given_z(params, x, draw[None])[0], z)
         return importance_weighted_bound(log_px_given_z, z, z_mean, z_log_var, params["prior"])
 
-    return make_row_map(batch, batch_size)(state.params, state.scaling, x, key, allocate)
+    return make_row_map(batch, batch_size, "log p(x)")(state.params, state.scaling, x, key, allocate)
 
 
-def generate(model: Model, params: Params, key: jax.Array, num_per_cluster: int) -> np.ndarray:
-    """E[x|z] for draws z ~ p(z|c), num_per_cluster of every cluster: [K, num_per_cluster, D]."""
-    num_clusters = params["prior"].logits.shape[0]
-    cluster = jnp.arange(num_clusters)[:, None]
-    z, _ = sample_prior(key, params["prior"], (num_clusters, num_per_cluster), cluster)
+def generate(
+    model: Model,
+    params: Params,
+    key: jax.Array,
+    clusters: Sequence[int],
+    num_per_cluster: int,
+    truncation: float = math.inf,
+) -> np.ndarray:
+    """E[x|z] for draws z ~ p(z|c).
+
+    Args:
+      model: the networks and the likelihood.
+      params: their parameters and the prior's.
+      key: of the draws.
+      clusters: C of them, each in 0..K-1.
+      num_per_cluster: n.
+      truncation: draws lie within so many standard deviations of their cluster's mean in every dimension.
+
+    Returns:
+      [C, n, D], as the model sees rows.
+    """
+    cluster = jnp.asarray(clusters)[:, None]
+    z, _ = sample_prior(key, params["prior"], (len(clusters), num_per_cluster), cluster, truncation)
     return np.asarray(jax.jit(model.mean_x)(params, z))
+
+
+def interpolate(model: Model, params: Params, start: np.ndarray, end: np.ndarray, num_steps: int) -> np.ndarray:
+    """E[x|z], [num_steps, D], for z on the straight line from start [J] to end [J], both of them included."""
+    return np.asarray(jax.jit(model.mean_x)(params, jnp.linspace(start, end, num_steps)))

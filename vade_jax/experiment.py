@@ -1,30 +1,29 @@
 """From a config to results: pretrain -> initialize -> cluster -> evaluate, in one run or several, resumed."""
 
-import functools
 import time
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 
-from vade_jax import data, predictions, results, rounds, settings, sweep, workdir
-from vade_jax.arrays import allocate
-from vade_jax.checkpoints import Checkpoints, Progress
+from vade_jax import data, defaults, results, rounds, settings, sweep, workdir
+from vade_jax.checkpoints import BEGINNING, Checkpoints, Progress
+from vade_jax.data import Source
 from vade_jax.errors import DivergedError, InputError
-from vade_jax.evaluation import log_likelihood, posterior
+from vade_jax.progress import say
 from vade_jax.readers import Columns
+from vade_jax.rows import Dataset, fingerprint
 from vade_jax.run import Run, Use, make_run
 from vade_jax.stages import initial_state, initialization_paths, make_stages
-from vade_jax.train_state import TrainState
-from vade_jax.training import products_in
+from vade_jax.train_state import TrainState, start_stage
+from vade_jax.training import products_in, replicate
 from vade_jax.watch import read_trail
 
 _LEAST_KEPT = 0.1  # seconds to compile what is worth keeping
 
 
-def train(config: ConfigDict, folder: Path) -> dict[str, Any]:
+def train(config: ConfigDict, folder: Path, source: Source | None = None) -> dict[str, Any]:
     """Trains from the config, or goes on where that stopped in the folder, and writes what a run leaves.
 
     A config that asks for several runs leaves each in a folder of its own below, and the results of the best.
@@ -32,6 +31,7 @@ def train(config: ConfigDict, folder: Path) -> dict[str, Any]:
     Args:
       config: the settings.
       folder: the workdir, made if need be.
+      source: of rows that are there already; None to read those that the config names.
 
     Returns:
       The content of results.json.
@@ -45,13 +45,16 @@ def train(config: ConfigDict, folder: Path) -> dict[str, Any]:
     settings.check_fields(fields)
     workdir.check(folder)
     _keep_compiled(config)
-    source, train_rows, test_rows = _load(config, folder)
+    source, train_rows, test_rows = _load(config, folder, source)
+    config = _chosen(config, train_rows)
+    fields = config.to_dict()
     settings.check_data(fields, train_rows, test_rows)
     description = {
         "num_rows": len(train_rows.x),
         "num_features": train_rows.x.shape[1],
         "image_shape": train_rows.image_shape,
         "names": train_rows.names,
+        "fingerprint": fingerprint(train_rows.x),
     }
     workdir.claim(folder, fields, description)
     runs = [make_run(member, place, description) for member, place in _members(config, folder)]
@@ -72,6 +75,16 @@ def train(config: ConfigDict, folder: Path) -> dict[str, Any]:
     if all("failure" in answer for answer in answers.values()):
         raise failure
     return results.write_best(folder, answers) if len(runs) > 1 else answers[folder.name]
+
+
+def _chosen(config, rows):
+    """The config with what the rows decide, said aloud."""
+    fields = config.to_dict()
+    chosen = settings.chosen_from(fields, rows)
+    for name, (value, reason) in chosen.items():
+        say(f"config.{name} = {value}: {reason}")
+    values = {name: value for name, (value, _) in chosen.items()}
+    return ConfigDict(settings.nested(settings.flatten(fields) | values))
 
 
 def _keep_compiled(config):
@@ -105,9 +118,8 @@ def evaluate(folder: Path) -> dict[str, Any]:
     Raises:
       InputError: there is no such run, or its data is gone.
     """
-    folder = workdir.chosen(folder)
     run, state, progress = restore(folder)
-    _, train_rows, test_rows = _load(run.config, folder)
+    _, train_rows, test_rows = _load(run.config, run.folder)
     with products_in(run.config.precision):
         return _write_results(run, state, progress, train_rows, test_rows)
 
@@ -116,7 +128,7 @@ def restore(folder: Path) -> tuple[Run, TrainState, Progress]:
     """The trained run in the folder, its state, and what it took.
 
     Args:
-      folder: the workdir of a run that ended.
+      folder: the workdir of a run that ended, or of several, of which the best is taken.
 
     Returns:
       The run, its state, and the progress made.
@@ -124,7 +136,10 @@ def restore(folder: Path) -> tuple[Run, TrainState, Progress]:
     Raises:
       InputError: there is no such run.
     """
+    folder = workdir.chosen(folder)
     fields, description = workdir.read(folder)
+    usual = defaults.get_config().to_dict()  # of fields that came after the run
+    fields = settings.nested(settings.flatten(usual) | settings.flatten(fields))
     settings.check_fields(fields)
     run = make_run(ConfigDict(fields), folder, description)
     last = make_stages(run)[-1]
@@ -137,50 +152,39 @@ def restore(folder: Path) -> tuple[Run, TrainState, Progress]:
     return run, *restored
 
 
-def predict(folder: Path, path: str, output: str) -> Path:
-    """Clusters of rows under the trained run in the folder.
+def keep(run: Run, state: TrainState) -> None:
+    """Writes a checkpoint from which `restore` has the state as that of a run that ended; its folder is there."""
+    last = make_stages(run)[-1]
+    with Checkpoints(run.folder / "checkpoints", run.config.checkpoint.keep) as checkpoints:
+        ended = BEGINNING._replace(stage=last.name, epoch=last.num_epochs)
+        checkpoints.save(replicate(start_stage(state, last.tx, state.key)), ended)
+
+
+def read_rows(run: Run, path: str = "") -> Dataset:
+    """Rows for a trained run, their columns in its order.
 
     Args:
-      folder: the workdir of a run that ended, or of several, of which the best is asked.
+      run: trained.
       path: a file of rows as `vade_jax.data` reads them; '' for the run's own training rows.
-      output: the file to write, see `predictions`; '' for predictions.npz in the workdir.
 
     Returns:
-      The path written.
+      The rows.
 
     Raises:
-      InputError: there is no such run, or the rows or the output do not suit it.
+      InputError: a file that cannot be used, or other columns than the run's.
     """
-    folder = workdir.chosen(folder)
-    target = Path(output) if output else folder / "predictions.npz"
-    predictions.check(target)
-    run, state, _ = restore(folder)
-    if path:
-        source = data.load("file", path, columns=_columns(run.config)._replace(required=False))
-        rows = data.select(source, "all", "config.data.path")
-    else:
-        rows = _load(run.config, folder)[1]
-    names = workdir.read(folder)[1]["names"]
-    rows = settings.with_columns_of(rows, names, run.num_features, "config.data.path")
-    if run.config.model.likelihood == "bernoulli":
-        settings.check_unit_interval(rows.x, np.asarray(state.scaling.shift), np.asarray(state.scaling.scale))
-    options = run.config.evaluate
-    sizes: dict[str, Any] = {
-        "batch_size": min(options.batch_size, len(rows.x)),
-        "allocate": functools.partial(allocate, folder=target.parent),
-    }
-    key = run.key(Use.EVALUATION)
-    with products_in(run.config.precision):
-        answer = posterior(run.model, state, rows.x, key, estimator=options.estimator, **sizes)
-        bound = log_likelihood(run.model, state, rows.x, key, num_samples=options.bound_samples, **sizes)
-    predictions.write(target, rows.ids, answer, bound)
-    return target
+    if not path:
+        return _load(run.config, run.folder)[1]
+    source = data.load("file", path, columns=_columns(run.config)._replace(required=False))
+    rows = data.select(source, "all", "config.data.path")
+    names = workdir.read(run.folder)[1]["names"]
+    return settings.with_columns_of(rows, names, run.num_features, "config.data.path")
 
 
-def _load(config, folder):
+def _load(config, folder, source=None):
     """The source, the rows to cluster and the rows to score instead, or None."""
     options = config.data
-    source = data.load(options.name, options.path, options.dir, folder / "data", _columns(config))
+    source = source or data.load(options.name, options.path, options.dir, folder / "data", _columns(config))
     train_rows = data.select(source, options.train_split, "config.data.train_split")
     if not options.test_split:
         return source, train_rows, None

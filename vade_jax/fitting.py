@@ -13,6 +13,7 @@ from vade_jax.errors import DivergedError
 from vade_jax.health import Diagnosis, Signs, diagnose_losses, diagnose_signs, empty_clusters, read_signs
 from vade_jax.moves import refill
 from vade_jax.objectives import Batch, Metrics
+from vade_jax.progress import say
 from vade_jax.run import Run, Use
 from vade_jax.stages import Stage, initial_state, make_stages
 from vade_jax.tracking import Tracker
@@ -160,11 +161,11 @@ def _treat(
     if len(before) < tools.run.config.doctor.max_cures:
         prior = _refilled(tools.run, diagnosis, state, signs, view)
         if prior is not None:
-            progress = _note(progress, diagnosis, "refill", bar)
+            progress = _note(progress, diagnosis, "refill")
             return replicate(state.replace(params={**state.params, "prior": prior})), progress, False
         if diagnosis.name != "empty_clusters":
-            return *_retreat(tools, state, _note(progress, diagnosis, "retreat", bar), bar), True
-    progress = _note(progress, diagnosis, "none", bar)
+            return *_retreat(tools, state, _note(progress, diagnosis, "retreat"), bar), True
+    progress = _note(progress, diagnosis, "none")
     if diagnosis.name == "empty_clusters":
         return state, progress, False
     raise DivergedError(
@@ -196,7 +197,7 @@ def _retreat(tools, state, progress, bar):
     return good, then
 
 
-def _note(progress, diagnosis, cure, bar):
+def _note(progress, diagnosis, cure):
     line = f"{progress.stage}, epoch {progress.epoch}: {diagnosis.name} ({diagnosis.detail}); cure: {cure}"
-    bar.write(line)
+    say(line)
     return progress.treated(diagnosis.name, diagnosis.detail, cure)

@@ -7,8 +7,8 @@ import numpy as np
 from joblib import Parallel, cpu_count, delayed
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
+from vade_jax import progress
 from vade_jax.graphs import modularity, nearest_neighbors, neighbor_graph, num_neighbors
 from vade_jax.mixtures import mixtures_without_outliers
 
@@ -47,8 +47,7 @@ def best_on_layouts(
         for seed in layout_seeds
     )
     answers = Parallel(n_jobs=num_jobs, return_as="generator")(tasks)
-    shown = {"desc": "clusters", "unit": "layout", "dynamic_ncols": True, "leave": False}
-    found = list(tqdm(answers, total=len(layout_seeds), **shown))
+    found = list(progress.bar(answers, total=len(layout_seeds), desc="clusters", unit="layout", leave=False))
     memberships, _ = max(found, key=lambda answer: max(answer[1]))
     return memberships, [score for _, of_layout in found for score in of_layout]
 

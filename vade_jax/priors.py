@@ -4,6 +4,7 @@ Every function is pure, takes leading batch axes `...`, reduces the latent axis 
 float32 and bfloat16 go in, float32 comes out (float64 stays float64).
 """
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -153,7 +154,11 @@ def optimal_log_responsibilities(z_mean: jax.Array, z_log_var: jax.Array, prior:
 
 
 def sample_prior(
-    key: jax.Array, prior: GMMPrior, shape: tuple[int, ...], cluster: jax.Array | int | None = None
+    key: jax.Array,
+    prior: GMMPrior,
+    shape: tuple[int, ...],
+    cluster: jax.Array | int | None = None,
+    truncation: float = math.inf,
 ) -> tuple[jax.Array, jax.Array]:
     """Draws c ~ Cat(pi), then z | c ~ N(mu_c, diag(sigma_c^2)).
 
@@ -163,14 +168,18 @@ def sample_prior(
       shape: the shape `...` of the draws.
       cluster: None to draw c; else the cluster of every draw, an integer in 0..K-1 or an array that broadcasts to
         shape.
+      truncation: z lies within so many standard deviations of mu_c in every dimension, its distribution cut off there.
 
     Returns:
       z [*shape, J] and c [*shape], int32.
 
     Raises:
-      ValueError: the prior's shapes do not fit together, or cluster is outside 0..K-1 (where it is not traced).
+      ValueError: the prior's shapes do not fit together, or cluster is outside 0..K-1 (where it is not traced), or
+        truncation is not positive.
     """
     _check_prior(prior)
+    if not truncation > 0:
+        raise ValueError(f"truncation is {truncation}; it must be a number > 0, in standard deviations")
     logits, means, log_vars = as_floats(*prior)
     cluster_key, z_key = jax.random.split(key)
     if cluster is None:
@@ -180,7 +189,11 @@ def sample_prior(
         if not isinstance(cluster, jax.core.Tracer) and not all(0 <= c <= last for c in np.ravel(cluster)):
             raise ValueError(f"cluster is {cluster}; the prior's clusters are 0 to {last}")
         c = jnp.broadcast_to(jnp.asarray(cluster, jnp.int32), shape)
-    noise = jax.random.normal(z_key, (*shape, means.shape[1]), means.dtype)
+    noise_shape = (*shape, means.shape[1])
+    if truncation == math.inf:
+        noise = jax.random.normal(z_key, noise_shape, means.dtype)
+    else:
+        noise = jax.random.truncated_normal(z_key, -truncation, truncation, noise_shape, means.dtype)
     return means[c] + jnp.exp(0.5 * log_vars[c]) * noise, c
 
 

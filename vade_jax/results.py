@@ -4,6 +4,7 @@ import functools
 import json
 import platform
 import time
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from scipy.sparse import csr_matrix
 from vade_jax import metrics
 from vade_jax.arrays import allocate
 from vade_jax.errors import DivergedError
-from vade_jax.evaluation import Posterior, generate, log_likelihood, posterior
+from vade_jax.evaluation import generate, log_likelihood, mean_elbo, posterior
 from vade_jax.graphs import modularity
 from vade_jax.model import Model
 from vade_jax.report import save_sample_grid
@@ -23,6 +24,9 @@ from vade_jax.rows import Dataset
 from vade_jax.tracking import compile_seconds
 from vade_jax.train_state import TrainState
 
+RESULTS = "results.json"
+ASSIGNMENTS = "assignments.npz"
+LOG_LIKELIHOODS = "log_likelihoods.npy"  # of the rows drawn to be scored, in ascending order
 _SAMPLES_PER_CLUSTER = 10
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn", "umap-learn", "orbax-checkpoint")
 
@@ -76,13 +80,15 @@ def write(
     started = time.perf_counter()
     posterior_key, rows_key, bound_key, generate_key = jax.random.split(key, 4)
 
-    def answer(dataset: Dataset) -> Posterior:
-        batch = min(batch_size, len(dataset.x))
-        make = functools.partial(allocate, folder=workdir)
-        return posterior(model, state, dataset.x, posterior_key, estimator=estimator, batch_size=batch, allocate=make)
+    make = functools.partial(allocate, folder=workdir)
 
-    train_answer = answer(train)
-    scored, scored_answer = (test, answer(test)) if test else (train, train_answer)
+    def answer(function: Callable[..., Any], dataset: Dataset) -> Any:
+        options = {"estimator": estimator, "batch_size": min(batch_size, len(dataset.x)), "allocate": make}
+        return function(model, state, dataset.x, posterior_key, **options)
+
+    train_answer = answer(posterior, train)
+    scored, scored_answer = (test, answer(posterior, test)) if test else (train, train_answer)
+    elbo = answer(mean_elbo, scored)
     x = scored.x[_subset(len(scored.x), rows_key, bound_rows)]
     bound = log_likelihood(
         model, state, x, bound_key, num_samples=bound_samples, batch_size=min(batch_size, 256, len(x))
@@ -90,14 +96,15 @@ def write(
     num_clusters = scored_answer.responsibilities.shape[1]
     labels = None if train.labels is None else train.labels[sample]
     rounds = [_initialization(path, labels) for path in init_paths]
-    _write_assignments(workdir / "assignments.npz", train_answer, scored_answer if test else None)
+    np.save(workdir / LOG_LIKELIHOODS, np.sort(bound))
+    _write_assignments(workdir / ASSIGNMENTS, train_answer, scored_answer if test else None)
     if train.image_shape:
-        grid = generate(model, state.params, generate_key, _SAMPLES_PER_CLUSTER)
+        grid = generate(model, state.params, generate_key, range(num_clusters), _SAMPLES_PER_CLUSTER)
         save_sample_grid(workdir / "samples.png", grid.reshape(*grid.shape[:2], *train.image_shape))
     seconds = {**seconds, "evaluate": time.perf_counter() - started}
     results = {
         **_scores(scored.labels, scored_answer.clusters),
-        **scored_answer.elbo,
+        **elbo,
         "log_likelihood": float(bound.mean(dtype=np.float64)),
         "log_likelihood_samples": bound_samples,
         "log_likelihood_rows": len(x),
@@ -118,7 +125,7 @@ def write(
             "count": jax.local_device_count(),
         },
     }
-    (workdir / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    (workdir / RESULTS).write_text(json.dumps(results, indent=2) + "\n")
     return results
 
 
@@ -136,7 +143,7 @@ def write_best(workdir: Path, answers: dict[str, dict[str, Any]]) -> dict[str, A
     runs = {name: {key: answer[key] for key in kept if key in answer} for name, answer in answers.items()}
     best = max((name for name, run in runs.items() if "failure" not in run), key=lambda name: runs[name][kept[0]])
     results = {"run": best, "runs": runs, **answers[best]}
-    (workdir / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    (workdir / RESULTS).write_text(json.dumps(results, indent=2) + "\n")
     return results
 
 
@@ -188,7 +195,7 @@ def _accuracy_by_epoch(labels, rows, clusters):
 def write_failure(workdir: Path, error: DivergedError) -> dict[str, Any]:
     """Writes, and returns, the results of a run that could not be mended: 'failure' and 'treatments'."""
     failure = {"failure": str(error), "treatments": error.treatments}
-    (workdir / "results.json").write_text(json.dumps(failure, indent=2) + "\n")
+    (workdir / RESULTS).write_text(json.dumps(failure, indent=2) + "\n")
     return failure
 
 

@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.lib.format import open_memmap
 from scipy.sparse import csr_matrix, load_npz, save_npz
-from tqdm import tqdm
 
-from vade_jax import graphs, initialization
+from vade_jax import graphs, initialization, progress
 from vade_jax.run import Run
 from vade_jax.train_state import Scaling
 
@@ -108,7 +107,7 @@ def spread(run: Run, stage: str, embeddings: np.ndarray, embed: Callable[[slice]
     found = read(run, stage).memberships
     count = graphs.num_neighbors(len(found), found.shape[1], run.config.init.neighbor_share)
     everywhere = open_memmap(_everywhere(run, stage), "w+", np.float32, (run.num_rows, found.shape[1]))
-    with tqdm(desc="memberships", total=run.num_rows, unit="row", dynamic_ncols=True, leave=False) as bar:
+    with progress.bar(desc="memberships", total=run.num_rows, unit="row", leave=False) as bar:
         for start in range(0, run.num_rows, _SPREAD_ROWS):
             rows = slice(start, start + _SPREAD_ROWS)
             _, neighbors = graphs.nearest_neighbors(embeddings, embed(rows), count)

@@ -1,11 +1,14 @@
 """Rows to cluster, checked: every source of data ends here."""
 
+import hashlib
 from typing import NamedTuple
 
 import numpy as np
 
 from vade_jax.arrays import allocate, row_parts
 from vade_jax.errors import InputError
+
+_FINGERPRINT_ROWS = 1000
 
 
 class Dataset(NamedTuple):
@@ -73,6 +76,12 @@ def checked(
     if labels is not None and labels.shape != (len(rows),):
         raise bad(f"has {len(rows)} rows and labels of shape {labels.shape}", "there must be one a row", "Mend y.")
     return Dataset(rows, labels, image_shape, names, ids)
+
+
+def fingerprint(x: np.ndarray) -> str:
+    """A digest of rows [N, D], of some spread over all of them: other rows have another one, but for small changes."""
+    some = x[np.linspace(0, len(x) - 1, min(len(x), _FINGERPRINT_ROWS)).astype(np.int64)]
+    return hashlib.sha256(f"{x.shape} {x.dtype}".encode() + some.tobytes()).hexdigest()
 
 
 def _as_stored(rows):

@@ -45,6 +45,8 @@ def _is(value, kind):
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
+AUTO = "auto"  # a field's value: as the rows suggest
+
 _SEED = Rule(lambda value: _is(value, numbers.Integral) and 0 <= value < 2**32, "it must be an integer in [0, 2^32)")
 _TEXT = Rule(lambda value: isinstance(value, str), "it must be text")
 _NUMBER = _number(lambda value: True, "a number")
@@ -56,6 +58,13 @@ _WIDTHS = Rule(
     "it must be widths >= 1, such as (500, 500, 2000)",
 )
 
+_BOOLEAN = Rule(lambda value: isinstance(value, bool), "it must be true or false")
+_PAIR = Rule(
+    lambda value: (
+        isinstance(value, tuple | list) and len(value) in (0, 2) and all(_integer(0).holds(part) for part in value)
+    ),
+    "it must be two numbers, such as (0, 1), or ()",
+)
 _FACTORS = Rule(
     lambda value: isinstance(value, tuple | list) and len(value) > 0 and all(_POSITIVE.holds(part) for part in value),
     "it must be numbers > 0, such as (0.5, 1.0, 2.0)",
@@ -74,14 +83,14 @@ RULES: dict[str, Rule] = {
     "data.dir": _TEXT,
     "data.train_split": _TEXT,
     "data.test_split": _TEXT,
-    "data.scaling": _one_of(SCALINGS),
+    "data.scaling": _one_of([*SCALINGS, AUTO]),
     "data.max_resident_mib": _NOT_NEGATIVE,
     "data.shard_mib": _POSITIVE,
     "model.num_clusters": _integer(1),
     "model.latent_dim": _integer(1),
     "model.network": _one_of(NETWORKS),
     "model.hidden": _WIDTHS,
-    "model.likelihood": _one_of(LIKELIHOODS),
+    "model.likelihood": _one_of([*LIKELIHOODS, AUTO]),
     "model.min_log_var": _NUMBER,
     "optimizer.rate_factor": _POSITIVE,
     "optimizer.schedule": _one_of(SCHEDULES),
@@ -130,6 +139,15 @@ RULES: dict[str, Rule] = {
     "checkpoint.every_epochs": _integer(1),
     "checkpoint.keep": _integer(1),
     "predict.output": _TEXT,
+    "predict.with_log_likelihood": _BOOLEAN,
+    "predict.outlier_share": _FRACTION,
+    "generate.output": _TEXT,
+    "generate.seed": _SEED,
+    "generate.cluster": _integer(-1),
+    "generate.between_clusters": _PAIR,
+    "generate.between_rows": _PAIR,
+    "generate.num_samples": _integer(1),
+    "generate.truncation": _NOT_NEGATIVE,
 }
 
 
@@ -139,6 +157,18 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in settings.items():
         flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
     return flat
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted names as nested sections, the inverse of `flatten`."""
+    settings: dict[str, Any] = {}
+    for name, value in flat.items():
+        *sections, field = name.split(".")
+        place = settings
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[field] = value
+    return settings
 
 
 def check_fields(settings: Mapping[str, Any]) -> None:
@@ -155,7 +185,7 @@ def check_fields(settings: Mapping[str, Any]) -> None:
         raise _unknown_field(name)
     for name, rule in RULES.items():
         if name not in flat:
-            raise InputError(f"config.{name}", "it is missing", rule.due, "Start the config from configs/base.py.")
+            raise InputError(f"config.{name}", "it is missing", rule.due, "Start the config from vade_jax/defaults.py.")
         if not rule.holds(flat[name]):
             raise _bad_value(name, flat[name])
 
@@ -187,11 +217,60 @@ def explain_flags(argv: Sequence[str], error: Exception) -> InputError:
 def _unknown_field(name):
     close = difflib.get_close_matches(name, RULES, n=1, cutoff=0.75)
     remedy = f"Did you mean config.{close[0]}?" if close else "Mend its name."
-    return InputError(f"config.{name}", "there is no such field", "configs/base.py lists them all", remedy)
+    return InputError(f"config.{name}", "there is no such field", "vade_jax/defaults.py lists them all", remedy)
 
 
 def _bad_value(name, value):
     return InputError(f"config.{name}", f"{value!r} came", RULES[name].due, f"Set --config.{name}=VALUE.")
+
+
+def chosen_from(settings: Mapping[str, Any], rows: Dataset) -> dict[str, tuple[Any, str]]:
+    """The fields that the rows decide: those that are 'auto', and batches of more rows than there are.
+
+    Binary rows, rows in [0, 1] and grey values get the Bernoulli likelihood; others the Gaussian one with a learned
+    variance, on standardized columns.
+
+    Args:
+      settings: nested sections, each field checked by itself.
+      rows: to cluster.
+
+    Returns:
+      Dotted name -> the field's value, and why in words; {} where the rows decide nothing.
+    """
+    flat = flatten(settings)
+    num_rows = len(rows.x)
+    batches = {
+        name: (num_rows, f"there are {num_rows} rows, and {value} were asked")
+        for name, value in flat.items()
+        if name.endswith(".batch_size") and not name.startswith("evaluate.") and value > num_rows
+    }
+    asked = flat["data.scaling"], flat["model.likelihood"]
+    if AUTO not in asked:
+        return batches
+    kind, pairs = _suited(rows)
+    scaling, likelihood = next(
+        pair
+        for pair in pairs
+        if all(one == AUTO or one.startswith(other) for one, other in zip(asked, pair, strict=True))
+    )
+    chosen = {"data.scaling": (scaling, kind), "model.likelihood": (_LIKELIHOODS[likelihood], kind)}
+    return {name: value for name, value in chosen.items() if flat[name] == AUTO} | batches
+
+
+_LIKELIHOODS = {"bernoulli": "bernoulli", "gaussian": "gaussian_shared"}  # family -> the one that is taken
+
+
+def _suited(rows):
+    """What rows hold, in words, and the pairs of a scaling and a likelihood's family, the best suited first."""
+    low, high = rows.x.min(), rows.x.max()
+    if low >= 0 and high <= 1:
+        order = ("none", "bernoulli"), ("range", "bernoulli"), ("standardize", "gaussian"), ("rescale", "gaussian")
+        return "every value lies in [0, 1]", order
+    if rows.x.dtype == np.uint8 or rows.image_shape:
+        order = ("range", "bernoulli"), ("rescale", "gaussian"), ("standardize", "gaussian"), ("none", "gaussian")
+        return f"the values are grey values, {low:g} to {high:g}", order
+    order = ("standardize", "gaussian"), ("range", "bernoulli"), ("rescale", "gaussian"), ("none", "gaussian")
+    return f"the values lie in [{low:.4g}, {high:.4g}]", order
 
 
 def check_data(settings: Mapping[str, Any], train: Dataset, test: Dataset | None) -> None:
@@ -214,15 +293,6 @@ def check_data(settings: Mapping[str, Any], train: Dataset, test: Dataset | None
             f"it must be at most the number of rows, {num_rows}",
             "Ask for fewer clusters or bring more rows.",
         )
-    unused = {"guide.batch_size": flat["guide.num_rounds"] == 0, "align.batch_size": flat["align.num_epochs"] == 0}
-    for name in ("pretrain.batch_size", "guide.batch_size", "align.batch_size", "train.batch_size"):
-        if flat[name] > num_rows and not unused.get(name):
-            raise InputError(
-                f"config.{name}",
-                f"{flat[name]} came",
-                f"it must be at most the number of rows, {num_rows}",
-                f"Set --config.{name}={min(256, num_rows)} or less.",
-            )
     if flat["model.network"] == "conv" and train.image_shape is None:
         raise InputError(
             "config.model.network",

@@ -5,8 +5,8 @@ from typing import Any
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
+from vade_jax import progress
 from vade_jax.checkpoints import Progress
 from vade_jax.errors import DivergedError
 from vade_jax.feed import Feed
@@ -46,7 +46,7 @@ def _in_turn(runs, x, feed):
     epochs: dict[str, Callable] = {}  # by stage: runs share what was compiled
     for number, run in enumerate(runs):
         if len(runs) > 1:
-            print(f"{run.folder.name} ({number + 1} of {len(runs)})")
+            progress.say(f"{run.folder.name} ({number + 1} of {len(runs)})")
         asks = _asks(course(run, x))
         answer = None
         while isinstance(ask := asks.send(answer), Epoch):
@@ -63,7 +63,7 @@ def _side_by_side(runs, x, feed):
     courses = [_asks(course(run, x, quiet=True)) for run in runs]
     asked: dict[int, Epoch] = {}
     answers: dict[int, Any] = dict.fromkeys(range(len(runs)))
-    with tqdm(desc=f"{len(runs)} runs", unit="epoch", dynamic_ncols=True) as bar:
+    with progress.bar(desc=f"{len(runs)} runs", unit="epoch") as bar:
         while True:
             for number, answer in answers.items():
                 ask = courses[number].send(answer)

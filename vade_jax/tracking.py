@@ -11,6 +11,8 @@ import jax
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
+from vade_jax import progress
+
 
 class Tracker:
     """Writes one record an epoch to metrics.jsonl and TensorBoard, and moves the stage's progress bar."""
@@ -44,8 +46,7 @@ class Tracker:
     @contextmanager
     def stage(self, name: str, num_epochs: int, start: int) -> Iterator[tqdm]:
         """A progress bar over the stage's epochs."""
-        shown = {"desc": name, "unit": "epoch", "dynamic_ncols": True, "disable": self._quiet}
-        with tqdm(total=num_epochs, initial=start, **shown) as bar:
+        with progress.bar(total=num_epochs, initial=start, desc=name, unit="epoch", disable=self._quiet) as bar:
             yield bar
 
     def log(self, record: dict[str, Any], bar: tqdm) -> None:

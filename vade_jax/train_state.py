@@ -25,6 +25,10 @@ class Scaling(struct.PyTreeNode):
         """x [B, D], float32, from rows as stored [B, D], of any dtype."""
         return (stored.astype(jnp.float32) - self.shift) * self.scale
 
+    def inverse(self, x: jax.Array) -> jax.Array:
+        """Rows as stored [B, D], float32, from x [B, D]."""
+        return x / self.scale + self.shift
+
 
 class TrainState(struct.PyTreeNode):
     """All that a run carries from step to step.

@@ -16,10 +16,12 @@ import numpy as np
 import optax
 from jax import lax
 
+from vade_jax import progress
 from vade_jax.objectives import Batch, Metrics, Objective
 from vade_jax.train_state import Scaling, TrainState
 
 _DEVICES = "devices"
+_BATCHES_FOR_A_BAR = 200
 
 
 def over_devices(fn: Callable, in_axes: tuple, out_axes: Any, donate_argnums: tuple[int, ...] = ()) -> Callable:
@@ -182,12 +184,13 @@ def make_epoch_of_runs(
     return epoch_of_runs
 
 
-def make_row_map(fn: Callable[..., Any], batch_size: int) -> Callable[..., Any]:
+def make_row_map(fn: Callable[..., Any], batch_size: int, title: str = "rows") -> Callable[..., Any]:
     """fn over every row of the data, in batches over all devices, each row once.
 
     Args:
       fn: (params, x [B, D], keys [B]) -> pytree of [B, ...] arrays; each row's key belongs to the row's number.
       batch_size: rows for one device call.
+      title: of the progress bar, which many batches have.
 
     Returns:
       (params, scaling, x [N, D] as stored, on the host, key, allocate=numpy.empty) -> the pytree of fn as arrays
@@ -205,7 +208,9 @@ def make_row_map(fn: Callable[..., Any], batch_size: int) -> Callable[..., Any]:
     ) -> Any:
         params, scaling, key = replicate((params, scaling, key))
         whole, before = None, None
-        for start in range(0, len(x), places.size):
+        starts = range(0, len(x), places.size)
+        few = len(starts) < _BATCHES_FOR_A_BAR
+        for start in progress.bar(starts, disable=few, desc=title, unit="batch", leave=False):
             numbers = np.minimum(start + places, len(x) - 1, dtype=np.int32)
             batch = compiled(params, scaling, x[numbers], key, numbers)
             if whole is None:

@@ -9,7 +9,7 @@ from vade_jax.errors import InputError
 from vade_jax.settings import flatten
 
 # Fields that change nothing of what was trained: a run may go on with other values.
-_FREE_FIELDS = ("compilation_cache", "data.dir", "evaluate.", "checkpoint.", "predict.")
+_FREE_FIELDS = ("compilation_cache", "data.dir", "evaluate.", "checkpoint.", "predict.", "generate.")
 
 
 def check(workdir: Path) -> None:
@@ -45,6 +45,7 @@ def claim(workdir: Path, settings: dict[str, Any], description: dict[str, Any]) 
                 "a run goes on with the settings it began with",
                 "Name another workdir, or delete this one.",
             )
+        _check_rows(workdir, description)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings, indent=2) + "\n")
@@ -53,6 +54,18 @@ def claim(workdir: Path, settings: dict[str, Any], description: dict[str, Any]) 
         raise InputError(
             "workdir", str(error), "it must be a folder that can be written", "Name another one."
         ) from error
+
+
+def _check_rows(workdir, description):
+    """Raises an InputError where the run in the folder was trained on other rows."""
+    theirs = read(workdir)[1].get("fingerprint")
+    if theirs and theirs != description["fingerprint"]:
+        raise InputError(
+            "workdir",
+            f"{workdir} holds a run of other rows",
+            "a run goes on with the rows it began with",
+            "Name another workdir, or delete this one.",
+        )
 
 
 def chosen(workdir: Path) -> Path:

@@ -1,0 +1,62 @@
+"""Cell types from counts, with AnnData: python examples/single_cells.py cells.h5ad [number of clusters].
+
+Counts are normalized and the most variable genes kept; clusters, their probabilities and the latent means go back
+into the AnnData object, where scanpy and others find them.
+"""
+
+# %%
+import sys
+
+import anndata
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from vade_jax import VaDE
+
+NUM_GENES = 1000
+
+
+def log_counts(cells):
+    """log(1 + counts), every cell's counts scaled to a total of 10,000: sparse, [N, genes]."""
+    counts = csr_matrix(cells.X, dtype=np.float32)
+    totals = np.asarray(counts.sum(axis=1)).ravel()
+    return csr_matrix(counts.multiply(1e4 / np.maximum(totals, 1)[:, None])).log1p()
+
+
+def variable_genes(values, count):
+    """The numbers of the genes whose variance is highest."""
+    variance = np.asarray(values.power(2).mean(axis=0) - np.square(values.mean(axis=0))).ravel()
+    return np.sort(np.argsort(-variance)[:count])
+
+
+def main(path, num_clusters=10, **settings):
+    """Clusters the cells of an .h5ad file and returns the AnnData with what was found."""
+    # %% Counts -> the genes that differ most between cells
+    cells = anndata.read_h5ad(path)
+    values = log_counts(cells)
+    genes = variable_genes(values, NUM_GENES)
+    x = values[:, genes].toarray()
+
+    # %% Clusters
+    model = VaDE(n_clusters=num_clusters, settings=settings, verbose=True).fit(x)
+
+    # %% Back into the AnnData
+    cells.obs["cluster"] = np.char.mod("%d", model.labels_)
+    cells.obs["cluster"] = cells.obs["cluster"].astype("category")
+    cells.obsm["X_vade"] = model.transform(x)
+    cells.obsm["vade_probabilities"] = model.predict_proba(x)
+    print(cells.obs["cluster"].value_counts())
+
+    # %% The genes that tell each cluster from the rest
+    for cluster in range(num_clusters):
+        inside = model.labels_ == cluster
+        if inside.any():
+            difference = (x[inside].mean(axis=0) - x.mean(axis=0)) / (x.std(axis=0) + 1e-6)
+            print(cluster, ", ".join(cells.var_names[genes[np.argsort(-difference)[:5]]]))
+    return cells
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    main(sys.argv[1], *map(int, sys.argv[2:3]))

@@ -1,0 +1,56 @@
+"""The examples run, and find what is there to be found."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+QUICK = {
+    "pretrain.num_epochs": 10,
+    "guide.num_epochs": 3,
+    "align.num_epochs": 1,
+    "train.num_epochs": 1,
+    "optimizer.min_steps": 0,
+    "init.method": "gmm",
+}
+
+
+def example(name):
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"))
+
+
+@pytest.mark.filterwarnings("ignore:.*dtype promotion")
+def test_own_decoder():
+    bounds, purity = example("own_decoder")["main"]()
+    assert np.isfinite(bounds).all()
+    assert purity[bounds.argmax()] > 0.95
+
+
+def test_own_network():
+    assert example("own_network")["main"](**QUICK) > 0.2
+
+
+def test_single_cells(tmp_path):
+    anndata = pytest.importorskip("anndata")
+    source = Path(__file__).parent.parent.parent / "shared" / "data" / "sc_worm_neuron.npz"
+    if not source.exists():
+        pytest.skip(f"no {source}")
+    from scipy.sparse import csr_matrix
+
+    with np.load(source) as parts:
+        counts = csr_matrix((parts["data"], parts["indices"], parts["indptr"]), shape=parts["shape"])[:600]
+    anndata.AnnData(counts.astype(np.float32)).write_h5ad(tmp_path / "cells.h5ad")
+    cells = example("single_cells")["main"](tmp_path / "cells.h5ad", 4, **QUICK)
+    assert cells.obs["cluster"].nunique() <= 4
+    assert cells.obsm["X_vade"].shape == (600, 10)
+    np.testing.assert_allclose(cells.obsm["vade_probabilities"].sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_table(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["table.py"])
+    runpy.run_path(str(EXAMPLES / "table.py"), run_name="__main__")
+    assert "same clusters after loading: True" in capsys.readouterr().out

@@ -1,0 +1,246 @@
+"""The scikit-learn face of the experiment: VaDE(n_clusters=10).fit_predict(X)."""
+
+import json
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, DensityMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from vade_jax import defaults, experiment, prediction, results, workdir
+from vade_jax.data import Source
+from vade_jax.errors import InputError
+from vade_jax.evaluation import make_embed
+from vade_jax.priors import sample_prior
+from vade_jax.progress import silence
+from vade_jax.rows import checked
+from vade_jax.run import Use, make_run
+from vade_jax.settings import flatten, nested
+from vade_jax.train_state import Scaling, TrainState
+
+# parameter -> the field of the settings that it is
+_FIELDS = {
+    "n_clusters": "model.num_clusters",
+    "latent_dim": "model.latent_dim",
+    "hidden": "model.hidden",
+    "likelihood": "model.likelihood",
+    "scaling": "data.scaling",
+}
+
+
+class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, DensityMixin, BaseEstimator):
+    """Variational Deep Embedding (Jiang et al. 2017, arXiv:1611.05148) as a scikit-learn estimator.
+
+    It runs the experiment that the command line runs: the same settings and seed give the same clusters. Labels are
+    never read: y is ignored everywhere.
+
+    Args:
+      n_clusters: K.
+      latent_dim: J.
+      hidden: widths of the encoder's hidden layers; the decoder mirrors them.
+      likelihood: of p(x|z): 'bernoulli', 'gaussian', 'gaussian_shared', or 'auto', as the rows suggest.
+      scaling: of the rows: 'range', 'standardize', 'rescale', 'none', or 'auto', as the rows suggest.
+      image_shape: (H, W, C) where rows are images; None where they are not.
+      settings: any other field of `vade_jax.defaults` by its dotted name, such as {'pretrain.num_epochs': 20}.
+      workdir: a folder for all that a run leaves, from which a fit that was stopped goes on; None keeps nothing.
+      verbose: whether progress is shown.
+      random_state: the seed, an integer for the same result in every call.
+
+    Attributes:
+      labels_: [N], the cluster of each row that was fitted.
+      weights_: [K], pi.
+      means_: [K, J], of the clusters in the latent space.
+      covariances_: [K, J], the diagonals of their covariances.
+      results_: what `results.json` holds.
+      n_features_in_: D.
+
+    Example:
+      >>> from vade_jax import VaDE
+      >>> VaDE(n_clusters=3).get_params()["latent_dim"]
+      10
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 10,
+        *,
+        latent_dim: int = 10,
+        hidden: Sequence[int] = (500, 500, 2000),
+        likelihood: str = "auto",
+        scaling: str = "auto",
+        image_shape: tuple[int, int, int] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        workdir: str | Path | None = None,
+        verbose: bool = False,
+        random_state: int | np.random.RandomState | None = 0,
+    ):
+        self.n_clusters = n_clusters
+        self.latent_dim = latent_dim
+        self.hidden = hidden
+        self.likelihood = likelihood
+        self.scaling = scaling
+        self.image_shape = image_shape
+        self.settings = settings
+        self.workdir = workdir
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: object = None) -> "VaDE":
+        """Clusters the rows of X [N, D].
+
+        Raises:
+          InputError: a ValueError that names the setting, or the value of X, that cannot be used.
+          DivergedError: training collapsed, and no cure helped.
+        """
+        array = validate_data(self, X, ensure_min_samples=2)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(self.workdir or temporary)
+            if self.verbose:
+                self._train(array, folder)
+            else:
+                with silence():
+                    self._train(array, folder)
+        return self
+
+    def _train(self, array, folder):
+        experiment.train(self._config(), folder, Source({"train": self._dataset(array)}))
+        self._keep(folder)
+
+    def _config(self):
+        given = {field: getattr(self, name) for name, field in _FIELDS.items()} | {
+            "seed": _seed(self.random_state),
+            "data.name": "file",
+            **(self.settings or {}),
+        }
+        return ConfigDict(nested({**flatten(defaults.get_config().to_dict()), **given}))
+
+    def _dataset(self, array):
+        """The rows as the experiment takes them."""
+        names = tuple(getattr(self, "feature_names_in_", ()))
+        if self.image_shape is None:
+            return checked(array, None, "X", names)
+        if math.prod(self.image_shape) != array.shape[1]:
+            raise InputError(
+                "image_shape",
+                f"{self.image_shape} came",
+                f"its product must be the number of columns, and the rows have {array.shape[1]} columns",
+                "Set it to (height, width, channels).",
+            )
+        return checked(array.reshape(len(array), *self.image_shape), None, "X", names)
+
+    def _keep(self, folder):
+        """Takes from a workdir all that prediction and `save` need."""
+        run, state, _ = experiment.restore(folder)
+        self._settings, self._description = run.config.to_dict(), workdir.read(run.folder)[1]
+        scaling = state.scaling.shift, state.scaling.scale
+        self._params, self._scaling = jax.tree.map(np.asarray, (state.params, scaling))
+        self._log_likelihoods = np.load(run.folder / results.LOG_LIKELIHOODS)
+        with np.load(run.folder / results.ASSIGNMENTS) as assignments:
+            self.labels_ = assignments["cluster"]
+        self.results_ = json.loads((run.folder / results.RESULTS).read_text())
+        prior = self._params["prior"]
+        self.weights_ = np.asarray(jax.nn.softmax(prior.logits))
+        self.means_, self.covariances_ = prior.means, np.exp(prior.log_vars)
+
+    def _trained(self):
+        """The run and its state."""
+        check_is_fitted(self)
+        run = make_run(ConfigDict(self._settings), Path(), self._description)
+        return run, TrainState.create(self._params, run.key(Use.STAGES), Scaling(*self._scaling))
+
+    @property
+    def _n_features_out(self):
+        return self.means_.shape[1]
+
+    def _asked(self, X):
+        """The run, its state and the rows X [N, D] that it is asked about."""
+        run, state = self._trained()
+        dataset = self._dataset(validate_data(self, X, reset=False))
+        prediction.check_rows(run, state, dataset)
+        return run, state, dataset.x
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The cluster of each row of X [N, D]: [N], int32."""
+        return prediction.clusters(*self._asked(X)).clusters
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """q(c|x) of each row of X [N, D]: [N, K]."""
+        return prediction.clusters(*self._asked(X)).responsibilities
+
+    def transform(self, X: Any) -> np.ndarray:
+        """The mean of q(z|x) of each row of X [N, D]: [N, J]."""
+        run, state, x = self._asked(X)
+        return make_embed(run.model, min(run.config.evaluate.batch_size, len(x)))(state, x)[0]
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """The importance-weighted bound of log p(x) of each row of X [N, D], as it is scaled: [N], nats."""
+        return prediction.log_likelihoods(*self._asked(X))
+
+    def score(self, X: Any, y: object = None) -> float:
+        """The mean of `score_samples`, nats."""
+        return float(self.score_samples(X).mean(dtype=np.float64))
+
+    def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """E[x|z] for draws of c and z ~ p(z|c), in the units of the rows that were fitted.
+
+        Args:
+          n_samples: how many; the same ones in every call.
+
+        Returns:
+          X [n_samples, D], and their clusters [n_samples].
+        """
+        run, state = self._trained()
+        z, clusters = sample_prior(run.key(Use.SAMPLES), state.params["prior"], (n_samples,))
+        return np.asarray(state.scaling.inverse(run.model.mean_x(state.params, z))), np.asarray(clusters)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes a workdir that `load`, and the command line's modes that read one, go on with; without pickles.
+
+        Raises:
+          InputError: the folder holds another run, or cannot be written.
+        """
+        run, state = self._trained()
+        folder = Path(folder)
+        workdir.claim(folder, self._settings, self._description)
+        experiment.keep(run._replace(folder=folder), state)
+        np.save(folder / results.LOG_LIKELIHOODS, self._log_likelihoods)
+        np.savez(folder / results.ASSIGNMENTS, cluster=self.labels_)
+        (folder / results.RESULTS).write_text(json.dumps(self.results_, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "VaDE":
+        """The fitted estimator of a workdir: one that `save` wrote, or that a run of the command line left.
+
+        Raises:
+          InputError: there is no run in it that has ended.
+        """
+        folder = workdir.chosen(Path(folder))
+        fields, description = workdir.read(folder)
+        asked, usual = flatten(fields), flatten(defaults.get_config().to_dict())
+        named = {name: asked.pop(field) for name, field in _FIELDS.items()}
+        image_shape, names = description["image_shape"], description["names"]
+        loaded = cls(
+            **{**named, "hidden": tuple(named["hidden"])},
+            image_shape=tuple(image_shape) if image_shape else None,
+            settings={name: value for name, value in asked.items() if value != usual.get(name)} or None,
+            random_state=asked.pop("seed"),
+        )
+        loaded.n_features_in_ = description["num_features"]
+        if names:
+            loaded.feature_names_in_ = np.array(names, object)
+        loaded._keep(folder)
+        return loaded
+
+
+def _seed(random_state):
+    """An integer is the seed; anything else draws one."""
+    if isinstance(random_state, int | np.integer):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31))
