@@ -10,8 +10,10 @@ PACKAGE = Path(__file__).parent.parent / "vade_jax"
 # Lowest first: a module imports only from the layers above its own line.
 LAYERS = [
     ["errors", "arrays", "priors", "metrics", "health", "graphs", "mixtures"],
-    ["losses", "report", "manifold", "rows"],
-    ["networks", "readers", "scalings"],
+    ["losses", "report", "manifold", "rows", "columns", "extras"],
+    ["networks", "scalings", "tables", "images"],
+    ["cells"],
+    ["readers"],
     ["data"],
     ["model"],
     ["objectives", "train_state"],

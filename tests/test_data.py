@@ -99,7 +99,7 @@ def save_npz(**arrays):
         ("x.npy", lambda path: path.write_text("1,2"), "cannot be read"),
         ("x.npy", lambda path: path.write_bytes(b""), "cannot be read"),
         ("x.npz", lambda path: path.write_bytes(b"PK\x03\x04 torn"), "cannot be read"),
-        ("x.npy", lambda path: path.mkdir(), "cannot be read"),
+        ("x.npy", lambda path: path.mkdir(), "is a folder without images"),
         ("x.npy", lambda path: np.save(path, np.array([{}, {}], object), allow_pickle=True), "cannot be read"),
         ("x.npz", save_npz(data=ROWS), "holds data"),
         ("x.npy", lambda path: np.save(path, np.array([["a", "b"]])), "dtype <U1"),

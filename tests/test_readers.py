@@ -8,7 +8,7 @@ from sklearn.datasets import make_blobs
 
 from vade_jax import experiment, readers, settings
 from vade_jax.errors import InputError
-from vade_jax.readers import Columns
+from vade_jax.rows import Form, Options
 
 TABLE = pd.DataFrame(
     {
@@ -30,7 +30,7 @@ WRITE = {
 def test_a_table_is_read_with_its_label_and_its_id(tmp_path, ending):
     path = tmp_path / f"x{ending}"
     WRITE[ending](path)
-    rows = readers.read(str(path), Columns("kind", "name"))["train"]
+    rows = readers.read(str(path), Options("kind", "name"))["train"]
     np.testing.assert_allclose(rows.x, [[30, 1.6, 1], [41, 1.7, 0], [52, 1.8, 1]], rtol=1e-6)
     assert rows.x.dtype == np.float32
     assert rows.names == ("age", "height", "left")
@@ -42,7 +42,7 @@ def test_a_table_is_read_with_its_label_and_its_id(tmp_path, ending):
 def test_a_column_that_need_not_be_there(tmp_path):
     path = tmp_path / "x.csv"
     TABLE[["age", "name"]].to_csv(path, index=False)
-    rows = readers.read(str(path), Columns("kind", "name", required=False))["train"]
+    rows = readers.read(str(path), Options("kind", "name", form=Form(("age",))))["train"]
     assert (rows.names, rows.labels) == (("age",), None)
     assert rows.ids.tolist() == ["ann", "bob", "cid"]
 
@@ -54,31 +54,31 @@ def csv(text):
 @pytest.mark.parametrize(
     ("name", "write", "columns", "words"),
     [
-        ("x.csv", csv(""), Columns(), "config.data.path: .*cannot be read"),
-        ("x.csv", csv("a,b\n"), Columns(), "config.data.path: .*holds no rows"),
-        ("x.csv", csv("a,b\n1,2\n3,4,5,6\n"), Columns(), "config.data.path: .*cannot be read: .*line 3"),
-        ("x.csv", csv("1,2\n3,4\n"), Columns(), "config.data.path: .*columns 1, 2; its first line must hold"),
-        ("x.csv", csv("a,b\n1,\n3,4\n"), Columns(), "config.data.path: .*1 values that are NaN.* row 0, column b"),
-        ("x.csv", csv("a,b\n1,inf\n3,4\n"), Columns(), "config.data.path: .* row 0, column b"),
-        ("x.csv", csv("a,b\n1,x\n3,4\n"), Columns(), "config.data.path: .*column 'b' is not numeric, it holds 'x'"),
-        ("x.csv", csv("a,b\n1,2021-01-01\n"), Columns(), "column 'b' is not numeric"),
-        ("x.csv", csv("a,b\n1,2\n"), Columns("c"), "config.data.label_column: 'c' came; .* has the columns a, b"),
-        ("x.csv", csv("a,b\n1,2\n"), Columns("", "c"), "config.data.id_column: 'c' came"),
-        ("x.csv", csv("a,b\n1,2\n"), Columns("a", "b"), r"shape \(1, 0\)"),
+        ("x.csv", csv(""), Options(), "config.data.path: .*cannot be read"),
+        ("x.csv", csv("a,b\n"), Options(), "config.data.path: .*holds no rows"),
+        ("x.csv", csv("a,b\n1,2\n3,4,5,6\n"), Options(), "config.data.path: .*cannot be read: .*line 3"),
+        ("x.csv", csv("1,2\n3,4\n"), Options(), "config.data.path: .*columns 1, 2; its first line must hold"),
+        ("x.csv", csv("a,b\n1,\n3,4\n"), Options(), "config.data.path: .*1 values that are NaN.* row 0, column b"),
+        ("x.csv", csv("a,b\n1,inf\n3,4\n"), Options(), "config.data.path: .* row 0, column b"),
+        ("x.csv", csv("a,b\n1,x\n3,4\n"), Options(), "config.data.path: .*column 'b' is not numeric, it holds 'x'"),
+        ("x.csv", csv("a,b\n1,2021-01-01\n"), Options(), "column 'b' is not numeric"),
+        ("x.csv", csv("a,b\n1,2\n"), Options("c"), "config.data.label_column: 'c' came; .* has the columns a, b"),
+        ("x.csv", csv("a,b\n1,2\n"), Options("", "c"), "config.data.id_column: 'c' came"),
+        ("x.csv", csv("a,b\n1,2\n"), Options("a", "b"), r"shape \(1, 0\)"),
         (
             "x.csv",
             csv("a,b\n1,u\n2,\n"),
-            Columns("b"),
+            Options("b"),
             "config.data.label_column: .*lacks 1 labels, the first in row 1",
         ),
-        ("x.csv", csv(f"a,b\n1,{10**60}\n"), Columns(), "not numeric|beyond float32"),
-        ("x.csv", lambda path: path.write_bytes(b"\xff\xfe\x00\x01"), Columns(), "cannot be read"),
-        ("gone.csv", lambda path: None, Columns(), "config.data.path: .*cannot be read"),
-        ("x.parquet", csv("PAR1 no more"), Columns(), "config.data.path: .*cannot be read"),
+        ("x.csv", csv(f"a,b\n1,{10**60}\n"), Options(), "not numeric|beyond float32"),
+        ("x.csv", lambda path: path.write_bytes(b"\xff\xfe\x00\x01"), Options(), "cannot be read"),
+        ("gone.csv", lambda path: None, Options(), "config.data.path: .*cannot be read"),
+        ("x.parquet", csv("PAR1 no more"), Options(), "config.data.path: .*cannot be read"),
         (
             "x.npy",
             lambda path: np.save(path, np.ones((3, 2))),
-            Columns("kind"),
+            Options("kind"),
             "config.data.label_column: 'kind' came",
         ),
     ],
@@ -94,12 +94,12 @@ def test_a_table_that_cannot_be_used_is_named_with_what_is_due(tmp_path, name, w
 def test_columns_are_brought_into_the_order_of_the_model(tmp_path):
     TABLE[["left", "age", "height"]].to_csv(tmp_path / "x.csv", index=False)
     rows = readers.read(str(tmp_path / "x.csv"))["train"]
-    ordered = settings.with_columns_of(rows, ("age", "height", "left"), 3, "config.data.path")
+    ordered = settings.with_columns_of(rows, ("age", "height", "left"), 3, "x.csv", "config.data.path")
     assert ordered.x[0].tolist() == pytest.approx([30, 1.6, 1])
-    with pytest.raises(InputError, match=r"config.data.path: the rows lack width and have besides left; the model was"):
-        settings.with_columns_of(rows, ("age", "height", "width"), 3, "config.data.path")
+    with pytest.raises(InputError, match=r"config.data.path: the rows lack width; the model was made for 3 columns"):
+        settings.with_columns_of(rows, ("age", "height", "width"), 3, "x.csv", "config.data.path")
     with pytest.raises(InputError, match=r"config.data.path: the rows have 3 columns; the model was made for 4"):
-        settings.with_columns_of(rows, (), 4, "config.data.path")
+        settings.with_columns_of(rows, (), 4, "x.csv", "config.data.path")
 
 
 def test_whole_numbers_of_which_one_is_missing_are_refused_by_name(tmp_path):

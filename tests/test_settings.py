@@ -95,6 +95,6 @@ def test_rows_that_do_not_suit_the_network_or_each_other():
     with pytest.raises(InputError, match=r"config.model.network: 'conv' came; it needs images"):
         settings.check_data(small, DIGITS._replace(image_shape=None), None)
     with pytest.raises(InputError, match=r"config.data.test_split: the rows have 3 columns; the model was made for 4"):
-        settings.with_columns_of(DIGITS._replace(x=DIGITS.x[:, :3]), (), 4, "config.data.test_split")
+        settings.with_columns_of(DIGITS._replace(x=DIGITS.x[:, :3]), (), 4, "test", "config.data.test_split")
     with pytest.raises(InputError, match=r"config.model.likelihood: .* \[3\.228, 3\.228\]"):
         settings.check_data(small, DIGITS, DIGITS._replace(x=np.full((1, 4), 255, np.uint8)))

@@ -14,7 +14,7 @@ from vade_jax.arrays import allocate
 from vade_jax.checkpoints import Checkpoints, Progress
 from vade_jax.errors import DivergedError, InputError
 from vade_jax.evaluation import log_likelihood, posterior
-from vade_jax.readers import Columns
+from vade_jax.rows import Form, Options
 from vade_jax.run import Run, Use, make_run
 from vade_jax.stages import initial_state, initialization_paths, make_stages
 from vade_jax.train_state import TrainState
@@ -142,7 +142,7 @@ def predict(folder: Path, path: str, output: str) -> Path:
 
     Args:
       folder: the workdir of a run that ended, or of several, of which the best is asked.
-      path: a file of rows as `vade_jax.data` reads them; '' for the run's own training rows.
+      path: a file or folder of rows as `vade_jax.data` reads them; '' for the run's own training rows.
       output: the file to write, see `predictions`; '' for predictions.npz in the workdir.
 
     Returns:
@@ -155,13 +155,15 @@ def predict(folder: Path, path: str, output: str) -> Path:
     target = Path(output) if output else folder / "predictions.npz"
     predictions.check(target)
     run, state, _ = restore(folder)
+    description = workdir.read(folder)[1]
+    names, image_shape = tuple(description["names"]), description["image_shape"]
     if path:
-        source = data.load("file", path, columns=_columns(run.config)._replace(required=False))
+        form = Form(names, tuple(image_shape) if image_shape else None)
+        source = data.load("file", path, options=_options(run.config)._replace(form=form))
         rows = data.select(source, "all", "config.data.path")
     else:
         rows = _load(run.config, folder)[1]
-    names = workdir.read(folder)[1]["names"]
-    rows = settings.with_columns_of(rows, names, run.num_features, "config.data.path")
+    rows = settings.with_columns_of(rows, names, run.num_features, path, "config.data.path")
     if run.config.model.likelihood == "bernoulli":
         settings.check_unit_interval(rows.x, np.asarray(state.scaling.shift), np.asarray(state.scaling.scale))
     options = run.config.evaluate
@@ -180,18 +182,20 @@ def predict(folder: Path, path: str, output: str) -> Path:
 def _load(config, folder):
     """The source, the rows to cluster and the rows to score instead, or None."""
     options = config.data
-    source = data.load(options.name, options.path, options.dir, folder / "data", _columns(config))
+    source = data.load(options.name, options.path, options.dir, folder / "data", _options(config))
     train_rows = data.select(source, options.train_split, "config.data.train_split")
     if not options.test_split:
         return source, train_rows, None
     test_rows = data.select(source, options.test_split, "config.data.test_split")
     num_features = train_rows.x.shape[1]
-    test_rows = settings.with_columns_of(test_rows, train_rows.names, num_features, "config.data.test_split")
+    test_rows = settings.with_columns_of(
+        test_rows, train_rows.names, num_features, options.test_split, "config.data.test_split"
+    )
     return source, train_rows, test_rows
 
 
-def _columns(config):
-    return Columns(config.data.label_column, config.data.id_column)
+def _options(config):
+    return Options(config.data.label_column, config.data.id_column, config.data.image_size)
 
 
 def _write_results(run, state, progress, train_rows, test_rows):

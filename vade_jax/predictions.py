@@ -7,7 +7,7 @@ import numpy as np
 from vade_jax.arrays import row_parts
 from vade_jax.errors import InputError
 from vade_jax.evaluation import Posterior
-from vade_jax.readers import import_pandas
+from vade_jax.extras import import_extra
 
 _FIELD = "config.predict.output"
 
@@ -22,7 +22,7 @@ def check(path: Path) -> None:
             "Set --config.predict.output=FILE.csv.",
         )
     if path.suffix != ".npz":
-        import_pandas(path, _FIELD)  # missed now, not after all rows were asked
+        import_extra("pandas", path, _FIELD)  # missed now, not after all rows were asked
 
 
 def write(path: Path, ids: np.ndarray | None, answer: Posterior, log_likelihood: np.ndarray) -> None:
@@ -58,12 +58,12 @@ def _write_csv(path, ids, answer, log_likelihood):
 
 def _write_parquet(path, ids, answer, log_likelihood):
     frames = list(_frames(path, ids, answer, log_likelihood))
-    import_pandas(path, _FIELD).concat(frames).to_parquet(path, index=False)
+    import_extra("pandas", path, _FIELD).concat(frames).to_parquet(path, index=False)
 
 
 def _frames(path, ids, answer, log_likelihood):
     """The table in parts."""
-    pandas = import_pandas(path, _FIELD)
+    pandas = import_extra("pandas", path, _FIELD)
     for rows in row_parts(answer.responsibilities):
         columns = {} if ids is None else {"id": ids[rows]}
         columns["cluster"] = answer.clusters[rows]

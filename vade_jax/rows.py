@@ -26,6 +26,37 @@ class Dataset(NamedTuple):
     ids: np.ndarray | None = None
 
 
+class Form(NamedTuple):
+    """What a trained model expects of rows.
+
+    Attributes:
+      names: of its columns; () where they had none.
+      image_shape: (H, W, C), or None where it was not made for images.
+    """
+
+    names: tuple[str, ...] = ()
+    image_shape: tuple[int, int, int] | None = None
+
+
+class Options(NamedTuple):
+    """What a reader is told about a file.
+
+    Attributes:
+      label_column: is scored, and never trained on; of images 'folder'; '' for none.
+      id_column: is kept beside the answers; '' for none.
+      image_size: a folder's images are resized to a square of so many pixels; 0: they stay as they are.
+      form: of new rows, what their model expects; they need no label, and none is read. None for rows to train on.
+    """
+
+    label_column: str = ""
+    id_column: str = ""
+    image_size: int = 0
+    form: Form | None = None
+
+
+DEFAULTS = Options()
+
+
 def checked(
     array: np.ndarray,
     labels: np.ndarray | None,
@@ -46,14 +77,13 @@ def checked(
       The rows.
 
     Raises:
-      InputError: values that are no numbers or not finite, shapes that do not suit.
+      InputError: values that are no numbers or not finite, shapes that do not suit, labels that are missing.
     """
 
     def bad(came, due, remedy):
         return InputError("config.data.path", f"{where} {came}", due, remedy)
 
-    if array.dtype.kind not in "buif":
-        raise bad(f"has dtype {array.dtype}", "it must be numeric", "Encode text and dates as numbers first.")
+    check_numeric(array.dtype, where)
     if array.ndim < 2 or array.ndim > 4 or 0 in array.shape:
         raise bad(
             f"has shape {array.shape}",
@@ -72,7 +102,20 @@ def checked(
         )
     if labels is not None and labels.shape != (len(rows),):
         raise bad(f"has {len(rows)} rows and labels of shape {labels.shape}", "there must be one a row", "Mend y.")
+    if labels is not None and labels.dtype.kind in "fc" and np.isnan(labels).any():
+        raise bad(f"lacks {np.isnan(labels).sum()} labels, which are NaN", "every row must have one", "Mend y.")
     return Dataset(rows, labels, image_shape, names, ids)
+
+
+def check_numeric(dtype: np.dtype, where: str) -> None:
+    """Raises an InputError where values of this dtype are no numbers."""
+    if dtype.kind not in "buif":
+        raise InputError(
+            "config.data.path",
+            f"{where} has dtype {dtype}",
+            "it must be numeric",
+            "Encode text and dates as numbers first.",
+        )
 
 
 def _as_stored(rows):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vade_jax.columns import places
 from vade_jax.data import SOURCES
 from vade_jax.errors import InputError
 from vade_jax.initialization import COVARIANCES, METHODS
@@ -71,6 +72,7 @@ RULES: dict[str, Rule] = {
     "data.path": _TEXT,
     "data.label_column": _TEXT,
     "data.id_column": _TEXT,
+    "data.image_size": _integer(0),
     "data.dir": _TEXT,
     "data.train_split": _TEXT,
     "data.test_split": _TEXT,
@@ -236,34 +238,32 @@ def check_data(settings: Mapping[str, Any], train: Dataset, test: Dataset | None
             check_unit_interval(part.x, shift, scale)
 
 
-def with_columns_of(rows: Dataset, names: Sequence[str], num_features: int, field: str) -> Dataset:
-    """Rows whose columns are those that a model was made for, in their order.
+def with_columns_of(rows: Dataset, names: Sequence[str], num_features: int, where: str, field: str) -> Dataset:
+    """Rows whose columns are those that a model was made for, in their order; others are left out.
 
     Args:
       rows: [N, D].
       names: of the model's columns; () where they had none.
       num_features: of the model.
+      where: the rows came from, for what is printed of columns left out.
       field: the config field that the rows came from, for the error.
 
     Returns:
       The rows, their columns in the model's order.
 
     Raises:
-      InputError: other columns, or another number of them.
+      InputError: columns that are missing, or another number of them where they have no names.
     """
-    due, remedy = f"the model was made for {num_features} columns", "Bring rows with the columns it was trained on."
-    if names and rows.names:
-        missing = [name for name in names if name not in rows.names]
-        unknown = [name for name in rows.names if name not in names]
-        if missing or unknown:
-            parts = {"lack": missing, "have besides": unknown}
-            came = " and ".join(f"{verb} {', '.join(found[:10])}" for verb, found in parts.items() if found)
-            raise InputError(field, f"the rows {came}", due, remedy)
-        if rows.names != tuple(names):
-            order = [rows.names.index(name) for name in names]
-            rows = rows._replace(x=rows.x[:, order], names=tuple(names))
+    if names and rows.names and rows.names != tuple(names):
+        order = places(rows.names, names, where, field)
+        rows = rows._replace(x=rows.x[:, order], names=tuple(names))
     if rows.x.shape[1] != num_features:
-        raise InputError(field, f"the rows have {rows.x.shape[1]} columns", due, remedy)
+        raise InputError(
+            field,
+            f"the rows have {rows.x.shape[1]} columns",
+            f"the model was made for {num_features} columns",
+            "Bring rows with the columns it was trained on.",
+        )
     return rows
 
 
