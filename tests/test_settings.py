@@ -77,6 +77,7 @@ def test_a_missing_and_an_unknown_field_are_named():
         ({"guide__batch_size": 21}, r"config.guide.batch_size: 21 came; .* number of rows, 20"),
         ({"align__batch_size": 21}, r"config.align.batch_size: 21 came; .* number of rows, 20"),
         ({"train__batch_size": 21}, "config.train.batch_size: 21 came; .* number of rows, 20"),
+        ({"init__max_rows": 9}, "config.init.max_rows: 9 came; .* the number of clusters, 10"),
         ({"data__scaling": "none"}, r"config.model.likelihood: 'bernoulli' .* \[0, 79\]; it needs values in \[0, 1\]"),
         ({"data__scaling": "standardize"}, "config.model.likelihood: 'bernoulli'"),
     ],
@@ -85,6 +86,23 @@ def test_fields_that_do_not_suit_the_rows(changes, words):
     small = {**dict.fromkeys(BATCH_SIZES, 5), **changes}
     with pytest.raises(InputError, match=words):
         settings.check_data(fields(**small), DIGITS, None)
+
+
+@pytest.mark.parametrize(("num_rows", "came"), [(20, "'all' came, of 20 equal rows"), (1, "1 row came")])
+def test_rows_that_are_all_the_same(num_rows, came):
+    same = DIGITS._replace(x=np.full((num_rows, 4), 0.1, np.float32))
+    with pytest.raises(InputError, match=f"config.data.train_split: {came}; there must be rows that differ"):
+        settings.check_data(fields(**dict.fromkeys(BATCH_SIZES, 1), model__num_clusters=1), same, None)
+
+
+def test_columns_that_the_model_does_not_know_are_left_out_aloud(capsys):
+    rows = DIGITS._replace(names=tuple("dbca"), image_shape=None)
+    kept = settings.with_columns_of(rows, ("a", "b"), 2, "x.csv", "config.data.path")
+    np.testing.assert_array_equal(kept.x, DIGITS.x[:, [3, 1]])
+    assert kept.names == ("a", "b")
+    assert capsys.readouterr().out == "x.csv: 2 columns that the model does not know are left out: d, c\n"
+    assert settings.with_columns_of(rows, tuple("dbca"), 4, "x.csv", "config.data.path") is rows
+    assert capsys.readouterr().out == ""
 
 
 def test_rows_that_do_not_suit_the_network_or_each_other():

@@ -61,7 +61,7 @@ def _genes(var, path, options):
     if marked is None or marked.dtype.kind != "b":
         check_names(names, str(path))
         return np.arange(len(names)), f"{len(names):,} genes"
-    genes = np.flatnonzero(marked)
+    genes = np.flatnonzero(marked.to_numpy(bool, na_value=False))
     if not len(genes):
         raise InputError(
             "config.data.path",

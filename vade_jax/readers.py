@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 
 from vade_jax import cells, images, tables
 from vade_jax.errors import InputError, readable
-from vade_jax.rows import DEFAULTS, Dataset, Options, checked
+from vade_jax.rows import DEFAULTS, Dataset, Options, check_numeric, checked
 
 
 def read(path: str, options: Options = DEFAULTS) -> dict[str, Dataset]:
@@ -93,13 +93,16 @@ _CSR_PARTS = {"data", "indices", "indptr", "shape"}  # as scipy.sparse.save_npz 
 
 def _dense(parts, path):
     """The rows of a matrix that is kept by its CSR parts, float32."""
-    matrix_format = parts.get("format", np.array("csr")).astype(str).item()
+    check_numeric(parts["data"].dtype, f"{path}, array data,")
     try:
+        matrix_format = parts.get("format", np.array("csr")).astype(str).item()
         if matrix_format != "csr":
             raise ValueError(f"its format is {matrix_format!r}")
         rows, columns = (int(size) for size in parts["shape"])
         indices, indptr = parts["indices"].astype(np.int64), parts["indptr"].astype(np.int64)
-        matrix = csr_matrix((parts["data"].astype(np.float32), indices, indptr), shape=(rows, columns))
+        with np.errstate(over="ignore"):  # what becomes infinite is refused
+            values = parts["data"].astype(np.float32)
+        matrix = csr_matrix((values, indices, indptr), shape=(rows, columns))
         matrix.check_format(full_check=True)
     except (ValueError, TypeError) as error:
         raise InputError(

@@ -7,6 +7,8 @@ import numpy as np
 from vade_jax.arrays import allocate, row_parts
 from vade_jax.errors import InputError
 
+_LARGEST = 1e37  # in size: one over the difference of larger ones is less than float32's normal numbers
+
 
 class Dataset(NamedTuple):
     """Rows to cluster.
@@ -92,12 +94,12 @@ def checked(
         )
     image_shape = (*array.shape[1:], 1)[:3] if array.ndim > 2 else None
     rows = _as_stored(array.reshape(len(array), -1))
-    count, first = _not_finite(rows)
+    count, first = _unusable(rows)
     if count:
         raise bad(
-            f"has {count} values that are NaN, infinite or beyond float32, "
+            f"has {count} values that are NaN, infinite or beyond {_LARGEST:g}, "
             f"the first in row {first[0]}, column {names[first[1]] if names else first[1]}",
-            "every value must be finite",
+            "every value must be a finite number",
             "Drop those rows or fill the gaps.",
         )
     if labels is not None and labels.shape != (len(rows),):
@@ -130,11 +132,11 @@ def _as_stored(rows):
     return stored
 
 
-def _not_finite(rows):
-    """How many values of rows [N, D] are not finite, and the row and the column of the first."""
+def _unusable(rows):
+    """How many values of rows [N, D] are not finite or too large, and the row and the column of the first."""
     count, first = 0, None
     for part in row_parts(rows) if rows.dtype == np.float32 else ():
-        places = np.argwhere(~np.isfinite(rows[part]))
+        places = np.argwhere(~(np.abs(rows[part]) <= _LARGEST))
         if len(places) and first is None:
             first = places[0] + (part.start, 0)
         count += len(places)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vade_jax.arrays import row_parts
 from vade_jax.columns import places
 from vade_jax.data import SOURCES
 from vade_jax.errors import InputError
@@ -208,23 +209,7 @@ def check_data(settings: Mapping[str, Any], train: Dataset, test: Dataset | None
       InputError: the first field that does not suit the rows.
     """
     flat = flatten(settings)
-    num_rows = len(train.x)
-    if flat["model.num_clusters"] > num_rows:
-        raise InputError(
-            "config.model.num_clusters",
-            f"{flat['model.num_clusters']} came",
-            f"it must be at most the number of rows, {num_rows}",
-            "Ask for fewer clusters or bring more rows.",
-        )
-    unused = {"guide.batch_size": flat["guide.num_rounds"] == 0, "align.batch_size": flat["align.num_epochs"] == 0}
-    for name in ("pretrain.batch_size", "guide.batch_size", "align.batch_size", "train.batch_size"):
-        if flat[name] > num_rows and not unused.get(name):
-            raise InputError(
-                f"config.{name}",
-                f"{flat[name]} came",
-                f"it must be at most the number of rows, {num_rows}",
-                f"Set --config.{name}={min(256, num_rows)} or less.",
-            )
+    _check_number_of_rows(flat, train.x)
     if flat["model.network"] == "conv" and train.image_shape is None:
         raise InputError(
             "config.model.network",
@@ -236,6 +221,41 @@ def check_data(settings: Mapping[str, Any], train: Dataset, test: Dataset | None
         shift, scale = SCALINGS[flat["data.scaling"]](train.x)
         for part in filter(None, (train, test)):
             check_unit_interval(part.x, shift, scale)
+
+
+def _check_number_of_rows(flat, x):
+    """Rows that differ, as many as the clusters and the batches ask for."""
+    num_rows = len(x)
+    if all((x[part] == x[0]).all() for part in row_parts(x)):
+        raise InputError(
+            "config.data.train_split",
+            f"{flat['data.train_split']!r} came, of {num_rows} equal rows" if num_rows > 1 else "1 row came",
+            "there must be rows that differ, to find clusters of them",
+            "Check what they were saved from, or bring more.",
+        )
+    if flat["model.num_clusters"] > num_rows:
+        raise InputError(
+            "config.model.num_clusters",
+            f"{flat['model.num_clusters']} came",
+            f"it must be at most the number of rows, {num_rows}",
+            "Ask for fewer clusters or bring more rows.",
+        )
+    if flat["init.max_rows"] < max(2, flat["model.num_clusters"]):
+        raise InputError(
+            "config.init.max_rows",
+            f"{flat['init.max_rows']} came",
+            f"it must be at least 2 and the number of clusters, {flat['model.num_clusters']}",
+            "Leave it at 100000.",
+        )
+    unused = {"guide.batch_size": flat["guide.num_rounds"] == 0, "align.batch_size": flat["align.num_epochs"] == 0}
+    for name in ("pretrain.batch_size", "guide.batch_size", "align.batch_size", "train.batch_size"):
+        if flat[name] > num_rows and not unused.get(name):
+            raise InputError(
+                f"config.{name}",
+                f"{flat[name]} came",
+                f"it must be at most the number of rows, {num_rows}",
+                f"Set --config.{name}={min(256, num_rows)} or less.",
+            )
 
 
 def with_columns_of(rows: Dataset, names: Sequence[str], num_features: int, where: str, field: str) -> Dataset:
