@@ -220,3 +220,36 @@ def test_rows_too_few_for_a_run(tmp_path, num_rows, num_clusters, words):
     with pytest.raises(InputError, match=words):
         experiment.train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+ODD = np.random.default_rng(0).normal(size=(70, 3))
+
+
+@pytest.mark.parametrize(
+    ("x", "num_clusters"),
+    [
+        (ODD[:, :1], 3),
+        (ODD[:2], 2),
+        (np.repeat(ODD[:2], 35, axis=0), 3),
+        (np.column_stack([ODD, np.full(70, 0.1), 10**17 + np.arange(70)]), 3),
+        (ODD * 1e36, 3),
+        (np.random.default_rng(0).integers(0, 256, (70, 4, 4, 2), dtype=np.uint8), 3),
+    ],
+    ids=["one column", "two rows", "two rows repeated", "constant and huge", "all huge", "two channels"],
+)
+def test_what_is_odd_and_no_mistake_is_clustered(tmp_path, x, num_clusters):
+    np.save(tmp_path / "x.npy", x)
+    sizes = {f"{stage}__batch_size": min(64, len(x)) for stage in ("pretrain", "guide", "align", "train")}
+    config = tiny(
+        data__name="file",
+        data__path=str(tmp_path / "x.npy"),
+        data__scaling="standardize",
+        model__likelihood="gaussian_shared",
+        model__num_clusters=num_clusters,
+        pretrain__num_epochs=1,
+        train__num_epochs=1,
+        **sizes,
+    )
+    results = experiment.train(config, tmp_path / "run")
+    assert np.isfinite([results["elbo"], results["log_likelihood"]]).all()
+    assert sum(results["occupancy"]) == len(x)

@@ -106,13 +106,20 @@ def test_a_table_is_clustered_and_its_rows_are_told(clustered):
     np.testing.assert_allclose(answer.filter(like="probability").sum(axis=1), 1, atol=1e-5)
 
 
-def test_new_rows_may_have_their_columns_in_another_order_and_neither_label_nor_id(clustered):
+def test_new_rows_may_have_other_columns_besides_in_another_order_and_neither_label_nor_id(clustered, capsys):
     folder, frame, _ = clustered
     frame[["d", "a", "c", "b"]].iloc[:7].to_csv(folder / "new.csv", index=False)
     answer = pd.read_parquet(experiment.predict(folder / "run", str(folder / "new.csv"), str(folder / "new.parquet")))
     with np.load(folder / "run" / "assignments.npz") as assigned:
         np.testing.assert_array_equal(answer["cluster"], assigned["cluster"][:7])
     assert "id" not in answer
+    more = frame[["d", "a", "c", "b", "kind"]].iloc[:7].assign(kind=None, note="text")
+    more.to_csv(folder / "more.csv", index=False)
+    again = pd.read_parquet(experiment.predict(folder / "run", str(folder / "more.csv"), str(folder / "new.parquet")))
+    pd.testing.assert_frame_equal(again, answer)
+    assert capsys.readouterr().out == (
+        f"{folder / 'more.csv'}: 1 columns that the model does not know are left out: note\n"
+    )
     frame[["a", "b", "c"]].to_csv(folder / "fewer.csv", index=False)
     with pytest.raises(InputError, match=r"config.data.path: the rows lack d; the model was made for 4 columns"):
         experiment.predict(folder / "run", str(folder / "fewer.csv"), "")
