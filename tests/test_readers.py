@@ -101,11 +101,12 @@ def test_files_that_are_damaged_or_no_files(tmp_path, name):
     refused(path, "is a folder without images")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 @pytest.mark.parametrize("name", WRITE)
 def test_files_that_may_not_be_read(tmp_path, name):
     WRITE[name](tmp_path / name, ROWS)
     (tmp_path / name).chmod(0)
+    if os.access(tmp_path / name, os.R_OK):
+        pytest.skip("root reads everything")
     refused(tmp_path / name, "cannot be read: .*[Pp]ermission")
 
 
