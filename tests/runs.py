@@ -27,6 +27,15 @@ def tiny(**changes):
     return config
 
 
+def fields(**changes):
+    """The settings as nested sections, with changes by section__field."""
+    nested = base.get_config().to_dict()
+    for name, value in changes.items():
+        section, _, field = name.rpartition("__")
+        (nested[section] if section else nested)[field] = value
+    return nested
+
+
 def params_of(folder):
     _, state, _ = experiment.restore(folder)
     return jax.tree.map(np.asarray, state.params)

@@ -87,50 +87,6 @@ def test_a_sparse_matrix_is_read_by_its_parts(tmp_path):
     assert rows.labels.tolist() == list(range(7))
 
 
-def save_npz(**arrays):
-    return lambda path: np.savez(path, **arrays)
-
-
-@pytest.mark.parametrize(
-    ("name", "write", "words"),
-    [
-        ("gone.npy", lambda path: None, "cannot be read"),
-        ("x.txt", lambda path: path.write_text("1 2"), "ends in .txt"),
-        ("x.npy", lambda path: path.write_text("1,2"), "cannot be read"),
-        ("x.npy", lambda path: path.write_bytes(b""), "cannot be read"),
-        ("x.npz", lambda path: path.write_bytes(b"PK\x03\x04 torn"), "cannot be read"),
-        ("x.npy", lambda path: path.mkdir(), "cannot be read"),
-        ("x.npy", lambda path: np.save(path, np.array([{}, {}], object), allow_pickle=True), "cannot be read"),
-        ("x.npz", save_npz(data=ROWS), "holds data"),
-        ("x.npy", lambda path: np.save(path, np.array([["a", "b"]])), "dtype <U1"),
-        ("x.npy", lambda path: np.save(path, np.zeros((2, 2), complex)), "dtype complex128"),
-        ("x.npy", lambda path: np.save(path, np.zeros(5)), r"shape \(5,\)"),
-        ("x.npy", lambda path: np.save(path, np.zeros((0, 5))), r"shape \(0, 5\)"),
-        ("x.npy", lambda path: np.save(path, np.zeros((2, 2, 2, 2, 2))), "shape"),
-        ("x.npy", lambda path: np.save(path, np.array([[0, 1], [2, np.nan]])), "1 values .* row 1, column 1"),
-        ("x.npy", lambda path: np.save(path, np.array([[np.inf, 1], [2, np.nan]])), "2 values .* row 0, column 0"),
-        ("x.npz", save_npz(x=ROWS, y=np.zeros(5)), r"6 rows and labels of shape \(5,\)"),
-        ("x.npz", lambda path: save_matrix(path, csr_matrix(ROWS).tocsc()), "sparse matrix .* format is 'csc'"),
-        ("x.npz", save_npz(data=[1.0], indices=[9], indptr=[0, 1], shape=[1, 2]), "sparse matrix that cannot be read"),
-        ("x.npz", save_npz(data=[1.0], indices=[0], indptr=[0, 5], shape=[1, 2]), "sparse matrix that cannot be read"),
-    ],
-)
-def test_a_file_that_cannot_be_used_is_named_with_what_is_due(tmp_path, name, write, words):
-    path = tmp_path / name
-    write(path)
-    with pytest.raises(InputError, match=words) as caught:
-        data.load("file", str(path))
-    assert str(caught.value).startswith("config.data.path: ")
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_value_beyond_float32_is_refused(tmp_path):
-    np.save(tmp_path / "x.npy", np.array([[1e300, 1.0]]))
-    with pytest.raises(InputError, match=r"beyond float32"):
-        data.load("file", str(tmp_path / "x.npy"))
-
-
 def test_unknown_names_and_splits_list_the_choices():
     with pytest.raises(
         InputError, match=r"config.data.name: 'mnits' came; it must be one of digits, mnist, fashion_mnist, file"

@@ -48,6 +48,17 @@ def test_a_mistake_is_one_line_and_status_2(tmp_path, flag, words):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_that_cannot_be_used_is_one_line_and_status_2(tmp_path):
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n3,x\n")
+    flags = ["--config=configs/table.py", f"--config.data.path={tmp_path / 'x.csv'}"]
+    answer = main(*flags, f"--workdir={tmp_path / 'run'}")
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert answer.stderr.startswith(f"error: config.data.path: {tmp_path / 'x.csv'}, column 'b' is not numeric")
+    assert answer.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+
+
 def test_a_workdir_is_due():
     answer = main()
     assert answer.returncode == 2

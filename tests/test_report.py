@@ -18,6 +18,8 @@ def test_a_row_for_each_cluster_grey_and_coloured(tmp_path):
     coloured[..., 0] = 1.0
     save_sample_grid(tmp_path / "grid.png", coloured)
     assert matplotlib.image.imread(tmp_path / "grid.png")[20, 20, :3].tolist() == [1, 0, 0]
+    save_sample_grid(tmp_path / "grid.png", coloured[..., :2])
+    assert matplotlib.image.imread(tmp_path / "grid.png")[20, 20, :3].tolist() == [1, 1, 1]
 
 
 def test_small_images_are_enlarged(tmp_path):

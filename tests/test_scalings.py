@@ -25,6 +25,15 @@ def test_constant_rows_stay_finite(scaling):
     assert np.isfinite((7 - shift) * scale).all()
 
 
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("size", [1e-42, 1e-38, 1e37])
+def test_values_of_any_size_stay_finite_as_float32(scaling, size):
+    x = (size * np.array([[-1, 1], [1, 0.5], [0.2, -1]])).astype(np.float32)
+    shift, scale = SCALINGS[scaling](x)
+    assert scale.min() >= np.finfo(np.float32).tiny  # less is 0 on the device
+    assert np.isfinite((x - shift) * scale).all()
+
+
 def test_moments_far_from_zero_keep_their_digits(monkeypatch):
     monkeypatch.setattr(arrays, "_PART", 7)
     x = 1e6 + np.random.default_rng(0).normal(size=(101, 1))

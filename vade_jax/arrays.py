@@ -29,7 +29,7 @@ def allocate(shape: tuple[int, ...], dtype: Any, folder: Path | None = None) -> 
         return np.memmap(file, dtype, "w+", shape=shape)
 
 
-def row_parts(x: np.ndarray) -> Iterator[slice]:
-    """The rows of x [N, ...] in order, as slices of which a float64 copy is a quarter of a gibibyte at most."""
+def row_parts(x: Any) -> Iterator[slice]:
+    """The rows of x [N, ...], an array of any library, in order, as slices of a quarter of a gibibyte in float64."""
     size = max(1, _PART // max(1, math.prod(x.shape[1:])))
-    return (slice(start, start + size) for start in range(0, len(x), size))
+    return (slice(start, start + size) for start in range(0, x.shape[0], size))

@@ -12,8 +12,8 @@ import numpy as np
 from vade_jax import progress, readers
 from vade_jax.arrays import allocate
 from vade_jax.errors import InputError
-from vade_jax.readers import NO_COLUMNS, Columns, load_arrays
-from vade_jax.rows import Dataset, checked
+from vade_jax.readers import load_arrays
+from vade_jax.rows import DEFAULTS, Dataset, Options, checked
 
 
 class Source(NamedTuple):
@@ -28,20 +28,20 @@ class Source(NamedTuple):
     decoded_from: Path | None = None
 
 
-Loader = Callable[[str, str, Path | None, Columns], Source]
+Loader = Callable[[str, str, Path | None, Options], Source]
 
 
 def load(
-    name: str, path: str = "", data_dir: str = "", cache_dir: Path | None = None, columns: Columns = NO_COLUMNS
+    name: str, path: str = "", data_dir: str = "", cache_dir: Path | None = None, options: Options = DEFAULTS
 ) -> Source:
     """Reads a data set.
 
     Args:
       name: a key of SOURCES.
-      path: the file, for the name 'file'.
+      path: the file or folder, for the name 'file'.
       data_dir: where TFDS keeps its data sets; '' for TFDS_DATA_DIR, else TFDS's own default.
       cache_dir: a folder where `keep_decoded` may have left decoded images.
-      columns: of a table in a file.
+      options: what is told about the file.
 
     Returns:
       The splits, each checked: rows and columns, numeric, finite.
@@ -57,7 +57,7 @@ def load(
             f"it must be one of {', '.join(SOURCES)}",
             "For a file of your own set --config.data.name=file --config.data.path=FILE.",
         )
-    return SOURCES[name](path, data_dir, cache_dir, columns)
+    return SOURCES[name](path, data_dir, cache_dir, options)
 
 
 def select(source: Source, split: str, field: str) -> Dataset:
@@ -140,7 +140,7 @@ def _decoded(folder, name, split, part):
     return folder / f"{name}.{split}.{part}.decoded.npy"
 
 
-def _load_digits(path, data_dir, cache_dir, columns):
+def _load_digits(path, data_dir, cache_dir, options):
     """scikit-learn's 1,797 digits of 8 x 8 pixels, grey values 0 to 16: the test half of UCI's optdigits."""
     from sklearn.datasets import load_digits
 
@@ -151,7 +151,7 @@ def _load_digits(path, data_dir, cache_dir, columns):
 def _tfds_images(name: str) -> Loader:
     """A loader for a TFDS data set of images with labels."""
 
-    def load_images(path, data_dir, cache_dir, columns):
+    def load_images(path, data_dir, cache_dir, options):
         builder = _prepared_builder(name, data_dir)
         folder = Path(builder.data_dir)
         num_examples = {split: info.num_examples for split, info in builder.info.splits.items()}
@@ -219,12 +219,12 @@ def _read_decoded(folder, name, num_examples):
     return Source(splits)
 
 
-def _load_file(path, data_dir, cache_dir, columns):
-    """The user's file."""
-    return Source(readers.read(path, columns))
+def _load_file(path, data_dir, cache_dir, options):
+    """The user's file or folder."""
+    return Source(readers.read(path, options))
 
 
-# name -> function (path, data_dir, cache_dir, columns) that returns a Source.
+# name -> function (path, data_dir, cache_dir, options) that returns a Source.
 SOURCES: dict[str, Loader] = {
     "digits": _load_digits,
     "mnist": _tfds_images("mnist"),

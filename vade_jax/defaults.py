@@ -18,10 +18,14 @@ def get_config() -> ConfigDict:
 
     config.data = ConfigDict()
     config.data.name = "digits"  # a key of vade_jax.data.SOURCES; 'file' reads data.path
-    # a .npy of rows [N, D] or images [N, H, W(, C)], an .npz of x (and labels y), or a .csv, .tsv or .parquet table
+    # a .npy of rows [N, D] or images [N, H, W(, C)], an .npz of x (and labels y), a .csv, .tsv or .parquet table, an
+    # .h5ad of cells (counts: each cell to a total of 10,000, then log(1 + x)), or a folder of images
     config.data.path = ""
-    config.data.label_column = ""  # of a table: is scored, and never trained on; '' for none
-    config.data.id_column = ""  # of a table: is kept beside the answers; '' for none
+    # of a table or of an .h5ad's obs, or 'folder' of a folder of images: is scored, and never trained on; '' for none
+    config.data.label_column = ""
+    config.data.id_column = ""  # of a table or of an .h5ad's obs: is kept beside the answers; '' for none
+    # a folder of images: its images are resized to a square of so many pixels; 0: all must have one size
+    config.data.image_size = 0
     config.data.dir = ""  # where TFDS keeps its data sets; '' for TFDS_DATA_DIR, else TFDS's own default
     config.data.train_split = "all"  # rows to cluster: a split, several joined by '+', or 'all'
     config.data.test_split = ""  # rows to score instead, never trained on; '' scores the training rows

@@ -1,5 +1,8 @@
 """Errors that the person at the keyboard can mend."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 
@@ -22,3 +25,15 @@ class DivergedError(RuntimeError):
         """Keeps what was diagnosed and tried, as it is written to results.json."""
         self.treatments = treatments
         super().__init__(message)
+
+
+@contextmanager
+def readable(path: Path, due: str, remedy: str) -> Iterator[None]:
+    """Whatever a library raises at a file or folder that it cannot read, as an InputError at config.data.path."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # libraries raise errors of many kinds at a file that is none of theirs
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError("config.data.path", f"{path} cannot be read: {reason[:200]}", due, remedy) from error

@@ -7,13 +7,12 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from vade_jax import data, defaults, results, rounds, settings, sweep, workdir
+from vade_jax import data, defaults, results, rounds, settings, suited, sweep, workdir
 from vade_jax.checkpoints import BEGINNING, Checkpoints, Progress
 from vade_jax.data import Source
 from vade_jax.errors import DivergedError, InputError
 from vade_jax.progress import say
-from vade_jax.readers import Columns
-from vade_jax.rows import Dataset, fingerprint
+from vade_jax.rows import Dataset, Form, Options, fingerprint
 from vade_jax.run import Run, Use, make_run
 from vade_jax.stages import initial_state, initialization_paths, make_stages
 from vade_jax.train_state import TrainState, start_stage
@@ -48,7 +47,7 @@ def train(config: ConfigDict, folder: Path, source: Source | None = None) -> dic
     source, train_rows, test_rows = _load(config, folder, source)
     config = _chosen(config, train_rows)
     fields = config.to_dict()
-    settings.check_data(fields, train_rows, test_rows)
+    suited.check_data(fields, train_rows, test_rows)
     description = {
         "num_rows": len(train_rows.x),
         "num_features": train_rows.x.shape[1],
@@ -80,7 +79,7 @@ def train(config: ConfigDict, folder: Path, source: Source | None = None) -> dic
 def _chosen(config, rows):
     """The config with what the rows decide, said aloud."""
     fields = config.to_dict()
-    chosen = settings.chosen_from(fields, rows)
+    chosen = suited.chosen_from(fields, rows)
     for name, (value, reason) in chosen.items():
         say(f"config.{name} = {value}: {reason}")
     values = {name: value for name, (value, _) in chosen.items()}
@@ -165,7 +164,7 @@ def read_rows(run: Run, path: str = "") -> Dataset:
 
     Args:
       run: trained.
-      path: a file of rows as `vade_jax.data` reads them; '' for the run's own training rows.
+      path: a file or folder of rows as `vade_jax.data` reads them; '' for the run's own training rows.
 
     Returns:
       The rows.
@@ -175,27 +174,31 @@ def read_rows(run: Run, path: str = "") -> Dataset:
     """
     if not path:
         return _load(run.config, run.folder)[1]
-    source = data.load("file", path, columns=_columns(run.config)._replace(required=False))
+    description = workdir.read(run.folder)[1]
+    names, image_shape = tuple(description["names"]), description["image_shape"]
+    form = Form(names, tuple(image_shape) if image_shape else None)
+    source = data.load("file", path, options=_options(run.config)._replace(form=form))
     rows = data.select(source, "all", "config.data.path")
-    names = workdir.read(run.folder)[1]["names"]
-    return settings.with_columns_of(rows, names, run.num_features, "config.data.path")
+    return suited.with_columns_of(rows, names, run.num_features, path, "config.data.path")
 
 
 def _load(config, folder, source=None):
     """The source, the rows to cluster and the rows to score instead, or None."""
     options = config.data
-    source = source or data.load(options.name, options.path, options.dir, folder / "data", _columns(config))
+    source = source or data.load(options.name, options.path, options.dir, folder / "data", _options(config))
     train_rows = data.select(source, options.train_split, "config.data.train_split")
     if not options.test_split:
         return source, train_rows, None
     test_rows = data.select(source, options.test_split, "config.data.test_split")
     num_features = train_rows.x.shape[1]
-    test_rows = settings.with_columns_of(test_rows, train_rows.names, num_features, "config.data.test_split")
+    test_rows = suited.with_columns_of(
+        test_rows, train_rows.names, num_features, options.test_split, "config.data.test_split"
+    )
     return source, train_rows, test_rows
 
 
-def _columns(config):
-    return Columns(config.data.label_column, config.data.id_column)
+def _options(config):
+    return Options(config.data.label_column, config.data.id_column, config.data.image_size)
 
 
 def _write_results(run, state, progress, train_rows, test_rows):

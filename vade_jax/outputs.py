@@ -8,7 +8,7 @@ import numpy as np
 
 from vade_jax.arrays import row_parts
 from vade_jax.errors import InputError
-from vade_jax.readers import import_pandas
+from vade_jax.extras import import_extra
 
 Columns = Mapping[str, np.ndarray]  # name -> [N] or [N, M]
 
@@ -30,7 +30,7 @@ def check(path: Path, field: str, further: tuple[str, ...] = ()) -> None:
             f"Set --{field}=FILE{endings[0]}.",
         )
     if path.suffix in _TABLES:
-        import_pandas(path, field)  # missed now, not after the work
+        import_extra("pandas", path, field)  # missed now, not after the work
 
 
 def write(path: Path, columns: Columns, names: Mapping[str, list[str]]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vade_jax import outputs, settings
+from vade_jax import outputs, suited
 from vade_jax.arrays import allocate
 from vade_jax.errors import InputError
 from vade_jax.evaluation import Posterior, log_likelihood, posterior
@@ -59,7 +59,7 @@ def predict(
 def check_rows(run: Run, state: TrainState, rows: Dataset) -> None:
     """Raises an InputError where the rows lie outside what the run's likelihood can tell of."""
     if run.config.model.likelihood == "bernoulli":
-        settings.check_unit_interval(rows.x, np.asarray(state.scaling.shift), np.asarray(state.scaling.scale))
+        suited.check_unit_interval(rows.x, np.asarray(state.scaling.shift), np.asarray(state.scaling.scale))
 
 
 def clusters(run: Run, state: TrainState, x: np.ndarray, folder: Path | None = None) -> Posterior:

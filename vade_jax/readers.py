@@ -1,42 +1,25 @@
-"""Files of rows -> data sets, one reader for each ending."""
+"""Files and folders of rows -> data sets, one reader for each ending."""
 
-import math
-import zipfile
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.lib.format import open_memmap
 from scipy.sparse import csr_matrix
 
-from vade_jax.errors import InputError
-from vade_jax.rows import Dataset, checked
+from vade_jax import cells, images, tables
+from vade_jax.errors import InputError, readable
+from vade_jax.rows import DEFAULTS, Dataset, Options, check_numeric, checked
 
 
-class Columns(NamedTuple):
-    """The columns of a table that are no features, by name; '' for none.
-
-    Attributes:
-      label: is scored, and never trained on.
-      id: is kept beside the answers.
-      required: whether a table without them is refused.
-    """
-
-    label: str = ""
-    id: str = ""
-    required: bool = True
-
-
-NO_COLUMNS = Columns()
-
-
-def read(path: str, columns: Columns = NO_COLUMNS) -> dict[str, Dataset]:
-    """The splits of a file.
+def read(path: str, options: Options = DEFAULTS) -> dict[str, Dataset]:
+    """The splits of a file, or of a folder of images.
 
     Args:
-      path: its ending is a key of READERS.
-      columns: of a table.
+      path: a folder, or a file whose ending is a key of READERS.
+      options: what the reader is told about it.
 
     Returns:
       name -> rows; 'train' where the file names no splits.
@@ -44,144 +27,53 @@ def read(path: str, columns: Columns = NO_COLUMNS) -> dict[str, Dataset]:
     Raises:
       InputError: a file that is missing or cannot be used.
     """
-    if not path:
-        raise InputError(
-            "config.data.path",
-            "it is empty",
-            f"it must name a file that ends in one of {_ENDINGS}",
-            "Set --config.data.path=FILE.",
-        )
+    if os.path.isdir(path):  # False where it cannot be asked; pathlib raises there
+        return images.read(Path(path), options)
     suffix = Path(path).suffix.lower()
     if suffix not in READERS:
         raise InputError(
             "config.data.path",
-            f"{path} ends in {suffix or 'nothing'}",
-            f"it must end in one of {_ENDINGS}",
-            "Save the rows as an array with numpy.save.",
+            f"{path} ends in {suffix or 'nothing'}" if path else "it is empty",
+            f"it must name a folder of images, or a file that ends in one of {', '.join(READERS)}",
+            "Set --config.data.path=FILE; numpy.save saves an array as .npy.",
         )
-    if suffix not in _TABLES and columns.required and (columns.label or columns.id):
-        field = "label_column" if columns.label else "id_column"
+    if options.image_size and options.form is None:
         raise InputError(
-            f"config.data.{field}",
-            f"{columns.label or columns.id!r} came",
-            f"only the columns of {' or '.join(_TABLES)} have names",
-            "Leave it empty; an .npz may hold labels y.",
+            "config.data.image_size",
+            f"{options.image_size} came",
+            f"only a folder's images are resized, and {path} is none",
+            "Set --config.data.image_size=0.",
         )
-    return READERS[suffix](Path(path), columns)
+    return READERS[suffix](Path(path), options)
 
 
-def _read_table(path, columns):
-    """A file of named columns: numbers, and perhaps a label and an id."""
-    frame = _frame(path)
-    named = {field: name for field, name in (("label_column", columns.label), ("id_column", columns.id)) if name}
-    for field, name in named.items():
-        if name not in frame and columns.required:
+def _check_no_columns(path, options):
+    for field in ("label_column", "id_column"):
+        name = getattr(options, field)
+        if name and options.form is None:
             raise InputError(
                 f"config.data.{field}",
                 f"{name!r} came",
-                f"{path} has the columns {_in_short(frame.columns)}",
-                "Name one of them, or leave it empty.",
+                f"the columns of {path} have no names; those of a table have",
+                "Leave it empty; an .npz may hold labels y.",
             )
-    features = frame.drop(columns=[name for name in named.values() if name in frame])
-    for name, column in features.items():
-        if column.dtype.kind not in "buif":
-            example = next((value for value in column if isinstance(value, str)), column.iloc[0])
-            raise InputError(
-                "config.data.path",
-                f"{path}, column {name!r} is not numeric, it holds {str(example)[:40]!r}",
-                "every column but the label and the id must be numbers",
-                "Encode it as numbers, drop it, or name it as --config.data.label_column or --config.data.id_column.",
-            )
-    labels = _labels(frame[columns.label], path) if columns.label in frame else None
-    ids = frame[columns.id].to_numpy() if columns.id in frame else None
-    with np.errstate(over="ignore"):  # what becomes infinite is refused
-        x = features.to_numpy(np.float32, na_value=np.nan)
-    return {"train": checked(x, labels, str(path), tuple(map(str, features.columns)), ids)}
 
 
-def import_pandas(path: Path, field: str) -> Any:
-    """pandas, which reads and writes tables, or an InputError at the path's field that tells what to install."""
-    try:
-        import pandas
-    except ImportError as error:
-        raise InputError(field, f"{path} came", "tables need pandas", "Run: pip install 'vade-jax[tables]'.") from error
-    return pandas
-
-
-def _frame(path):
-    """The table in a file, by pandas."""
-    pandas = import_pandas(path, "config.data.path")
-    try:
-        frame = _TABLES[path.suffix.lower()](pandas, path)
-    except Exception as error:  # pandas and pyarrow raise errors of many kinds at a file that is none of theirs
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            "config.data.path",
-            f"{path} cannot be read: {reason[:200]}",
-            "it must be a table, whose first line holds the columns' names",
-            "Check the path, or save the table again.",
-        ) from error
-    if not len(frame):
-        raise InputError(
-            "config.data.path",
-            f"{path} holds no rows",
-            "there must be a line for each",
-            "Check what it was saved from.",
-        )
-    if any(_is_number(name) for name in frame.columns):
-        raise InputError(
-            "config.data.path",
-            f"{path} has the columns {_in_short(frame.columns)}",
-            "its first line must hold the columns' names, and no numbers",
-            "Write a line of names above it.",
-        )
-    return frame
-
-
-# ending -> function of pandas and the path that returns a frame.
-_TABLES: dict[str, Callable[[Any, Path], Any]] = {
-    ".csv": lambda pandas, path: pandas.read_csv(path, low_memory=False),
-    ".tsv": lambda pandas, path: pandas.read_csv(path, sep="\t", low_memory=False),
-    ".parquet": lambda pandas, path: pandas.read_parquet(path),
-}
-
-
-def _is_number(name):
-    try:
-        return math.isfinite(float(name))
-    except (TypeError, ValueError):
-        return False
-
-
-def _in_short(names):
-    shown = ", ".join(map(str, names[:20]))
-    return shown if len(names) <= 20 else f"{shown} and {len(names) - 20} more"
-
-
-def _labels(column, path):
-    """A column of labels as numbers, in the order of its values."""
-    missing = np.flatnonzero(column.isna())
-    if len(missing):
-        raise InputError(
-            "config.data.label_column",
-            f"{path}, column {column.name!r}, lacks {len(missing)} labels, the first in row {missing[0]}",
-            "every row must have one",
-            "Fill them, drop those rows, or set --config.data.label_column=.",
-        )
-    return np.unique(column.to_numpy(), return_inverse=True)[1]
-
-
-def _read_npy(path, columns):
+def _read_npy(path, options):
+    _check_no_columns(path, options)
     return {"train": checked(load_arrays(path), None, str(path))}
 
 
-def _read_npz(path, columns):
+def _read_npz(path, options):
     """Arrays x and y, or x_SPLIT and y_SPLIT for each split; y is optional. Or a matrix's CSR parts, and y."""
+    _check_no_columns(path, options)
     arrays = load_arrays(path)
     if arrays.keys() >= _CSR_PARTS:
         arrays |= {"x": _dense(arrays, path)}
     splits = {
-        name[2:] or "train": checked(arrays[name], arrays.get(f"y{name[1:]}"), f"{path}, array {name}")
+        name[2:] or "train": checked(
+            arrays[name], None if options.form else arrays.get(f"y{name[1:]}"), f"{path}, array {name}"
+        )
         for name in arrays
         if name == "x" or name.startswith("x_")
     }
@@ -201,13 +93,16 @@ _CSR_PARTS = {"data", "indices", "indptr", "shape"}  # as scipy.sparse.save_npz 
 
 def _dense(parts, path):
     """The rows of a matrix that is kept by its CSR parts, float32."""
-    matrix_format = parts.get("format", np.array("csr")).astype(str).item()
+    check_numeric(parts["data"].dtype, f"{path}, array data,")
     try:
+        matrix_format = parts.get("format", np.array("csr")).astype(str).item()
         if matrix_format != "csr":
             raise ValueError(f"its format is {matrix_format!r}")
         rows, columns = (int(size) for size in parts["shape"])
         indices, indptr = parts["indices"].astype(np.int64), parts["indptr"].astype(np.int64)
-        matrix = csr_matrix((parts["data"].astype(np.float32), indices, indptr), shape=(rows, columns))
+        with np.errstate(over="ignore"):  # what becomes infinite is refused
+            values = parts["data"].astype(np.float32)
+        matrix = csr_matrix((values, indices, indptr), shape=(rows, columns))
         matrix.check_format(full_check=True)
     except (ValueError, TypeError) as error:
         raise InputError(
@@ -225,25 +120,22 @@ def load_arrays(path: Path) -> Any:
     Raises:
       InputError: a file that is missing or cannot be read.
     """
-    try:
+    with readable(
+        path,
+        "it must be a file that numpy.save or numpy.savez wrote, without Python objects",
+        "Check the path, or save the array again.",
+    ):
         if path.suffix.lower() == ".npy":
             return open_memmap(path, mode="r")
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
             return {"x": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(
-            "config.data.path",
-            f"{path} cannot be read: {error}",
-            "it must be a file that numpy.save or numpy.savez wrote, without Python objects",
-            "Check the path, or save the array again.",
-        ) from error
 
 
-# ending -> function of the path and the columns that returns name -> rows.
-READERS: dict[str, Callable[[Path, Columns], dict[str, Dataset]]] = {
+# ending -> function of the path and the options that returns name -> rows.
+READERS: dict[str, Callable[[Path, Options], dict[str, Dataset]]] = {
     ".npy": _read_npy,
     ".npz": _read_npz,
-    **dict.fromkeys(_TABLES, _read_table),
+    **dict.fromkeys(tables.TABLES, tables.read),
+    ".h5ad": cells.read,
 }
-_ENDINGS = ", ".join(READERS)

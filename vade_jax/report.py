@@ -15,7 +15,8 @@ def save_sample_grid(path: Path, images: np.ndarray) -> None:
 
     Args:
       path: of the PNG.
-      images: [K, n, H, W, C], in [0, 1], values beyond are clipped; C = 1 is drawn grey, C = 3 as RGB.
+      images: [K, n, H, W, C], in [0, 1], values beyond are clipped; the first three channels are drawn as RGB, or the
+        first as grey where there are fewer.
     """
     gap = [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)]
     padded = np.pad(np.clip(images, 0, 1), gap, constant_values=1.0)
@@ -23,4 +24,4 @@ def save_sample_grid(path: Path, images: np.ndarray) -> None:
     grid = padded.transpose(0, 2, 1, 3, 4).reshape(num_rows * height, num_columns * width, colours)
     scale = -(-32 // height)  # small images stay visible
     grid = grid.repeat(scale, axis=0).repeat(scale, axis=1)
-    mpl_image.imsave(path, grid.repeat(3, axis=-1) if colours == 1 else grid[..., :3])
+    mpl_image.imsave(path, grid[..., :1].repeat(3, axis=-1) if colours < 3 else grid[..., :3])

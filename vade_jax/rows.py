@@ -9,6 +9,7 @@ from vade_jax.arrays import allocate, row_parts
 from vade_jax.errors import InputError
 
 _FINGERPRINT_ROWS = 1000
+_LARGEST = 1e37  # in size: one over the difference of larger ones is less than float32's normal numbers
 
 
 class Dataset(NamedTuple):
@@ -27,6 +28,37 @@ class Dataset(NamedTuple):
     image_shape: tuple[int, int, int] | None
     names: tuple[str, ...] = ()
     ids: np.ndarray | None = None
+
+
+class Form(NamedTuple):
+    """What a trained model expects of rows.
+
+    Attributes:
+      names: of its columns; () where they had none.
+      image_shape: (H, W, C), or None where it was not made for images.
+    """
+
+    names: tuple[str, ...] = ()
+    image_shape: tuple[int, int, int] | None = None
+
+
+class Options(NamedTuple):
+    """What a reader is told about a file.
+
+    Attributes:
+      label_column: is scored, and never trained on; of images 'folder'; '' for none.
+      id_column: is kept beside the answers; '' for none.
+      image_size: a folder's images are resized to a square of so many pixels; 0: they stay as they are.
+      form: of new rows, what their model expects; they need no label, and none is read. None for rows to train on.
+    """
+
+    label_column: str = ""
+    id_column: str = ""
+    image_size: int = 0
+    form: Form | None = None
+
+
+DEFAULTS = Options()
 
 
 def checked(
@@ -49,14 +81,13 @@ def checked(
       The rows.
 
     Raises:
-      InputError: values that are no numbers or not finite, shapes that do not suit.
+      InputError: values that are no numbers or not finite, shapes that do not suit, labels that are missing.
     """
 
     def bad(came, due, remedy):
         return InputError("config.data.path", f"{where} {came}", due, remedy)
 
-    if array.dtype.kind not in "buif":
-        raise bad(f"has dtype {array.dtype}", "it must be numeric", "Encode text and dates as numbers first.")
+    check_numeric(array.dtype, where)
     if array.ndim < 2 or array.ndim > 4 or 0 in array.shape:
         raise bad(
             f"has shape {array.shape}",
@@ -65,16 +96,18 @@ def checked(
         )
     image_shape = (*array.shape[1:], 1)[:3] if array.ndim > 2 else None
     rows = _as_stored(array.reshape(len(array), -1))
-    count, first = _not_finite(rows)
+    count, first = _unusable(rows)
     if count:
         raise bad(
-            f"has {count} values that are NaN, infinite or beyond float32, "
+            f"has {count} values that are NaN, infinite or beyond {_LARGEST:g}, "
             f"the first in row {first[0]}, column {names[first[1]] if names else first[1]}",
-            "every value must be finite",
+            "every value must be a finite number",
             "Drop those rows or fill the gaps.",
         )
     if labels is not None and labels.shape != (len(rows),):
         raise bad(f"has {len(rows)} rows and labels of shape {labels.shape}", "there must be one a row", "Mend y.")
+    if labels is not None and labels.dtype.kind in "fc" and np.isnan(labels).any():
+        raise bad(f"lacks {np.isnan(labels).sum()} labels, which are NaN", "every row must have one", "Mend y.")
     return Dataset(rows, labels, image_shape, names, ids)
 
 
@@ -82,6 +115,17 @@ def fingerprint(x: np.ndarray) -> str:
     """A digest of rows [N, D], of some spread over all of them: other rows have another one, but for small changes."""
     some = x[np.linspace(0, len(x) - 1, min(len(x), _FINGERPRINT_ROWS)).astype(np.int64)]
     return hashlib.sha256(f"{x.shape} {x.dtype}".encode() + some.tobytes()).hexdigest()
+
+
+def check_numeric(dtype: np.dtype, where: str) -> None:
+    """Raises an InputError where values of this dtype are no numbers."""
+    if dtype.kind not in "buif":
+        raise InputError(
+            "config.data.path",
+            f"{where} has dtype {dtype}",
+            "it must be numeric",
+            "Encode text and dates as numbers first.",
+        )
 
 
 def _as_stored(rows):
@@ -96,11 +140,11 @@ def _as_stored(rows):
     return stored
 
 
-def _not_finite(rows):
-    """How many values of rows [N, D] are not finite, and the row and the column of the first."""
+def _unusable(rows):
+    """How many values of rows [N, D] are not finite or too large, and the row and the column of the first."""
     count, first = 0, None
     for part in row_parts(rows) if rows.dtype == np.float32 else ():
-        places = np.argwhere(~np.isfinite(rows[part]))
+        places = np.argwhere(~(np.abs(rows[part]) <= _LARGEST))
         if len(places) and first is None:
             first = places[0] + (part.start, 0)
         count += len(places)

@@ -6,24 +6,28 @@ import numpy as np
 
 from vade_jax.arrays import row_parts
 
+_TINY = float(np.finfo(np.float32).tiny)  # what differs by less is constant: one over it is beyond float32
+
 Scale = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def _scale_range(x):
     low, high = float(x.min()), float(x.max())
-    return np.full((1, 1), low, np.float32), np.full((1, 1), 1 / (high - low) if high > low else 1.0, np.float32)
+    return np.full((1, 1), low, np.float32), np.full(
+        (1, 1), 1 / (high - low) if high - low > _TINY else 1.0, np.float32
+    )
 
 
 def _scale_standardize(x):
     mean, var = _moments(x)
     std = np.sqrt(var)
-    return mean.astype(np.float32), (1 / np.where(std > 0, std, 1.0)).astype(np.float32)
+    return mean.astype(np.float32), (1 / np.where(std > _TINY, std, 1.0)).astype(np.float32)
 
 
 def _scale_rescale(x):
     mean, var = _moments(x)
-    mean_var = float(var.mean())
-    return mean.astype(np.float32), np.full((1, 1), 1 / np.sqrt(mean_var) if mean_var > 0 else 1.0, np.float32)
+    std = np.sqrt(float(var.mean()))
+    return mean.astype(np.float32), np.full((1, 1), 1 / std if std > _TINY else 1.0, np.float32)
 
 
 def _scale_none(x):

@@ -13,7 +13,6 @@ from vade_jax.initialization import COVARIANCES, METHODS
 from vade_jax.losses import ESTIMATORS
 from vade_jax.model import LIKELIHOODS
 from vade_jax.networks import NETWORKS
-from vade_jax.rows import Dataset
 from vade_jax.scalings import SCALINGS
 from vade_jax.training import PRECISIONS, SCHEDULES
 
@@ -80,6 +79,7 @@ RULES: dict[str, Rule] = {
     "data.path": _TEXT,
     "data.label_column": _TEXT,
     "data.id_column": _TEXT,
+    "data.image_size": _integer(0),
     "data.dir": _TEXT,
     "data.train_split": _TEXT,
     "data.test_split": _TEXT,
@@ -222,129 +222,3 @@ def _unknown_field(name):
 
 def _bad_value(name, value):
     return InputError(f"config.{name}", f"{value!r} came", RULES[name].due, f"Set --config.{name}=VALUE.")
-
-
-def chosen_from(settings: Mapping[str, Any], rows: Dataset) -> dict[str, tuple[Any, str]]:
-    """The fields that the rows decide: those that are 'auto', and batches of more rows than there are.
-
-    Binary rows, rows in [0, 1] and grey values get the Bernoulli likelihood; others the Gaussian one with a learned
-    variance, on standardized columns.
-
-    Args:
-      settings: nested sections, each field checked by itself.
-      rows: to cluster.
-
-    Returns:
-      Dotted name -> the field's value, and why in words; {} where the rows decide nothing.
-    """
-    flat = flatten(settings)
-    num_rows = len(rows.x)
-    batches = {
-        name: (num_rows, f"there are {num_rows} rows, and {value} were asked")
-        for name, value in flat.items()
-        if name.endswith(".batch_size") and not name.startswith("evaluate.") and value > num_rows
-    }
-    asked = flat["data.scaling"], flat["model.likelihood"]
-    if AUTO not in asked:
-        return batches
-    kind, pairs = _suited(rows)
-    scaling, likelihood = next(
-        pair
-        for pair in pairs
-        if all(one == AUTO or one.startswith(other) for one, other in zip(asked, pair, strict=True))
-    )
-    chosen = {"data.scaling": (scaling, kind), "model.likelihood": (_LIKELIHOODS[likelihood], kind)}
-    return {name: value for name, value in chosen.items() if flat[name] == AUTO} | batches
-
-
-_LIKELIHOODS = {"bernoulli": "bernoulli", "gaussian": "gaussian_shared"}  # family -> the one that is taken
-
-
-def _suited(rows):
-    """What rows hold, in words, and the pairs of a scaling and a likelihood's family, the best suited first."""
-    low, high = rows.x.min(), rows.x.max()
-    if low >= 0 and high <= 1:
-        order = ("none", "bernoulli"), ("range", "bernoulli"), ("standardize", "gaussian"), ("rescale", "gaussian")
-        return "every value lies in [0, 1]", order
-    if rows.x.dtype == np.uint8 or rows.image_shape:
-        order = ("range", "bernoulli"), ("rescale", "gaussian"), ("standardize", "gaussian"), ("none", "gaussian")
-        return f"the values are grey values, {low:g} to {high:g}", order
-    order = ("standardize", "gaussian"), ("range", "bernoulli"), ("rescale", "gaussian"), ("none", "gaussian")
-    return f"the values lie in [{low:.4g}, {high:.4g}]", order
-
-
-def check_data(settings: Mapping[str, Any], train: Dataset, test: Dataset | None) -> None:
-    """Checks the fields that depend on the rows.
-
-    Args:
-      settings: nested sections, each field checked by itself.
-      train: the rows to cluster.
-      test: the rows to score, or None.
-
-    Raises:
-      InputError: the first field that does not suit the rows.
-    """
-    flat = flatten(settings)
-    num_rows = len(train.x)
-    if flat["model.num_clusters"] > num_rows:
-        raise InputError(
-            "config.model.num_clusters",
-            f"{flat['model.num_clusters']} came",
-            f"it must be at most the number of rows, {num_rows}",
-            "Ask for fewer clusters or bring more rows.",
-        )
-    if flat["model.network"] == "conv" and train.image_shape is None:
-        raise InputError(
-            "config.model.network",
-            "'conv' came",
-            "it needs images [N, H, W] or [N, H, W, C], and these rows have no image shape",
-            "Set --config.model.network=mlp, or save the array as images.",
-        )
-    if flat["model.likelihood"] == "bernoulli":
-        shift, scale = SCALINGS[flat["data.scaling"]](train.x)
-        for part in filter(None, (train, test)):
-            check_unit_interval(part.x, shift, scale)
-
-
-def with_columns_of(rows: Dataset, names: Sequence[str], num_features: int, field: str) -> Dataset:
-    """Rows whose columns are those that a model was made for, in their order.
-
-    Args:
-      rows: [N, D].
-      names: of the model's columns; () where they had none.
-      num_features: of the model.
-      field: the config field that the rows came from, for the error.
-
-    Returns:
-      The rows, their columns in the model's order.
-
-    Raises:
-      InputError: other columns, or another number of them.
-    """
-    due, remedy = f"the model was made for {num_features} columns", "Bring rows with the columns it was trained on."
-    if names and rows.names:
-        missing = [name for name in names if name not in rows.names]
-        unknown = [name for name in rows.names if name not in names]
-        if missing or unknown:
-            parts = {"lack": missing, "have besides": unknown}
-            came = " and ".join(f"{verb} {', '.join(found[:10])}" for verb, found in parts.items() if found)
-            raise InputError(field, f"the rows {came}", due, remedy)
-        if rows.names != tuple(names):
-            order = [rows.names.index(name) for name in names]
-            rows = rows._replace(x=rows.x[:, order], names=tuple(names))
-    if rows.x.shape[1] != num_features:
-        raise InputError(field, f"the rows have {rows.x.shape[1]} columns", due, remedy)
-    return rows
-
-
-def check_unit_interval(x: np.ndarray, shift: np.ndarray, scale: np.ndarray) -> None:
-    """Raises an InputError where scaled rows leave [0, 1], which the Bernoulli likelihood needs."""
-    low = float(((x.min(axis=0) - shift) * scale).min())
-    high = float(((x.max(axis=0) - shift) * scale).max())
-    if low < -1e-6 or high > 1 + 1e-6:
-        raise InputError(
-            "config.model.likelihood",
-            f"'bernoulli' came and the scaled rows lie in [{low:.4g}, {high:.4g}]",
-            "it needs values in [0, 1]",
-            "Set --config.data.scaling=range, or --config.model.likelihood=gaussian.",
-        )
