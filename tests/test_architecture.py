@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "vade_jax"
 # Lowest first: a module imports only from the layers above its own line.
 LAYERS = [
     ["errors", "arrays", "priors", "metrics", "health", "graphs", "mixtures"],
-    ["losses", "report", "manifold", "rows"],
+    ["losses", "figures", "manifold", "rows"],
     ["networks", "readers", "scalings"],
     ["data"],
     ["model"],
@@ -18,7 +18,7 @@ LAYERS = [
     ["training", "checkpoints", "tracking"],
     ["evaluation", "initialization", "feed"],
     ["settings", "results", "moves", "predictions"],
-    ["workdir", "run"],
+    ["workdir", "run", "report"],
     ["rounds", "watch"],
     ["stages"],
     ["fitting"],

@@ -100,3 +100,11 @@ def generate(model: Model, params: Params, key: jax.Array, num_per_cluster: int)
     cluster = jnp.arange(num_clusters)[:, None]
     z, _ = sample_prior(key, params["prior"], (num_clusters, num_per_cluster), cluster)
     return np.asarray(jax.jit(model.mean_x)(params, z))
+
+
+def interpolate(model: Model, params: Params, start: jax.Array, end: jax.Array, num_steps: int) -> np.ndarray:
+    """E[x|z] along the straight line from z = start to z = end, [..., J] each, both included: [..., num_steps, D]."""
+    share = jnp.linspace(0.0, 1.0, num_steps)
+    share = jnp.expand_dims(share, (*range(start.ndim - 1), start.ndim))
+    z = (1 - share) * jnp.expand_dims(start, -2) + share * jnp.expand_dims(end, -2)
+    return np.asarray(jax.jit(model.mean_x)(params, z))

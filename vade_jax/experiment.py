@@ -2,6 +2,7 @@
 
 import functools
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from vade_jax import data, predictions, results, rounds, settings, sweep, workdir
+from vade_jax import data, predictions, report, results, rounds, settings, sweep, workdir
 from vade_jax.arrays import allocate
 from vade_jax.checkpoints import Checkpoints, Progress
 from vade_jax.errors import DivergedError, InputError
@@ -195,7 +196,7 @@ def _columns(config):
 
 
 def _write_results(run, state, progress, train_rows, test_rows):
-    return results.write(
+    written = results.write(
         run.folder,
         run.model,
         state,
@@ -212,3 +213,22 @@ def _write_results(run, state, progress, train_rows, test_rows):
         trail=read_trail(run, progress.total_epochs),
         **run.config.evaluate,
     )
+    if run.config.report:
+        _write_report(run, state, train_rows, written)
+    return written.content
+
+
+def _write_report(run, state, train_rows, written):
+    try:
+        report.write(
+            run.folder,
+            run.model,
+            state,
+            train_rows,
+            run.key(Use.REPORT),
+            written=written,
+            settings=settings.flatten(run.config.to_dict()),
+            batch_size=run.config.evaluate.batch_size,
+        )
+    except Exception as error:  # the results are there, and further runs wait
+        warnings.warn(f"{run.folder / 'report'} was not drawn: {error!r}", stacklevel=2)
