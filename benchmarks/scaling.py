@@ -182,6 +182,7 @@ def _streamed_config(path):
     config.data.update(max_resident_mib=0, shard_mib=16)
     config.model.update(num_clusters=10, hidden=(64,), likelihood="bernoulli")
     config.data.scaling = "range"
+    config.report = False
     config.optimizer.min_steps = 0
     config.init.update(max_rows=5000, num_layouts=1, num_restarts=1)
     for section in (config.pretrain, config.guide, config.align, config.train):

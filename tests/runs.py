@@ -11,6 +11,7 @@ from vade_jax.tracking import Tracker
 
 def tiny(**changes):
     config = base.get_config()
+    config.report = False
     config.model.update(hidden=(16,), latent_dim=3)
     config.pretrain.update(num_epochs=3, batch_size=64)
     config.init.method = "gmm"

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "vade_jax"
 # Lowest first: a module imports only from the layers above its own line.
 LAYERS = [
     ["errors", "defaults", "arrays", "priors", "metrics", "health", "graphs", "mixtures", "progress"],
-    ["losses", "report", "manifold", "rows", "columns", "extras"],
+    ["losses", "figures", "manifold", "rows", "columns", "extras"],
     ["networks", "scalings", "tables", "images"],
     ["cells"],
     ["readers"],
@@ -21,7 +21,7 @@ LAYERS = [
     ["evaluation", "initialization", "feed"],
     ["settings", "results", "moves", "outputs"],
     ["suited"],
-    ["workdir", "run"],
+    ["workdir", "run", "report"],
     ["rounds", "watch"],
     ["stages"],
     ["fitting"],

@@ -135,7 +135,7 @@ def test_columns_are_known_by_their_names():
 
 def test_images_and_a_workdir_that_is_kept(tmp_path):
     images = (np.random.default_rng(0).random((40, 36)) * 255).astype(np.uint8)
-    settings = {**FAST, "model.network": "conv", "pretrain.num_epochs": 1}
+    settings = {**FAST, "model.network": "conv", "pretrain.num_epochs": 1, "report": False}
     model = VaDE(n_clusters=2, image_shape=(6, 6, 1), settings=settings, workdir=tmp_path / "run")
     model.fit(images)
     assert (tmp_path / "run" / "samples.png").exists()

@@ -19,6 +19,7 @@ TINY = [
     "--config.align.num_epochs=0",
     "--config.optimizer.min_steps=0",
     "--config.evaluate.bound_rows=10",
+    "--config.report=false",
 ]
 
 

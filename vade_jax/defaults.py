@@ -15,6 +15,7 @@ def get_config() -> ConfigDict:
     # Of matrix products: 'default' is the device's own, 'float32', 'tensorfloat32' or 'bfloat16'; all else is float32.
     config.precision = "default"
     config.compilation_cache = ""  # a folder that keeps what was compiled for the next run; '' for none
+    config.report = True  # report/index.html: results, curves, clusters and settings of the run as one page
 
     config.data = ConfigDict()
     config.data.name = "digits"  # a key of vade_jax.data.SOURCES; 'file' reads data.path

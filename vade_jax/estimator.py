@@ -117,6 +117,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         given = {field: getattr(self, name) for name, field in _FIELDS.items()} | {
             "seed": _seed(self.random_state),
             "data.name": "file",
+            "report": self.workdir is not None,
             **(self.settings or {}),
         }
         return ConfigDict(nested({**flatten(defaults.get_config().to_dict()), **given}))

@@ -135,6 +135,9 @@ def generate(
     return np.asarray(jax.jit(model.mean_x)(params, z))
 
 
-def interpolate(model: Model, params: Params, start: np.ndarray, end: np.ndarray, num_steps: int) -> np.ndarray:
-    """E[x|z], [num_steps, D], for z on the straight line from start [J] to end [J], both of them included."""
-    return np.asarray(jax.jit(model.mean_x)(params, jnp.linspace(start, end, num_steps)))
+def interpolate(model: Model, params: Params, start: jax.Array, end: jax.Array, num_steps: int) -> np.ndarray:
+    """E[x|z] along the straight line from z = start to z = end, [..., J] each, both included: [..., num_steps, D]."""
+    share = jnp.linspace(0.0, 1.0, num_steps)
+    share = jnp.expand_dims(share, (*range(start.ndim - 1), start.ndim))
+    z = (1 - share) * jnp.expand_dims(start, -2) + share * jnp.expand_dims(end, -2)
+    return np.asarray(jax.jit(model.mean_x)(params, z))

@@ -1,13 +1,14 @@
 """From a config to results: pretrain -> initialize -> cluster -> evaluate, in one run or several, resumed."""
 
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 import jax
 from ml_collections import ConfigDict
 
-from vade_jax import data, defaults, results, rounds, settings, suited, sweep, workdir
+from vade_jax import data, defaults, report, results, rounds, settings, suited, sweep, workdir
 from vade_jax.checkpoints import BEGINNING, Checkpoints, Progress
 from vade_jax.data import Source
 from vade_jax.errors import DivergedError, InputError
@@ -202,7 +203,7 @@ def _options(config):
 
 
 def _write_results(run, state, progress, train_rows, test_rows):
-    return results.write(
+    written = results.write(
         run.folder,
         run.model,
         state,
@@ -219,3 +220,22 @@ def _write_results(run, state, progress, train_rows, test_rows):
         trail=read_trail(run, progress.total_epochs),
         **run.config.evaluate,
     )
+    if run.config.report:
+        _write_report(run, state, train_rows, written)
+    return written.content
+
+
+def _write_report(run, state, train_rows, written):
+    try:
+        report.write(
+            run.folder,
+            run.model,
+            state,
+            train_rows,
+            run.key(Use.REPORT),
+            written=written,
+            settings=settings.flatten(run.config.to_dict()),
+            batch_size=run.config.evaluate.batch_size,
+        )
+    except Exception as error:  # the results are there, and further runs wait
+        warnings.warn(f"{run.folder / 'report'} was not drawn: {error!r}", stacklevel=2)

@@ -14,6 +14,10 @@ from vade_jax.mixtures import mixtures_without_outliers
 
 _LAYOUT_DIM = 10
 _LAYOUT_EPOCHS = 50  # umap-learn's 200 to 500 find the same clusters, later
+_PLANE_NEIGHBORS = 15
+_PLANE_EPOCHS = 200
+_PLANE_MIN_DIST = 0.9  # less draws clusters together to dots
+_PLANE_LEAST = 10  # points that UMAP is asked to lay out there
 _ROWS_FOR_PROCESSES = 10_000  # layouts of fewer rows are made sooner than processes for them are
 
 
@@ -67,7 +71,28 @@ def _best_on_layout(embeddings, distances, neighbors, graph: csr_matrix, num_clu
     return memberships, scores
 
 
-def lay_out(embeddings: np.ndarray, distances: np.ndarray, neighbors: np.ndarray, seed: int) -> np.ndarray:
+def lay_out_in_plane(points: np.ndarray, seed: int) -> np.ndarray:
+    """A layout [N, 2] of points [N, J] to be looked at: UMAP's, or their own first dimensions where it finds none."""
+    if points.shape[1] <= 2 or len(points) < _PLANE_LEAST or not np.ptp(points, axis=0).any():
+        return np.pad(points[:, :2], [(0, 0), (0, max(0, 2 - points.shape[1]))])
+    count = min(_PLANE_NEIGHBORS, len(points) - 2)
+    distances, neighbors = nearest_neighbors(points, points, count, own=np.arange(len(points)))
+    return lay_out(
+        points, distances, neighbors, seed, num_dims=2, num_epochs=_PLANE_EPOCHS, min_dist=_PLANE_MIN_DIST, init="pca"
+    )
+
+
+def lay_out(
+    embeddings: np.ndarray,
+    distances: np.ndarray,
+    neighbors: np.ndarray,
+    seed: int,
+    *,
+    num_dims: int = _LAYOUT_DIM,
+    num_epochs: int = _LAYOUT_EPOCHS,
+    min_dist: float = 0.0,
+    init: str = "spectral",
+) -> np.ndarray:
     """UMAP's layout of the graph of nearest neighbours.
 
     Args:
@@ -75,9 +100,13 @@ def lay_out(embeddings: np.ndarray, distances: np.ndarray, neighbors: np.ndarray
       distances: [N, k], of each row to its nearest others, in ascending order.
       neighbors: [N, k], their numbers.
       seed: of the layout.
+      num_dims: of the layout.
+      num_epochs: that it is improved for.
+      min_dist: that it keeps between neighbours, in its own units; 0 draws them together.
+      init: what it starts from, 'spectral' or 'pca'.
 
     Returns:
-      [N, 10], or fewer columns for a handful of rows.
+      [N, num_dims], or fewer columns for a handful of rows.
     """
     # umap-learn counts a row as its own first neighbour; its own search is not exact and takes longer to compile.
     itself = np.arange(len(embeddings))[:, None]
@@ -85,9 +114,10 @@ def lay_out(embeddings: np.ndarray, distances: np.ndarray, neighbors: np.ndarray
     distances = np.concatenate([np.zeros_like(itself), distances], axis=1).astype(np.float32)
     umap = _umap()(
         n_neighbors=neighbors.shape[1],
-        n_components=min(_LAYOUT_DIM, max(2, len(embeddings) - 2)),
-        min_dist=0.0,
-        n_epochs=_LAYOUT_EPOCHS,
+        n_components=min(num_dims, max(2, len(embeddings) - 2)),
+        min_dist=min_dist,
+        n_epochs=num_epochs,
+        init=init,
         precomputed_knn=(neighbors, distances),
         random_state=seed,
         n_jobs=1,

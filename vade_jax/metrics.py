@@ -1,4 +1,6 @@
-"""Scores of a clustering, on the host. The only code that reads labels, and nothing that trains imports it."""
+"""Scores of a clustering, on the host. The only code that scores by labels, and nothing that trains imports it."""
+
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -23,6 +25,33 @@ def clustering_accuracy(labels: np.ndarray, clusters: np.ndarray) -> float:
         raise ValueError(f"labels has length {len(labels)} and clusters {len(clusters)}: they must be the same, not 0")
     counts = contingency_matrix(labels, clusters)
     return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / len(labels))
+
+
+class Confusion(NamedTuple):
+    """Which labels the rows of each cluster have.
+
+    Attributes:
+      counts: [K, L], rows of each cluster and label.
+      labels: [L], ascending.
+      order: [K], the clusters by the label that the best matching gives them, after each those that it leaves out and
+        that have the label most often; empty ones are last.
+    """
+
+    counts: np.ndarray
+    labels: np.ndarray
+    order: np.ndarray
+
+
+def confusion(labels: np.ndarray, clusters: np.ndarray, num_clusters: int) -> Confusion:
+    """The confusion of [N] labels, integers or strings, and [N] clusters in 0..K-1."""
+    names, label_numbers = np.unique(labels, return_inverse=True)
+    cells = clusters.astype(np.int64) * len(names) + label_numbers
+    counts = np.bincount(cells, minlength=num_clusters * len(names)).reshape(num_clusters, len(names))
+    matched, of_label = linear_sum_assignment(counts, maximize=True)
+    best = np.where(counts.any(axis=1), counts.argmax(axis=1), len(names))
+    best[matched] = of_label
+    left_out = np.isin(np.arange(num_clusters), matched, invert=True)
+    return Confusion(counts, names, np.lexsort((left_out, best)))
 
 
 def scores(labels: np.ndarray, clusters: np.ndarray) -> dict[str, float]:

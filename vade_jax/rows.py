@@ -3,6 +3,7 @@
 import hashlib
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from vade_jax.arrays import allocate, row_parts
@@ -17,7 +18,7 @@ class Dataset(NamedTuple):
 
     Attributes:
       x: [N, D], uint8 or float32, as stored; in memory, or in a file that is read where it is asked.
-      labels: [N], or None; read by the scores alone.
+      labels: [N], or None; read by the scores, and by the colours of one picture, alone.
       image_shape: (H, W, C) with H * W * C = D, or None where rows are no images.
       names: of the columns, D of them; () where they have none.
       ids: [N], what the rows are called, or None.
@@ -149,3 +150,10 @@ def _unusable(rows):
             first = places[0] + (part.start, 0)
         count += len(places)
     return count, first
+
+
+def drawn(num_rows: int, key: jax.Array, count: int) -> np.ndarray:
+    """The numbers of so many of the rows drawn at random, ascending; all where there are fewer, and for 0."""
+    if not 0 < count < num_rows:
+        return np.arange(num_rows)
+    return np.sort(np.asarray(jax.random.choice(key, num_rows, (count,), replace=False)))

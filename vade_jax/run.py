@@ -17,7 +17,8 @@ class Use(IntEnum):
     STAGES = 1
     EVALUATION = 2
     WATCH = 3
-    SAMPLES = 4
+    REPORT = 4
+    SAMPLES = 5
 
 
 class Run(NamedTuple):

@@ -19,13 +19,13 @@ def _scale_range(x):
 
 
 def _scale_standardize(x):
-    mean, var = _moments(x)
+    mean, var = moments(x)
     std = np.sqrt(var)
     return mean.astype(np.float32), (1 / np.where(std > _TINY, std, 1.0)).astype(np.float32)
 
 
 def _scale_rescale(x):
-    mean, var = _moments(x)
+    mean, var = moments(x)
     std = np.sqrt(float(var.mean()))
     return mean.astype(np.float32), np.full((1, 1), 1 / std if std > _TINY else 1.0, np.float32)
 
@@ -34,7 +34,7 @@ def _scale_none(x):
     return np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
 
 
-def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean and the variance of each column of x [N, D], each [1, D], float64 (Chan et al. 1979)."""
     count, mean, var = 0, np.zeros((1, x.shape[1])), np.zeros((1, x.shape[1]))
     for rows in row_parts(x):

@@ -48,6 +48,7 @@ AUTO = "auto"  # a field's value: as the rows suggest
 
 _SEED = Rule(lambda value: _is(value, numbers.Integral) and 0 <= value < 2**32, "it must be an integer in [0, 2^32)")
 _TEXT = Rule(lambda value: isinstance(value, str), "it must be text")
+_SWITCH = Rule(lambda value: isinstance(value, bool), "it must be True or False")
 _NUMBER = _number(lambda value: True, "a number")
 _NOT_NEGATIVE = _number(lambda value: value >= 0, "a number >= 0")
 _POSITIVE = _number(lambda value: value > 0, "a number > 0")
@@ -75,6 +76,7 @@ RULES: dict[str, Rule] = {
     "rate_factors": _FACTORS,
     "precision": _one_of(PRECISIONS),
     "compilation_cache": _TEXT,
+    "report": _SWITCH,
     "data.name": _one_of(SOURCES),
     "data.path": _TEXT,
     "data.label_column": _TEXT,

@@ -7,6 +7,7 @@ import numpy as np
 
 from vade_jax.evaluation import make_embed
 from vade_jax.priors import optimal_log_responsibilities
+from vade_jax.rows import drawn
 from vade_jax.run import Run, Use
 from vade_jax.train_state import TrainState
 
@@ -30,8 +31,7 @@ class View(NamedTuple):
 
 def watched_rows(run: Run) -> np.ndarray:
     """The numbers [W] of the watched rows, the same in every call."""
-    count = min(run.config.doctor.watch_rows, run.num_rows)
-    return np.sort(np.asarray(jax.random.choice(run.key(Use.WATCH), run.num_rows, (count,), replace=False)))
+    return drawn(run.num_rows, run.key(Use.WATCH), run.config.doctor.watch_rows)
 
 
 class Watch:
