@@ -12,30 +12,18 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from vade_jax import VaDE
+from vade_jax.cells import log_normalized
 
 NUM_GENES = 1000
-
-
-def log_counts(cells):
-    """log(1 + counts), every cell's counts scaled to a total of 10,000: sparse, [N, genes]."""
-    counts = csr_matrix(cells.X, dtype=np.float32)
-    totals = np.asarray(counts.sum(axis=1)).ravel()
-    return csr_matrix(counts.multiply(1e4 / np.maximum(totals, 1)[:, None])).log1p()
-
-
-def variable_genes(values, count):
-    """The numbers of the genes whose variance is highest."""
-    variance = np.asarray(values.power(2).mean(axis=0) - np.square(values.mean(axis=0))).ravel()
-    return np.sort(np.argsort(-variance)[:count])
 
 
 def main(path, num_clusters=10, **settings):
     """Clusters the cells of an .h5ad file and returns the AnnData with what was found."""
     # %% Counts -> the genes that differ most between cells
     cells = anndata.read_h5ad(path)
-    values = log_counts(cells)
-    genes = variable_genes(values, NUM_GENES)
-    x = values[:, genes].toarray()
+    values = log_normalized(csr_matrix(cells.X).toarray())  # every cell's counts to a total of 10,000, then log(1 + x)
+    genes = np.sort(np.argsort(-values.var(axis=0))[:NUM_GENES])
+    x = values[:, genes].astype(np.float32)
 
     # %% Clusters
     model = VaDE(n_clusters=num_clusters, settings=settings, verbose=True).fit(x)

@@ -116,10 +116,14 @@ def test_y_steers_nothing(fitted):
     np.testing.assert_array_equal(fast().fit(X, LABELS % 2).labels_, fitted.labels_)
 
 
-def test_in_a_pipeline_and_a_search():
+def test_in_a_pipeline():
     pipeline = make_pipeline(FunctionTransformer(np.negative), fast())
     assert adjusted_rand_score(LABELS, pipeline.fit_predict(X)) > 0.95
     assert pipeline.predict(X[:5]).shape == (5,)
+
+
+@pytest.mark.slow
+def test_in_a_search():
     search = GridSearchCV(fast(), {"n_clusters": [1, 3]}, cv=2).fit(X)
     assert search.best_params_ == {"n_clusters": 3}
     assert search.predict_proba(X).shape == (240, 3)
@@ -135,8 +139,8 @@ def test_columns_are_known_by_their_names():
 
 def test_images_and_a_workdir_that_is_kept(tmp_path):
     images = (np.random.default_rng(0).random((40, 36)) * 255).astype(np.uint8)
-    settings = {**FAST, "model.network": "conv", "pretrain.num_epochs": 1, "report": False}
-    model = VaDE(n_clusters=2, image_shape=(6, 6, 1), settings=settings, workdir=tmp_path / "run")
+    settings = {**FAST, "pretrain.num_epochs": 1, "report": False}
+    model = VaDE(n_clusters=2, hidden=(16,), image_shape=(6, 6, 1), settings=settings, workdir=tmp_path / "run")
     model.fit(images)
     assert (tmp_path / "run" / "samples.png").exists()
     assert model.results_["versions"]

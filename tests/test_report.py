@@ -141,6 +141,7 @@ def test_users_text_is_text(table):
     assert "income &amp; $x^2" in page.text
 
 
+@pytest.mark.slow
 def test_labels_change_no_picture_but_those_of_labels(digits, tmp_path, monkeypatch):
     shutil.copytree(digits, tmp_path / "run")
     before = Page(digits)
@@ -182,6 +183,7 @@ def test_each_of_several_runs_has_its_own(tmp_path):
     assert not (tmp_path / "report").exists()
 
 
+@pytest.mark.slow
 def test_of_many_clusters_the_largest_are_shown(tmp_path):
     experiment.train(with_report(**QUICK | {"model__latent_dim": 2, "model__num_clusters": 120}), tmp_path)
     page = Page(tmp_path)
