@@ -47,6 +47,7 @@ def main() -> None:
             continue
         settings = record["settings"]
         rows = data.load("file", str(file), options=Options(settings["data.label_column"])).splits["train"]
+        assert rows.labels is not None, name
         entry = {
             **record,
             "rows": len(rows.x),
@@ -60,7 +61,7 @@ def main() -> None:
         print(f"{name}: {entry['scores']}")
 
 
-def rivals(x: np.ndarray, labels: np.ndarray | None, num_clusters: int, scaling: str) -> dict[str, Any]:
+def rivals(x: np.ndarray, labels: np.ndarray, num_clusters: int, scaling: str) -> dict[str, Any]:
     """accuracy and ari of each rival on the principal components of rows [N, D], scaled as the model saw them."""
     shift, scale = SCALINGS[scaling](x)
     components = PCA(min(_COMPONENTS, x.shape[1]), random_state=0).fit_transform((x - shift) * scale)

@@ -160,6 +160,24 @@ def criteria_table() -> str:
     return _table(_CRITERIA_COLUMNS, rows)
 
 
+def files_table() -> str:
+    """The table in Markdown, a row for each file that was clustered with default settings; '' for none."""
+    rows, columns = [], ["file", "rows x columns", "clusters"]
+    for name, record in (seeds.read(seeds.RESULTS / "files.json") or {}).items():
+        scores = record["scores"]
+        columns[3:] = [f"{method}: accuracy, ARI" for method in scores]
+        rows.append(
+            [
+                name.replace("_", " "),
+                f"{record['rows']:,} x {record['columns']:,}",
+                str(record["settings"]["model.num_clusters"]),
+                *(", ".join(_numbers(of_method, 3, "accuracy", "ari")) for of_method in scores.values()),
+                _minutes(seeds.summarize(record["runs"])),
+            ]
+        )
+    return _table([*columns, "minutes"], rows)
+
+
 def speed_table() -> str:
     """The table in Markdown, a row for each contender on each machine; '' where none was measured."""
     return _of_machines("speed", speed.rows)
@@ -194,6 +212,7 @@ _TABLES = {
     "ablation": ablation_table,
     "selection": selection_table,
     "criteria": criteria_table,
+    "files": files_table,
     "stages": stages_table,
     "speed": speed_table,
     "changes": changes_table,

@@ -1,8 +1,9 @@
 """Time and memory against the sizes of data, model and batch: python -m benchmarks.scaling.
 
 Each point is a process of its own. Along an axis one size of `BASE` changes, and an epoch of training on made rows is
-timed; along 'num_rows' whole runs are streamed from a file, from pretraining to the clusters of every row. The record
-goes to benchmarks/results/scaling_<name>.json, with a figure beside it. Absolute times hold for an idle machine alone.
+timed; along 'num_rows' whole runs are streamed from a file, from pretraining to the clusters of every row, and along
+'predicted' a trained run is asked for the clusters of so many rows in a file. The record goes to
+benchmarks/results/scaling_<name>.json, with a figure beside it. Absolute times hold for an idle machine alone.
 """
 
 import argparse
@@ -31,6 +32,7 @@ AXES = {
     "num_devices": (1, 2, 4),
 }
 NUM_ROWS = (100_000, 1_000_000, 10_000_000)
+PREDICTED = (100_000, 1_000_000)
 _DEVICES_FLAG = "--xla_force_host_platform_device_count"
 _STREAMED_FEATURES = 64
 _MIB = 2**20
@@ -39,7 +41,9 @@ _MIB = 2**20
 def main() -> None:
     """Measures every point and writes the record and its figure; measures one of them where that is asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--axes", type=lambda text: text.split(","), default=[*AXES, "num_rows", "streaming"])
+    parser.add_argument(
+        "--axes", type=lambda text: text.split(","), default=[*AXES, "num_rows", "predicted", "streaming"]
+    )
     parser.add_argument("--num_rows", type=seeds.integers, default=list(NUM_ROWS), help="of streamed runs")
     parser.add_argument("--seconds", type=float, default=3.0, help="that each point is timed for")
     parser.add_argument("--name", default="cpu", help="of the record")
@@ -63,6 +67,8 @@ def points(axis: str, num_rows: list[int]) -> list[dict[str, Any]]:
     """The points of an axis: of each the axis, and what differs from `BASE`."""
     if axis == "num_rows":
         return [{"axis": axis, "num_rows": count} for count in num_rows]
+    if axis == "predicted":
+        return [{"axis": axis, axis: count} for count in PREDICTED]
     if axis == "streaming":
         return [{"axis": axis, "streaming": streaming} for streaming in (False, True)]
     return [{"axis": axis, axis: value} for value in AXES[axis]]
@@ -87,13 +93,15 @@ def measure(point: dict[str, Any], seconds: float) -> dict[str, Any]:
       seconds: that it is timed for.
 
     Returns:
-      'seconds_per_step', or for a run that is streamed 'samples_per_second' by stage; 'peak_mib': the most memory that
+      'seconds_per_step', or for rows in files 'samples_per_second' by stage or task; 'peak_mib': the most memory that
       the process had, files that it had mapped included, and 'peak_own_mib': without these, which the system may take
       back at any time.
     """
     with _OwnMemory() as memory:
         if point["axis"] == "num_rows":
             found = _streamed_run(point["num_rows"])
+        elif point["axis"] == "predicted":
+            found = _prediction(point["predicted"], seconds)
         elif point["axis"] == "streaming":
             found = _epochs(BASE, seconds, streaming=point["streaming"])
         else:
@@ -153,7 +161,7 @@ def _streamed_run(num_rows):
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         path, workdir = Path(folder) / "x.npy", Path(folder) / "run"
-        _write_rows(path, num_rows)
+        _write_rows(path, num_rows, _STREAMED_FEATURES)
         results = experiment.train(_streamed_config(path), workdir)
         records = read_metrics(workdir / "metrics.jsonl")
     rates = {record["stage"]: round(record["samples_per_second"]) for record in records}
@@ -164,11 +172,41 @@ def _streamed_run(num_rows):
     }
 
 
-def _write_rows(path, num_rows):
+def _prediction(num_rows, seconds):
+    """Rows a second from a file of them to a file of their clusters, and through the encoder alone, on the device."""
+    import jax
+
+    from vade_jax import experiment, prediction
+
+    with tempfile.TemporaryDirectory() as folder:
+        path, workdir = Path(folder) / "x.npy", Path(folder) / "run"
+        _write_rows(path, num_rows, BASE["num_features"])
+        config = _streamed_config(path)
+        config.data.train_split = "train[:5000]"
+        config.model.hidden = contenders.HIDDEN
+        experiment.train(config, workdir)
+        started = time.perf_counter()
+        prediction.predict(workdir, str(path), str(Path(folder) / "out.npz"), with_log_likelihood=False)
+        whole = time.perf_counter() - started
+        run, state, _ = experiment.restore(workdir)
+    batch_size = run.config.evaluate.batch_size
+    x = jax.numpy.ones((batch_size, BASE["num_features"]))
+    encode = jax.jit(run.model.encode)
+    _, later = contenders.repeat(lambda: jax.block_until_ready(encode(state.params, x)), seconds)
+    return {
+        "samples_per_second": {
+            "predicted": round(num_rows / whole),
+            "encoder alone": round(batch_size / float(np.median(later))),
+        },
+        "wall_seconds": round(whole, 1),
+    }
+
+
+def _write_rows(path, num_rows, num_features):
     """Rows of grey values around ten centres, in parts."""
     rng = np.random.default_rng(0)
-    centres = rng.integers(64, 192, (10, _STREAMED_FEATURES))
-    rows = np.lib.format.open_memmap(path, "w+", np.uint8, (num_rows, _STREAMED_FEATURES))
+    centres = rng.integers(64, 192, (10, num_features))
+    rows = np.lib.format.open_memmap(path, "w+", np.uint8, (num_rows, num_features))
     for start in range(0, num_rows, 100_000):
         part = rows[start : start + 100_000]
         noise = rng.integers(-48, 48, part.shape, dtype=np.int16)
@@ -226,7 +264,7 @@ def save_figure(path: Path, record: dict[str, Any]) -> None:
     for (time_axes, memory_axes), (name, found) in zip(grid.T, axes_of.items(), strict=True):
         ended = [point for point in found if "failure" not in point]
         values = [point[name] for point in ended]
-        if name == "num_rows":
+        if name in ("num_rows", "predicted"):
             for stage in ended[0]["samples_per_second"] if ended else ():
                 rates = [point["samples_per_second"][stage] for point in ended]
                 time_axes.plot(values, rates, marker="o", markersize=3, linewidth=1, label=stage)

@@ -2,7 +2,8 @@
 
 python main.py --config=configs/fashion_mnist.py --workdir=/tmp/fashion_mnist
 
-Accuracy 0.595 on seed 0, as at its first clusters; 56 minutes on two CPU cores that did much other work beside it.
+Accuracy 0.627 in the median of seeds 0 to 2, 0.595 in the worst, 0.633 at its first clusters; 47 to 77 minutes on two
+CPU cores that did much other work beside it.
 """
 
 from ml_collections import ConfigDict

@@ -5,9 +5,11 @@ import math
 from pathlib import Path
 
 import matplotlib.image
+import numpy as np
 import pytest
+from sklearn.datasets import make_blobs
 
-from benchmarks import ablation, criteria, readme, seeds, selection
+from benchmarks import ablation, criteria, files, readme, seeds, selection
 from configs import base, digits
 from vade_jax.settings import check_fields, flatten
 
@@ -350,3 +352,21 @@ def test_the_table_of_criteria_has_means_over_embeddings(results):
     seeds.write(results / "criteria_x.json", {"config": "configs/x.py", "flags": ["--a"], "runs": [run(0.6), run(0.8)]})
     row = readme.criteria_table().splitlines()[2]
     assert row.startswith("| `configs/x.py` | 2 | 0.900 | 0.500 | 0.700 (-0.30) |")
+
+
+def test_rivals_are_scored_on_principal_components():
+    x, labels = make_blobs(150, n_features=12, centers=3, cluster_std=0.5, random_state=0)
+    scores = files.rivals(x.astype(np.float32) * 1000, labels, 3, "standardize")
+    assert scores["KMeans"]["accuracy"] > 0.95
+    assert scores["GaussianMixture"]["ari"] > 0.9
+
+
+def test_files_have_a_row_each(results):
+    assert readme.files_table() == ""
+    scores = {name: {"accuracy": 0.5, "ari": 0.25} for name in ("VaDE", "KMeans")}
+    runs = make_record(make_run(0))["runs"]
+    entry = {"rows": 1000, "columns": 5, "settings": {"model.num_clusters": 7}, "scores": scores, "runs": runs}
+    seeds.write(results / "files.json", {"pen_digits": entry})
+    heading, _, row = readme.files_table().splitlines()
+    assert "| VaDE: accuracy, ARI | KMeans: accuracy, ARI |" in heading
+    assert row == "| pen digits | 1,000 x 5 | 7 | 0.500, 0.250 | 0.500, 0.250 | 1.5 |"

@@ -38,6 +38,12 @@ def test_streamed_rows_go_through_every_stage():
     assert 0 < found["peak_own_mib"] <= found["peak_mib"]
 
 
+def test_rows_are_predicted_beside_the_encoder_alone(monkeypatch):
+    monkeypatch.setattr(scaling.contenders, "HIDDEN", (8,))
+    found = scaling.measure({"axis": "predicted", "predicted": 6000}, 0)
+    assert 0 < found["samples_per_second"]["predicted"] < found["samples_per_second"]["encoder alone"]
+
+
 @pytest.mark.parametrize("point", [{"axis": "batch_size", "batch_size": 512}, {"axis": "streaming", "streaming": True}])
 def test_an_epoch_is_timed(monkeypatch, point):
     monkeypatch.setattr(scaling.contenders, "HIDDEN", (8,))
@@ -45,7 +51,7 @@ def test_an_epoch_is_timed(monkeypatch, point):
 
 
 def test_made_rows_lie_around_ten_centres(tmp_path):
-    scaling._write_rows(tmp_path / "x.npy", 3000)
+    scaling._write_rows(tmp_path / "x.npy", 3000, 64)
     x = np.load(tmp_path / "x.npy")
     assert (x.shape, x.dtype) == ((3000, 64), np.uint8)
     centres = np.random.default_rng(0).integers(64, 192, (10, 64))
