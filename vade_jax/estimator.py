@@ -4,6 +4,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -100,18 +101,12 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
           DivergedError: training collapsed, and no cure helped.
         """
         array = validate_data(self, X, ensure_min_samples=2)
-        with tempfile.TemporaryDirectory() as temporary:
+        shown = nullcontext() if self.verbose else silence()
+        with tempfile.TemporaryDirectory() as temporary, shown:
             folder = Path(self.workdir or temporary)
-            if self.verbose:
-                self._train(array, folder)
-            else:
-                with silence():
-                    self._train(array, folder)
+            experiment.train(self._config(), folder, Source({"train": self._dataset(array)}))
+            self._keep(folder)
         return self
-
-    def _train(self, array, folder):
-        experiment.train(self._config(), folder, Source({"train": self._dataset(array)}))
-        self._keep(folder)
 
     def _config(self):
         given = {field: getattr(self, name) for name, field in _FIELDS.items()} | {
