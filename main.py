@@ -15,7 +15,7 @@ FLAGS = flags.FLAGS
 
 def main(argv: list[str]) -> None:
     """Runs the mode that the flags name."""
-    from vade_jax import experiment, results
+    from vade_jax import experiment, num_clusters, results
     from vade_jax.errors import DivergedError, InputError
 
     if not FLAGS["verbosity"].present:
@@ -26,6 +26,8 @@ def main(argv: list[str]) -> None:
             print(results.summary(experiment.train(FLAGS.config, workdir)))
         elif FLAGS.mode == "evaluate":
             print(results.summary(experiment.evaluate(workdir)))
+        elif FLAGS.mode == "select_k":
+            print(num_clusters.summary(experiment.select_k(workdir, FLAGS.config.select_k)))
         else:
             print(f"wrote {experiment.predict(workdir, FLAGS.config.data.path, FLAGS.config.predict.output)}")
     except InputError as error:
@@ -58,9 +60,10 @@ def _define_flags() -> None:
     flags.DEFINE_enum(
         "mode",
         "train",
-        ["train", "evaluate", "predict"],
+        ["train", "evaluate", "predict", "select_k"],
         "train: from the config. evaluate: score the run in workdir again. predict: the clusters of the rows in "
-        "config.data.path under the run in workdir, written to config.predict.output.",
+        "config.data.path under the run in workdir, written to config.predict.output. select_k: how many clusters the "
+        "rows of the run in workdir hold, of config.select_k.min_clusters to max_clusters.",
     )
 
 

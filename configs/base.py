@@ -106,4 +106,10 @@ def get_config() -> ConfigDict:
     config.predict = ConfigDict()  # --mode=predict: clusters of the rows in data.path
     config.predict.output = ""  # the .csv, .parquet or .npz to write; '' for predictions.npz in the workdir
 
+    config.select_k = ConfigDict()  # --mode=select_k: how many clusters there are
+    config.select_k.min_clusters = 1  # the least K ...
+    config.select_k.max_clusters = 20  # ... and the largest that is tried
+    config.select_k.num_splits = 5  # of the rows into halves, which are clustered each by itself
+    config.select_k.max_rows = 10_000  # drawn at random
+
     return config.lock()

@@ -10,10 +10,11 @@ import numpy as np
 from vade_jax.losses import importance_weighted_bound
 from vade_jax.model import Model, Params
 from vade_jax.objectives import batch_elbo_terms, elbo_metrics, sample_z_each
-from vade_jax.priors import sample_prior
+from vade_jax.priors import GMMPrior, sample_prior
 from vade_jax.train_state import TrainState
 from vade_jax.training import make_row_map
 
+_Draws = tuple[jax.Array, jax.Array, jax.Array, jax.Array]  # as the importance-weighted bound takes them
 Allocate = Callable[..., np.ndarray]  # (shape, dtype) -> an array to be filled
 
 
@@ -86,12 +87,46 @@ def log_likelihood(
     """The importance-weighted bound of log p(x), [N] nats, for rows [N, D] as stored; memory does not grow with L."""
 
     def batch(params: Params, x: jax.Array, keys: jax.Array) -> Any:
-        z_mean, z_log_var = model.encode(params, x)
-        z = sample_z_each(keys, z_mean, z_log_var, num_samples)
-        log_px_given_z = jax.lax.map(lambda draw: model.log_px_given_z(params, x, draw[None])[0], z)
-        return importance_weighted_bound(log_px_given_z, z, z_mean, z_log_var, params["prior"])
+        draws = _draw(model, params, x, keys, num_samples)
+        return importance_weighted_bound(*draws, params["prior"])
 
     return make_row_map(batch, batch_size)(state.params, state.scaling, x, key, allocate)
+
+
+def likelihood_under_priors(
+    model: Model, state: TrainState, x: np.ndarray, key: jax.Array, *, num_samples: int, batch_size: int
+) -> Callable[[GMMPrior], np.ndarray]:
+    """`log_likelihood` under any prior: rows are encoded and draws decoded once, for all priors.
+
+    Args:
+      model: the networks and the likelihood.
+      state: their parameters and the scaling.
+      x: [N, D], as stored.
+      key: of the draws.
+      num_samples: L.
+      batch_size: rows for one device call.
+
+    Returns:
+      A prior, compiled once for each K -> the importance-weighted bound of log p(x), [N] nats.
+    """
+
+    def batch(params: Params, x: jax.Array, keys: jax.Array) -> Any:
+        log_px_given_z, z, z_mean, z_log_var = _draw(model, params, x, keys, num_samples)  # L in front
+        return log_px_given_z.T, z.swapaxes(0, 1), z_mean, z_log_var
+
+    draws = make_row_map(batch, batch_size)(state.params, state.scaling, x, key)
+    row_bounds = jax.jit(
+        lambda draws, prior: jax.lax.map(lambda row: importance_weighted_bound(*row, prior), draws, batch_size=256)
+    )
+    return lambda prior: np.asarray(row_bounds(draws, prior))
+
+
+def _draw(model: Model, params: Params, x: jax.Array, keys: jax.Array, num_samples: int) -> _Draws:
+    """log p(x|z) [L, B], the draws z [L, B, J] of q(z|x), and its z_mean and z_log_var [B, J]."""
+    z_mean, z_log_var = model.encode(params, x)
+    z = sample_z_each(keys, z_mean, z_log_var, num_samples)
+    log_px_given_z = jax.lax.map(lambda draw: model.log_px_given_z(params, x, draw[None])[0], z)
+    return log_px_given_z, z, z_mean, z_log_var
 
 
 def generate(model: Model, params: Params, key: jax.Array, num_per_cluster: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import functools
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,14 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from vade_jax import data, predictions, results, rounds, settings, sweep, workdir
+from vade_jax import data, num_clusters, predictions, results, rounds, settings, sweep, workdir
 from vade_jax.arrays import allocate
 from vade_jax.checkpoints import Checkpoints, Progress
 from vade_jax.errors import DivergedError, InputError
 from vade_jax.evaluation import log_likelihood, posterior
 from vade_jax.readers import Columns
 from vade_jax.run import Run, Use, make_run
-from vade_jax.stages import initial_state, initialization_paths, make_stages
+from vade_jax.stages import autoencoder, initial_state, initialization_paths, make_stages
 from vade_jax.train_state import TrainState
 from vade_jax.training import products_in
 from vade_jax.watch import read_trail
@@ -175,6 +176,33 @@ def predict(folder: Path, path: str, output: str) -> Path:
         bound = log_likelihood(run.model, state, rows.x, key, num_samples=options.bound_samples, **sizes)
     predictions.write(target, rows.ids, answer, bound)
     return target
+
+
+def select_k(folder: Path, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Recommends a number of clusters for the rows of the run in the folder, from its autoencoder's embedding.
+
+    The number that the run was trained with has no part in it.
+
+    Args:
+      folder: the workdir of a run that went beyond its autoencoder, or of several, of which the best is asked.
+      options: of the config's section select_k; None for the run's own.
+
+    Returns:
+      The content of select_k.json, see `num_clusters.select`.
+
+    Raises:
+      InputError: there is no such run, its data is gone, or the range does not suit the rows; nothing was written.
+    """
+    folder = workdir.chosen(folder)
+    fields, description = workdir.read(folder)
+    fields = fields if options is None else {**fields, "select_k": dict(options)}
+    settings.check_fields(fields)
+    num_clusters.check(fields["select_k"], description["num_rows"])
+    run = make_run(ConfigDict(fields), folder, description)
+    state = autoencoder(run)
+    _, train_rows, test_rows = _load(run.config, folder)
+    with products_in(run.config.precision):
+        return num_clusters.select(run, state, train_rows.x, test_rows and test_rows.x)
 
 
 def _load(config, folder):

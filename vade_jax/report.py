@@ -1,5 +1,6 @@
 """Figures of a run."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -8,6 +9,7 @@ matplotlib.use("Agg")
 
 import numpy as np
 from matplotlib import image as mpl_image
+from matplotlib.figure import Figure
 
 
 def save_sample_grid(path: Path, images: np.ndarray) -> None:
@@ -24,3 +26,29 @@ def save_sample_grid(path: Path, images: np.ndarray) -> None:
     scale = -(-32 // height)  # small images stay visible
     grid = grid.repeat(scale, axis=0).repeat(scale, axis=1)
     mpl_image.imsave(path, grid.repeat(3, axis=-1) if colours == 1 else grid[..., :3])
+
+
+def save_select_k(path: Path, rows: Sequence[Mapping[str, float]], recommended: int) -> None:
+    """Writes what speaks for each number of clusters as one PNG of four panels, the recommended one marked in each.
+
+    Args:
+      path: of the PNG.
+      rows: as `num_clusters.select` describes each K: 'num_clusters', the means that are drawn and their errors '_se'.
+      recommended: K.
+    """
+    numbers = [row["num_clusters"] for row in rows]
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    panels = {
+        "bound of log p(x) of held-out rows behind the best (nats)": ("bound_behind",),
+        "modularity on the inputs' neighbour graph": ("modularity",),
+        "agreement of two halves": ("stability", "prediction_strength"),
+        "clusters": ("effective_clusters", "smallest_cluster"),
+    }
+    for axes, (title, names) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
+        for name in names:
+            values, errors = ([row.get(key, 0.0) for row in rows] for key in (name, f"{name}_se"))
+            axes.errorbar(numbers, values, errors, marker=".", capsize=2, label=name.replace("_", " "))
+        axes.axvline(recommended, color="grey", linestyle=":")
+        axes.set(title=title, xlabel="K")
+        axes.legend()
+    figure.savefig(path)

@@ -17,6 +17,7 @@ class Use(IntEnum):
     STAGES = 1
     EVALUATION = 2
     WATCH = 3
+    NUM_CLUSTERS = 4
 
 
 class Run(NamedTuple):

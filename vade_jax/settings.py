@@ -130,6 +130,10 @@ RULES: dict[str, Rule] = {
     "checkpoint.every_epochs": _integer(1),
     "checkpoint.keep": _integer(1),
     "predict.output": _TEXT,
+    "select_k.min_clusters": _integer(1),
+    "select_k.max_clusters": _integer(1),
+    "select_k.num_splits": _integer(2),
+    "select_k.max_rows": _integer(2),
 }
 
 
