@@ -115,10 +115,15 @@ def likelihood_under_priors(
         return log_px_given_z.T, z.swapaxes(0, 1), z_mean, z_log_var
 
     draws = make_row_map(batch, batch_size)(state.params, state.scaling, x, key)
-    row_bounds = jax.jit(
-        lambda draws, prior: jax.lax.map(lambda row: importance_weighted_bound(*row, prior), draws, batch_size=256)
-    )
-    return lambda prior: np.asarray(row_bounds(draws, prior))
+
+    @jax.jit
+    def bound(draws: _Draws, prior: GMMPrior) -> jax.Array:
+        def of_row(row: _Draws) -> jax.Array:
+            return importance_weighted_bound(*row, prior)
+
+        return jax.lax.map(of_row, draws, batch_size=batch_size)
+
+    return lambda prior: np.asarray(bound(draws, prior))
 
 
 def _draw(model: Model, params: Params, x: jax.Array, keys: jax.Array, num_samples: int) -> _Draws:

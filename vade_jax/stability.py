@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.metrics import adjusted_rand_score
@@ -134,9 +135,9 @@ def _padded(prior, num_clusters):
     """The same mixture with so many clusters, the last of weight 0: its bound is compiled once, not for each K."""
     beyond = num_clusters - len(prior.logits)
     return GMMPrior(
-        np.pad(prior.logits, (0, beyond), constant_values=-np.inf),
-        np.pad(prior.means, ((0, beyond), (0, 0))),
-        np.pad(prior.log_vars, ((0, beyond), (0, 0))),
+        jnp.pad(prior.logits, (0, beyond), constant_values=-jnp.inf),
+        jnp.pad(prior.means, ((0, beyond), (0, 0))),
+        jnp.pad(prior.log_vars, ((0, beyond), (0, 0))),
     )
 
 
