@@ -25,7 +25,10 @@ from vade_jax.train_state import TrainState
 
 _NUM_LAYOUTS, _NUM_RESTARTS = 1, 2  # for each half; a run's 4 and 5 recommend the same, later
 _STABLE = 0.5  # least adjusted Rand index: halves of one Gaussian stay below 0.25
-RULE = f"of all K >= 2 with a stability of at least {_STABLE} the one of the highest modularity; 1 where there is none"
+RULE = (
+    f"of all K >= 2 with a stability of at least {_STABLE} the smallest whose modularity is within one standard error of "
+    "the highest; 1 where there is none"
+)
 
 
 class Recommendation(NamedTuple):
@@ -33,9 +36,10 @@ class Recommendation(NamedTuple):
 
     Attributes:
       num_clusters: K by RULE.
-      runner_up: the K that came next, where none is stable the most stable one; None where there is no other.
+      runner_up: the other K of the highest modularity, or the most stable one where none is stable; None without one.
       measure: that both are compared by: 'modularity', or 'stability' where none is stable.
-      margin: how far the runner-up is behind, or below a stable one, in the mean over splits; None without one.
+      margin: what K has more than the runner-up, in the mean over splits, below 0 where the larger of both is within
+        one standard error; how far the runner-up is from stable where none is; None without one.
       standard_error: of the margin over splits; these share rows, so that it is a low estimate.
     """
 
@@ -70,17 +74,20 @@ def recommend(figures: dict[int, Figures]) -> Recommendation:
     """The number of clusters that RULE names, of those that were measured."""
     several = [number for number in figures if number > 1]
     stable = [number for number in several if figures[number].stability.mean() >= _STABLE]
-    name = "modularity" if stable else "stability"
-    ranked = sorted(stable or several, key=lambda number: -getattr(figures[number], name).mean())
-    if stable:
-        best, *others = ranked
-        margins = [figures[best].modularity - figures[other].modularity for other in others]
-    else:
-        best, others = 1, ranked
-        margins = [_STABLE - figures[other].stability for other in others]
-    if not others:
-        return Recommendation(best, None, name, None, None)
-    return Recommendation(best, others[0], name, float(margins[0].mean()), _standard_error(margins[0]))
+    if not stable:
+        other = max(several, key=lambda number: figures[number].stability.mean(), default=None)
+        return _compared(1, other, "stability", _STABLE - figures[other].stability if other else None)
+    cuts = {number: figures[number].modularity for number in stable}
+    highest = max(cuts.values(), key=np.mean)
+    chosen = min(number for number, cut in cuts.items() if (highest - cut).mean() <= _standard_error(highest - cut))
+    other = max((number for number in stable if number != chosen), key=lambda number: cuts[number].mean(), default=None)
+    return _compared(chosen, other, "modularity", cuts[chosen] - cuts[other] if other else None)
+
+
+def _compared(number, other, measured, margins):
+    if other is None:
+        return Recommendation(number, None, measured, None, None)
+    return Recommendation(number, other, measured, float(margins.mean()), _standard_error(margins))
 
 
 def select(run: Run, state: TrainState, x: np.ndarray, test_x: np.ndarray | None) -> dict[str, Any]:
@@ -182,18 +189,18 @@ def summary(answer: dict[str, Any]) -> str:
 
 
 def _sentence(answer):
-    number, other = answer["num_clusters"], answer["runner_up"]
+    number, other, margin, error = (answer[key] for key in ("num_clusters", "runner_up", "margin", "standard_error"))
     tried = [row["num_clusters"] for row in answer["by_num_clusters"]]
+    by = (
+        ""
+        if other is None
+        else f"{abs(margin):.4f}" + (f" ({abs(margin) / error:.1f} standard errors)" if error else "")
+    )
     if answer["measure"] == "stability":
-        found = f"no structure was found: of K = {tried[0]} to {tried[-1]} none is stable"
-        if other is None:
-            return f"{found}."
-        return f"{found}; K = {other} comes closest, {_in_errors(answer)} below."
-    if other is None:
+        nearest = f"; K = {other} comes closest, {by} below" if by else ""
+        return f"K = 1 is recommended: of K = {tried[0]} to {tried[-1]} no structure is stable{nearest}."
+    if not by:
         return f"K = {number} is recommended, the only stable one."
-    return f"K = {number} is recommended, by {_in_errors(answer)} of modularity over K = {other}."
-
-
-def _in_errors(answer):
-    margin, error = answer["margin"], answer["standard_error"]
-    return f"{margin:.4f}" + (f" ({margin / error:.1f} standard errors)" if error else "")
+    if margin < 0:
+        return f"K = {number} is recommended, the smallest within one standard error; K = {other} is ahead by {by}."
+    return f"K = {number} is recommended, ahead of K = {other} by {by} of modularity."

@@ -37,18 +37,27 @@ def save_select_k(path: Path, rows: Sequence[Mapping[str, float]], recommended: 
       recommended: K.
     """
     numbers = [row["num_clusters"] for row in rows]
+    rows = [
+        {
+            **row,
+            "effective_share": row["effective_clusters"] / row["num_clusters"],
+            "smallest_of_average": row["smallest_cluster"] * row["num_clusters"],
+        }
+        for row in rows
+    ]
     figure = Figure(figsize=(10, 7), layout="constrained")
     panels = {
-        "bound of log p(x) of held-out rows behind the best (nats)": ("bound_behind",),
-        "modularity on the inputs' neighbour graph": ("modularity",),
-        "agreement of two halves": ("stability", "prediction_strength"),
-        "clusters": ("effective_clusters", "smallest_cluster"),
+        "held-out log p(x)": {"nats behind the best": "bound_behind"},
+        "cut of the inputs' neighbour graph": {"modularity": "modularity"},
+        "agreement of two halves": {"adjusted Rand index": "stability", "prediction strength": "prediction_strength"},
+        "sizes": {"effective clusters / K": "effective_share", "smallest / average cluster": "smallest_of_average"},
     }
-    for axes, (title, names) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
-        for name in names:
+    for axes, (title, lines) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
+        for label, name in lines.items():
             values, errors = ([row.get(key, 0.0) for row in rows] for key in (name, f"{name}_se"))
-            axes.errorbar(numbers, values, errors, marker=".", capsize=2, label=name.replace("_", " "))
+            axes.errorbar(numbers, values, errors, marker=".", capsize=2, label=label)
         axes.axvline(recommended, color="grey", linestyle=":")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set(title=title, xlabel="K")
         axes.legend()
     figure.savefig(path)
