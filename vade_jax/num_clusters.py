@@ -23,7 +23,7 @@ from vade_jax.run import Run, Use
 from vade_jax.stability import Figures, HeldOut, Rows, measure
 from vade_jax.train_state import TrainState
 
-_NUM_LAYOUTS, _NUM_RESTARTS = 1, 2  # for each half; a run's 4 and 5 recommend the same, later
+_NUM_LAYOUTS, _NUM_RESTARTS = 1, 2  # for each half; 2 and 3 recommend the same on digits, later
 _STABLE = 0.5  # least adjusted Rand index: halves of one Gaussian stay below 0.25
 RULE = (
     f"of all K >= 2 with a stability of at least {_STABLE} the smallest whose modularity is within one standard error "
