@@ -15,7 +15,7 @@ FLAGS = flags.FLAGS
 
 def main(argv: list[str]) -> None:
     """Runs the mode that the flags name."""
-    from vade_jax import experiment, generation, prediction, results, settings
+    from vade_jax import experiment, generation, num_clusters, prediction, results, settings
     from vade_jax.errors import DivergedError, InputError
 
     if not FLAGS["verbosity"].present:
@@ -26,6 +26,7 @@ def main(argv: list[str]) -> None:
         "evaluate": lambda: results.summary(experiment.evaluate(workdir)),
         "predict": lambda: f"wrote {prediction.predict(workdir, config.data.path, **config.predict)}",
         "generate": lambda: f"wrote {generation.generate(workdir, **config.generate)}",
+        "select_k": lambda: num_clusters.summary(num_clusters.select_k(workdir, config.select_k)),
     }
     try:
         settings.check_fields(config.to_dict())
@@ -60,10 +61,11 @@ def _define_flags() -> None:
     flags.DEFINE_enum(
         "mode",
         "train",
-        ["train", "evaluate", "predict", "generate"],
+        ["train", "evaluate", "predict", "generate", "select_k"],
         "train: from the config. evaluate: score the run in workdir again. predict: the clusters of the rows in "
         "config.data.path under the run in workdir, written to config.predict.output. generate: samples of its "
-        "clusters, or what lies between two clusters or rows, written to config.generate.output.",
+        "clusters, or what lies between two clusters or rows, written to config.generate.output. select_k: how many "
+        "clusters its rows hold, of config.select_k.min_clusters to max_clusters.",
     )
 
 

@@ -22,16 +22,16 @@ LAYERS = [
     ["settings", "results", "moves", "outputs"],
     ["suited"],
     ["workdir", "run", "report"],
-    ["rounds", "watch"],
+    ["rounds", "watch", "stability"],
     ["stages"],
     ["fitting"],
     ["sweep"],
     ["experiment"],
-    ["prediction", "generation"],
+    ["prediction", "generation", "num_clusters"],
     ["estimator"],
     ["__init__"],
 ]
-MAY_KNOW_CONFIG_DICT = {"defaults", "run", "stages", "experiment", "estimator"}
+MAY_KNOW_CONFIG_DICT = {"defaults", "run", "stages", "experiment", "num_clusters", "estimator"}
 LIGHT = {"__init__", "priors", "losses", "networks", "model", "objectives", "train_state"}
 
 

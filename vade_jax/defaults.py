@@ -124,4 +124,10 @@ def get_config() -> ConfigDict:
     config.generate.num_samples = 10  # of each cluster, or on the line with both its ends
     config.generate.truncation = 0.0  # z within so many standard deviations of its cluster's mean; 0: anywhere
 
+    config.select_k = ConfigDict()  # --mode=select_k: how many clusters there are
+    config.select_k.min_clusters = 1  # the least K ...
+    config.select_k.max_clusters = 20  # ... and the largest that is tried
+    config.select_k.num_splits = 5  # of the rows into halves, which are clustered each by itself
+    config.select_k.max_rows = 10_000  # drawn at random
+
     return config.lock()

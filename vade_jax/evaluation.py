@@ -11,10 +11,11 @@ import numpy as np
 from vade_jax.losses import importance_weighted_bound
 from vade_jax.model import Model, Params
 from vade_jax.objectives import batch_elbo_terms, elbo_metrics, sample_z_each
-from vade_jax.priors import sample_prior
+from vade_jax.priors import GMMPrior, sample_prior
 from vade_jax.train_state import TrainState
 from vade_jax.training import make_row_map
 
+_Draws = tuple[jax.Array, jax.Array, jax.Array, jax.Array]  # as the importance-weighted bound takes them
 Allocate = Callable[..., np.ndarray]  # (shape, dtype) -> an array to be filled
 
 
@@ -101,12 +102,51 @@ def log_likelihood(
     """The importance-weighted bound of log p(x), [N] nats, for rows [N, D] as stored; memory does not grow with L."""
 
     def batch(params: Params, x: jax.Array, keys: jax.Array) -> Any:
-        z_mean, z_log_var = model.encode(params, x)
-        z = sample_z_each(keys, z_mean, z_log_var, num_samples)
-        log_px_given_z = jax.lax.map(lambda draw: model.log_px_given_z(params, x, draw[None])[0], z)
-        return importance_weighted_bound(log_px_given_z, z, z_mean, z_log_var, params["prior"])
+        draws = _draw(model, params, x, keys, num_samples)
+        return importance_weighted_bound(*draws, params["prior"])
 
     return make_row_map(batch, batch_size, "log p(x)")(state.params, state.scaling, x, key, allocate)
+
+
+def likelihood_under_priors(
+    model: Model, state: TrainState, x: np.ndarray, key: jax.Array, *, num_samples: int, batch_size: int
+) -> Callable[[GMMPrior], np.ndarray]:
+    """`log_likelihood` under any prior: rows are encoded and draws decoded once, for all priors.
+
+    Args:
+      model: the networks and the likelihood.
+      state: their parameters and the scaling.
+      x: [N, D], as stored.
+      key: of the draws.
+      num_samples: L.
+      batch_size: rows for one device call.
+
+    Returns:
+      A prior, compiled once for each K -> the importance-weighted bound of log p(x), [N] nats.
+    """
+
+    def batch(params: Params, x: jax.Array, keys: jax.Array) -> Any:
+        log_px_given_z, z, z_mean, z_log_var = _draw(model, params, x, keys, num_samples)  # L in front
+        return log_px_given_z.T, z.swapaxes(0, 1), z_mean, z_log_var
+
+    draws = make_row_map(batch, batch_size)(state.params, state.scaling, x, key)
+
+    @jax.jit
+    def bound(draws: _Draws, prior: GMMPrior) -> jax.Array:
+        def of_row(row: _Draws) -> jax.Array:
+            return importance_weighted_bound(*row, prior)
+
+        return jax.lax.map(of_row, draws, batch_size=batch_size)
+
+    return lambda prior: np.asarray(bound(draws, prior))
+
+
+def _draw(model: Model, params: Params, x: jax.Array, keys: jax.Array, num_samples: int) -> _Draws:
+    """log p(x|z) [L, B], the draws z [L, B, J] of q(z|x), and its z_mean and z_log_var [B, J]."""
+    z_mean, z_log_var = model.encode(params, x)
+    z = sample_z_each(keys, z_mean, z_log_var, num_samples)
+    log_px_given_z = jax.lax.map(lambda draw: model.log_px_given_z(params, x, draw[None])[0], z)
+    return log_px_given_z, z, z_mean, z_log_var
 
 
 def generate(

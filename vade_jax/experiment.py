@@ -45,7 +45,7 @@ def train(config: ConfigDict, folder: Path, source: Source | None = None) -> dic
     settings.check_fields(fields)
     workdir.check(folder)
     _keep_compiled(config)
-    source, train_rows, test_rows = _load(config, folder, source)
+    source, train_rows, test_rows = load_rows(config, folder, source)
     config = _chosen(config, train_rows)
     fields = config.to_dict()
     suited.check_data(fields, train_rows, test_rows)
@@ -119,9 +119,23 @@ def evaluate(folder: Path) -> dict[str, Any]:
       InputError: there is no such run, or its data is gone.
     """
     run, state, progress = restore(folder)
-    _, train_rows, test_rows = _load(run.config, run.folder)
+    _, train_rows, test_rows = load_rows(run.config, run.folder)
     with products_in(run.config.precision):
         return _write_results(run, state, progress, train_rows, test_rows)
+
+
+def read_run(folder: Path) -> Run:
+    """The run in the folder, or the best of several, with the usual values of fields that came after it.
+
+    Raises:
+      InputError: there is none.
+    """
+    folder = workdir.chosen(folder)
+    fields, description = workdir.read(folder)
+    usual = defaults.get_config().to_dict()
+    fields = settings.nested(settings.flatten(usual) | settings.flatten(fields))
+    settings.check_fields(fields)
+    return make_run(ConfigDict(fields), folder, description)
 
 
 def restore(folder: Path) -> tuple[Run, TrainState, Progress]:
@@ -136,18 +150,13 @@ def restore(folder: Path) -> tuple[Run, TrainState, Progress]:
     Raises:
       InputError: there is no such run.
     """
-    folder = workdir.chosen(folder)
-    fields, description = workdir.read(folder)
-    usual = defaults.get_config().to_dict()  # of fields that came after the run
-    fields = settings.nested(settings.flatten(usual) | settings.flatten(fields))
-    settings.check_fields(fields)
-    run = make_run(ConfigDict(fields), folder, description)
+    run = read_run(folder)
     last = make_stages(run)[-1]
-    with Checkpoints(folder / "checkpoints", run.config.checkpoint.keep) as checkpoints:
+    with Checkpoints(run.folder / "checkpoints", run.config.checkpoint.keep) as checkpoints:
         restored = checkpoints.restore(initial_state(run))
     if restored is None or (restored[1].stage, restored[1].epoch) != (last.name, last.num_epochs):
         raise InputError(
-            "workdir", f"{folder} holds a run that has not ended", "this mode needs one that has", "Train it on."
+            "workdir", f"{run.folder} holds a run that has not ended", "this mode needs one that has", "Train it on."
         )
     return run, *restored
 
@@ -174,7 +183,7 @@ def read_rows(run: Run, path: str = "") -> Dataset:
       InputError: a file that cannot be used, or other columns than the run's.
     """
     if not path:
-        return _load(run.config, run.folder)[1]
+        return load_rows(run.config, run.folder)[1]
     description = workdir.read(run.folder)[1]
     names, image_shape = tuple(description["names"]), description["image_shape"]
     form = Form(names, tuple(image_shape) if image_shape else None)
@@ -183,7 +192,7 @@ def read_rows(run: Run, path: str = "") -> Dataset:
     return suited.with_columns_of(rows, names, run.num_features, path, "config.data.path")
 
 
-def _load(config, folder, source=None):
+def load_rows(config: ConfigDict, folder: Path, source: Source | None = None) -> tuple[Source, Dataset, Dataset | None]:
     """The source, the rows to cluster and the rows to score instead, or None."""
     options = config.data
     source = source or data.load(options.name, options.path, options.dir, folder / "data", _options(config))

@@ -1,6 +1,7 @@
 """Embeddings -> the clusters to start from and the prior that holds them, without a label."""
 
 import warnings
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -8,7 +9,8 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-from vade_jax.manifold import best_on_layouts
+from vade_jax.graphs import num_neighbors
+from vade_jax.manifold import best_on_layouts, finder_on_layouts
 from vade_jax.mixtures import MIN_VAR, fit_mixture
 from vade_jax.priors import GMMPrior
 
@@ -129,6 +131,29 @@ def random(embeddings: np.ndarray, options: Options) -> Clustering:
 
 # name -> function (embeddings [N, J], Options) that returns a Clustering.
 METHODS = {"gmm": gmm, "kmeans": kmeans, "manifold": manifold, "random": random}
+
+
+def make_finder(method: str, embeddings: np.ndarray, options: Options) -> Callable[[int], np.ndarray]:
+    """A method for any number of clusters on the same embeddings.
+
+    'manifold' makes its layouts once, with the neighbours that suit options.num_clusters.
+
+    Args:
+      method: a key of METHODS.
+      embeddings: [N, J], real.
+      options: num_clusters is the largest K.
+
+    Returns:
+      K -> memberships [N, K].
+    """
+    if method == "manifold" and len(embeddings) >= _MIN_LAYOUT_ROWS:
+        return finder_on_layouts(
+            embeddings,
+            num_neighbors(len(embeddings), options.num_clusters, options.neighbor_share),
+            layout_seeds=_seeds(options.seed, options.num_layouts),
+            mixture_seeds=_seeds(options.seed, options.num_restarts),
+        )
+    return lambda num_clusters: METHODS[method](embeddings, options._replace(num_clusters=num_clusters)).memberships
 
 
 def prior_from_memberships(z_mean: np.ndarray, z_var: np.ndarray, memberships: np.ndarray) -> GMMPrior:

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from joblib import Parallel, cpu_count, delayed
@@ -41,9 +42,7 @@ def best_on_layouts(
       Memberships [N, K], and the modularity of every mixture.
     """
     count = num_neighbors(len(embeddings), num_clusters, neighbor_share)
-    rows = np.arange(len(embeddings))
-    distances, neighbors = nearest_neighbors(embeddings, embeddings, count, own=rows)
-    graph = neighbor_graph(rows, neighbors, len(embeddings))
+    distances, neighbors, graph = _neighborhoods(embeddings, count)
     # A layout with a seed runs on one core.
     num_jobs = min(len(layout_seeds), cpu_count()) if len(embeddings) >= _ROWS_FOR_PROCESSES else 1
     tasks = (
@@ -56,9 +55,43 @@ def best_on_layouts(
     return memberships, [score for _, of_layout in found for score in of_layout]
 
 
+def finder_on_layouts(
+    embeddings: np.ndarray, count: int, layout_seeds: list[int], mixture_seeds: list[int]
+) -> Callable[[int], np.ndarray]:
+    """`best_on_layouts` for any number of clusters, on the same layouts.
+
+    Args:
+      embeddings: [N, J], N >= 4.
+      count: each row is joined to so many others.
+      layout_seeds: a layout each.
+      mixture_seeds: a start on each layout each.
+
+    Returns:
+      K -> memberships [N, K].
+    """
+    distances, neighbors, graph = _neighborhoods(embeddings, count)
+    layouts = [lay_out(embeddings, distances, neighbors, seed) for seed in layout_seeds]
+
+    def find(num_clusters: int) -> np.ndarray:
+        found = [_best_mixture(layout, graph, num_clusters, mixture_seeds) for layout in layouts]
+        return max(found, key=lambda answer: max(answer[1]))[0]
+
+    return find
+
+
+def _neighborhoods(embeddings, count):
+    """The distances and the numbers of each row's nearest others, [N, count] each, and their graph."""
+    rows = np.arange(len(embeddings))
+    distances, neighbors = nearest_neighbors(embeddings, embeddings, count, own=rows)
+    return distances, neighbors, neighbor_graph(rows, neighbors, len(embeddings))
+
+
 def _best_on_layout(embeddings, distances, neighbors, graph: csr_matrix, num_clusters, layout_seed, mixture_seeds):
+    return _best_mixture(lay_out(embeddings, distances, neighbors, layout_seed), graph, num_clusters, mixture_seeds)
+
+
+def _best_mixture(layout, graph: csr_matrix, num_clusters, mixture_seeds):
     """The memberships of the mixture that cuts the graph best, of all starts, and the modularity of every one."""
-    layout = lay_out(embeddings, distances, neighbors, layout_seed)
     scores: list[float] = []
     memberships = np.empty((0, num_clusters))
     with threadpool_limits(1):  # threads wait for each other longer than products of ten columns take

@@ -17,8 +17,9 @@ class Use(IntEnum):
     STAGES = 1
     EVALUATION = 2
     WATCH = 3
-    REPORT = 4
-    SAMPLES = 5
+    NUM_CLUSTERS = 4
+    REPORT = 5
+    SAMPLES = 6
 
 
 class Run(NamedTuple):

@@ -150,6 +150,10 @@ RULES: dict[str, Rule] = {
     "generate.between_rows": _PAIR,
     "generate.num_samples": _integer(1),
     "generate.truncation": _NOT_NEGATIVE,
+    "select_k.min_clusters": _integer(1),
+    "select_k.max_clusters": _integer(1),
+    "select_k.num_splits": _integer(2),
+    "select_k.max_rows": _integer(2),
 }
 
 

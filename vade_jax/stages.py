@@ -10,6 +10,8 @@ import numpy as np
 import optax
 
 from vade_jax import initialization, rounds
+from vade_jax.checkpoints import BEGINNING, Checkpoints
+from vade_jax.errors import InputError
 from vade_jax.evaluation import make_embed
 from vade_jax.model import init_params
 from vade_jax.networks import with_constant_log_var
@@ -157,6 +159,8 @@ def _initialize(run, name, state, x):
     """The prior that holds the clusters found in the embeddings; None where a round would guide to the last ones."""
     names = _finding_names(run)
     before = names[: names.index(name)]
+    if not before:
+        _keep_autoencoder(run, state)
     sample = rounds.sample(run)
     embed = make_embed(run.model, min(run.config.evaluate.batch_size, len(sample)))
     z_mean, z_log_var = embed(state, x[sample])
@@ -173,6 +177,33 @@ def _initialize(run, name, state, x):
 
 def _memberships(run, name):
     return {"memberships": rounds.memberships(run, name)}
+
+
+def _keep_autoencoder(run, state):
+    with _autoencoder(run) as checkpoints:
+        checkpoints.save(state.replace(opt_state=None), BEGINNING)
+
+
+def autoencoder(run: Run) -> TrainState:
+    """The state, without an optimizer, that the first clusters were found with: no clusters have shaped its embedding.
+
+    Raises:
+      InputError: the run's folder has none.
+    """
+    with _autoencoder(run) as checkpoints:
+        restored = checkpoints.restore(initial_state(run).replace(opt_state=None))
+    if restored is None:
+        raise InputError(
+            "workdir",
+            f"{run.folder} holds no autoencoder",
+            "this mode needs the one that the run began with",
+            "Train it anew in another workdir.",
+        )
+    return restored[0]
+
+
+def _autoencoder(run):
+    return Checkpoints(run.folder / "autoencoder", keep=1)
 
 
 def initial_state(run: Run) -> TrainState:

@@ -9,7 +9,16 @@ from vade_jax.errors import InputError
 from vade_jax.settings import flatten
 
 # Fields that change nothing of what was trained: a run may go on with other values.
-_FREE_FIELDS = ("compilation_cache", "data.dir", "evaluate.", "checkpoint.", "predict.", "generate.", "report")
+_FREE_FIELDS = (
+    "compilation_cache",
+    "data.dir",
+    "evaluate.",
+    "checkpoint.",
+    "predict.",
+    "generate.",
+    "select_k.",
+    "report",
+)
 
 
 def check(workdir: Path) -> None:

@@ -1,0 +1,235 @@
+"""How many clusters a run's rows hold, without a label and without training again.
+
+Clusters are found in the embedding of the autoencoder that the run began with: no number of clusters has shaped it.
+"""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+from scipy.special import entr
+
+from vade_jax import settings
+from vade_jax.errors import InputError
+from vade_jax.evaluation import likelihood_under_priors, make_embed
+from vade_jax.experiment import load_rows, read_run
+from vade_jax.figures import save_select_k
+from vade_jax.graphs import num_neighbors, sampled_graph
+from vade_jax.initialization import Options
+from vade_jax.rows import drawn
+from vade_jax.run import Run, Use
+from vade_jax.stability import Figures, HeldOut, Rows, measure
+from vade_jax.stages import autoencoder
+from vade_jax.train_state import TrainState
+from vade_jax.training import products_in
+
+_NUM_LAYOUTS, _NUM_RESTARTS = 1, 2  # for each half; 2 and 3 recommend the same on digits, later
+_STABLE = 0.5  # least adjusted Rand index: halves of one Gaussian stay below 0.25
+RULE = (
+    f"of all K >= 2 with a stability of at least {_STABLE} the smallest whose modularity is within one standard error "
+    "of the highest; 1 where there is none"
+)
+
+
+class Recommendation(NamedTuple):
+    """A number of clusters, and how clear it is.
+
+    Attributes:
+      num_clusters: K by RULE.
+      runner_up: the other K of the highest modularity, or the most stable one where none is stable; None without one.
+      measure: that both are compared by: 'modularity', or 'stability' where none is stable.
+      margin: what K has more than the runner-up, in the mean over splits, below 0 where the larger of both is within
+        one standard error; how far the runner-up is from stable where none is; None without one.
+      standard_error: of the margin over splits; these share rows, so that it is a low estimate.
+    """
+
+    num_clusters: int
+    runner_up: int | None
+    measure: str
+    margin: float | None
+    standard_error: float | None
+
+
+def check(options: Mapping[str, Any], num_rows: int) -> None:
+    """Raises an InputError where the range of the config's section select_k does not suit so many rows."""
+    least, largest = options["min_clusters"], options["max_clusters"]
+    if least > largest:
+        raise InputError(
+            "config.select_k.min_clusters",
+            f"{least} came",
+            f"it must be at most config.select_k.max_clusters, {largest}",
+            f"Set --config.select_k.min_clusters={largest} or less.",
+        )
+    half = min(num_rows, options["max_rows"]) // 2
+    if largest >= half:
+        raise InputError(
+            "config.select_k.max_clusters",
+            f"{largest} came",
+            f"it must be less than the rows of a half, {half}",
+            f"Set --config.select_k.max_clusters={max(1, half - 1)} or less, or ask more rows.",
+        )
+
+
+def recommend(figures: dict[int, Figures]) -> Recommendation:
+    """The number of clusters that RULE names, of those that were measured."""
+    several = [number for number in figures if number > 1]
+    stable = [number for number in several if figures[number].stability.mean() >= _STABLE]
+    if not stable:
+        other = max(several, key=lambda number: figures[number].stability.mean(), default=None)
+        return _compared(1, other, "stability", _STABLE - figures[other].stability if other else None)
+    cuts = {number: figures[number].modularity for number in stable}
+    highest = max(cuts.values(), key=np.mean)
+    chosen = min(number for number, cut in cuts.items() if (highest - cut).mean() <= _standard_error(highest - cut))
+    other = max((number for number in stable if number != chosen), key=lambda number: cuts[number].mean(), default=None)
+    return _compared(chosen, other, "modularity", cuts[chosen] - cuts[other] if other else None)
+
+
+def _compared(number, other, measured, margins):
+    if other is None:
+        return Recommendation(number, None, measured, None, None)
+    return Recommendation(number, other, measured, float(margins.mean()), _standard_error(margins))
+
+
+def select_k(folder: Path, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Recommends a number of clusters for the rows of the run in the folder, from its autoencoder's embedding.
+
+    The number that the run was trained with has no part in it.
+
+    Args:
+      folder: the workdir of a run that went beyond its autoencoder, or of several, of which the best is asked.
+      options: of the config's section select_k; None for the run's own.
+
+    Returns:
+      The content of select_k.json, see `select`.
+
+    Raises:
+      InputError: there is no such run, its data is gone, or the range does not suit the rows; nothing was written.
+    """
+    run = read_run(folder)
+    if options is not None:
+        fields = {**run.config.to_dict(), "select_k": dict(options)}
+        settings.check_fields(fields)
+        run = run._replace(config=ConfigDict(fields))
+    check(run.config.select_k, run.num_rows)
+    state = autoencoder(run)
+    _, train_rows, test_rows = load_rows(run.config, run.folder)
+    with products_in(run.config.precision):
+        return select(run, state, train_rows.x, test_rows and test_rows.x)
+
+
+def select(run: Run, state: TrainState, x: np.ndarray, test_x: np.ndarray | None) -> dict[str, Any]:
+    """Measures every number of clusters of the config's range, and recommends one.
+
+    Args:
+      run: its config names the range and the method; its folder gets select_k.json and select_k.png.
+      state: the run's autoencoder.
+      x: [N, D], the rows to cluster, as stored.
+      test_x: [M, D], rows to take the bound of, or None for those of the other half.
+
+    Returns:
+      The content of select_k.json.
+    """
+    started = time.perf_counter()
+    options, init, scoring = run.config.select_k, run.config.init, run.config.evaluate
+    rows_key, bound_rows_key, bound_key = jax.random.split(run.key(Use.NUM_CLUSTERS), 3)
+    x = x[drawn(len(x), rows_key, options.max_rows)]
+    z_mean, z_log_var = make_embed(run.model, min(scoring.batch_size, len(x)))(state, x)
+    count = num_neighbors(len(x), options.max_clusters, init.neighbor_share)
+    graph = sampled_graph(np.asarray(state.scaling(jnp.asarray(x))), count, len(x), seed=0)
+    held_out_x = x if test_x is None else test_x
+    numbers = drawn(len(held_out_x), bound_rows_key, scoring.bound_rows)
+    bound = likelihood_under_priors(
+        run.model,
+        state,
+        held_out_x[numbers],
+        bound_key,
+        num_samples=scoring.bound_samples,
+        batch_size=min(scoring.batch_size, 256, len(numbers)),
+    )
+    figures = measure(
+        Rows(z_mean, np.exp(z_log_var), graph),
+        HeldOut(bound, numbers if test_x is None else None),
+        range(options.min_clusters, options.max_clusters + 1),
+        options.num_splits,
+        init.method,
+        Options(
+            options.max_clusters,
+            run.config.seed,
+            _NUM_RESTARTS,
+            init.covariance,
+            _NUM_LAYOUTS,
+            init.neighbor_share,
+        ),
+    )
+    best_bound = max((of_one.bound.mean(axis=0) for of_one in figures.values()), key=np.mean)
+    by_number = [_describe(number, of_one, best_bound) for number, of_one in figures.items()]
+    answer = {
+        **recommend(figures)._asdict(),
+        "rule": RULE,
+        "rows": len(x),
+        "splits": options.num_splits,
+        "bound_rows": len(numbers),
+        "bound_on": "the other half" if test_x is None else "test",
+        "by_num_clusters": by_number,
+        "seconds": time.perf_counter() - started,
+    }
+    (run.folder / "select_k.json").write_text(json.dumps(answer, indent=2) + "\n")
+    save_select_k(run.folder / "select_k.png", by_number, answer["num_clusters"])
+    return answer
+
+
+def _describe(number, figures, best_bound):
+    """One K in numbers: means, and standard errors over splits, or over rows for how far its bound is behind."""
+    shares = figures.shares.mean(axis=0)
+    row = {
+        "num_clusters": number,
+        "bound": float(figures.bound.mean()),
+        "shares": shares.tolist(),
+        "effective_clusters": math.exp(entr(shares).sum()),
+        "smallest_cluster": float(shares[-1]),
+    }
+    measured = {"bound_behind": best_bound - figures.bound.mean(axis=0), **figures._asdict()}
+    for name in ("bound_behind", "stability", "prediction_strength", "modularity"):
+        row |= {name: float(measured[name].mean()), f"{name}_se": _standard_error(measured[name])}
+    return row
+
+
+def _standard_error(values):
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
+
+
+def summary(answer: dict[str, Any]) -> str:
+    """A line for each number of clusters, and the recommendation in a sentence."""
+    lines = ["   K  bound behind best  stability  prediction strength  modularity  effective  smallest"]
+    for row in answer["by_num_clusters"]:
+        lines.append(
+            f"{row['num_clusters']:>4}  {row['bound_behind']:>9.3f} +- {row['bound_behind_se']:.3f}"
+            f"  {row['stability']:>9.3f}  {row['prediction_strength']:>19.3f}  {row['modularity']:>10.4f}"
+            f"  {row['effective_clusters']:>9.2f}  {row['smallest_cluster']:>8.2%}"
+        )
+    return "\n".join([*lines, _sentence(answer)])
+
+
+def _sentence(answer):
+    number, other, margin, error = (answer[key] for key in ("num_clusters", "runner_up", "margin", "standard_error"))
+    tried = [row["num_clusters"] for row in answer["by_num_clusters"]]
+    by = (
+        ""
+        if other is None
+        else f"{abs(margin):.4f}" + (f" ({abs(margin) / error:.1f} standard errors)" if error else "")
+    )
+    if answer["measure"] == "stability":
+        nearest = f"; K = {other} comes closest, {by} below" if by else ""
+        return f"K = 1 is recommended: of K = {tried[0]} to {tried[-1]} no structure is stable{nearest}."
+    if not by:
+        return f"K = {number} is recommended, the only stable one."
+    if margin < 0:
+        return f"K = {number} is recommended, the smallest within one standard error; K = {other} is ahead by {by}."
+    return f"K = {number} is recommended, ahead of K = {other} by {by} of modularity."
