@@ -4,6 +4,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -22,9 +23,9 @@ def example(name):
     return runpy.run_path(str(EXAMPLES / f"{name}.py"))
 
 
-@pytest.mark.filterwarnings("ignore:.*dtype promotion")
 def test_own_decoder():
-    bounds, purity = example("own_decoder")["main"]()
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):  # as in a program of one's own
+        bounds, purity = example("own_decoder")["main"]()
     assert np.isfinite(bounds).all()
     assert purity[bounds.argmax()] > 0.95
 
