@@ -31,10 +31,8 @@ def main(argv: list[str]) -> None:
     try:
         settings.check_fields(config.to_dict())
         print(modes[FLAGS.mode]())
-    except InputError as error:
-        _leave(error, status=2)
-    except DivergedError as error:
-        _leave(error, status=3)
+    except (InputError, DivergedError) as error:
+        _leave(error, error.status)
 
 
 def _parse_flags(argv: list[str]) -> list[str]:
@@ -62,10 +60,8 @@ def _define_flags() -> None:
         "mode",
         "train",
         ["train", "evaluate", "predict", "generate", "select_k"],
-        "train: from the config. evaluate: score the run in workdir again. predict: the clusters of the rows in "
-        "config.data.path under the run in workdir, written to config.predict.output. generate: samples of its "
-        "clusters, or what lies between two clusters or rows, written to config.generate.output. select_k: how many "
-        "clusters its rows hold, of config.select_k.min_clusters to max_clusters.",
+        "train: from the config. The others go on from the run in workdir. evaluate: its scores. predict: clusters of "
+        "the rows in config.data.path. generate: samples of its clusters. select_k: how many clusters its rows hold.",
     )
 
 

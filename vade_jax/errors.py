@@ -11,7 +11,10 @@ class InputError(ValueError):
 
     Attributes:
       field: the config field or flag, as the user writes it without the dashes: 'config.data.path'.
+      status: that the program ends with.
     """
+
+    status = 2
 
     def __init__(self, field: str, came: object, due: str, remedy: str):
         self.field = field
@@ -19,10 +22,17 @@ class InputError(ValueError):
 
 
 class DivergedError(RuntimeError):
-    """Training that collapsed, or whose loss ran away, beyond what its cures could mend."""
+    """Training that collapsed, or whose loss ran away, beyond what its cures could mend.
+
+    Attributes:
+      status: that the program ends with.
+      treatments: what was diagnosed and tried, as it is written to results.json.
+    """
+
+    status = 3
 
     def __init__(self, message: str, treatments: list[dict[str, Any]]):
-        """Keeps what was diagnosed and tried, as it is written to results.json."""
+        """Keeps the treatments."""
         self.treatments = treatments
         super().__init__(message)
 
