@@ -10,7 +10,7 @@ import pytest
 from runs import tiny
 from scipy import sparse
 
-from vade_jax import arrays, experiment, readers
+from vade_jax import arrays, experiment, prediction, readers
 from vade_jax.cells import log_normalized
 from vade_jax.errors import InputError
 from vade_jax.rows import Form, Options
@@ -129,7 +129,7 @@ def test_neurons_of_a_worm_are_clustered_and_told_by_their_names(tmp_path):
     assert 0 < results["accuracy"] < 1
     few = anndata.AnnData(x[:50, ::-1], obs=obs[:50][[]], var=marked[::-1][[]])  # other order, no marks, no labels
     few.write_h5ad(tmp_path / "few.h5ad")
-    path = experiment.predict(tmp_path / "run", str(tmp_path / "few.h5ad"), str(tmp_path / "out.npz"))
+    path = prediction.predict(tmp_path / "run", str(tmp_path / "few.h5ad"), str(tmp_path / "out.npz"))
     with np.load(path) as answer, np.load(tmp_path / "run" / "assignments.npz") as assigned:
         np.testing.assert_array_equal(answer["cluster"], assigned["cluster"][:50])
         assert answer["id"][:2].tolist() == ["cell 0", "cell 1"]

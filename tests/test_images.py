@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from runs import tiny
 
-from vade_jax import data, experiment, readers
+from vade_jax import data, experiment, prediction, readers
 from vade_jax.errors import InputError
 from vade_jax.rows import Form, Options
 
@@ -181,7 +181,7 @@ def test_digits_as_images_are_clustered_and_told_by_their_paths(tmp_path):
     assert (tmp_path / "run" / "samples.png").exists()
     for number in range(3):  # other images, of another size and without folders
         save(tmp_path / "new" / f"{number}.png", np.full((20, 20), 80 * number, np.uint8))
-    path = experiment.predict(tmp_path / "run", str(tmp_path / "new"), str(tmp_path / "out.npz"))
+    path = prediction.predict(tmp_path / "run", str(tmp_path / "new"), str(tmp_path / "out.npz"))
     with np.load(path) as answer:
         assert answer["id"].tolist() == ["0.png", "1.png", "2.png"]
         assert np.isfinite(answer["log_likelihood"]).all()

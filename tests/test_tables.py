@@ -6,7 +6,7 @@ import pytest
 from runs import tiny
 from sklearn.datasets import make_blobs
 
-from vade_jax import experiment, readers, settings
+from vade_jax import experiment, prediction, readers, suited
 from vade_jax.errors import InputError
 from vade_jax.rows import Form, Options
 
@@ -50,12 +50,12 @@ def test_a_column_that_need_not_be_there(tmp_path):
 def test_columns_are_brought_into_the_order_of_the_model(tmp_path):
     TABLE[["left", "age", "height"]].to_csv(tmp_path / "x.csv", index=False)
     rows = readers.read(str(tmp_path / "x.csv"))["train"]
-    ordered = settings.with_columns_of(rows, ("age", "height", "left"), 3, "x.csv", "config.data.path")
+    ordered = suited.with_columns_of(rows, ("age", "height", "left"), 3, "x.csv", "config.data.path")
     assert ordered.x[0].tolist() == pytest.approx([30, 1.6, 1])
     with pytest.raises(InputError, match=r"config.data.path: the rows lack width; the model was made for 3 columns"):
-        settings.with_columns_of(rows, ("age", "height", "width"), 3, "x.csv", "config.data.path")
+        suited.with_columns_of(rows, ("age", "height", "width"), 3, "x.csv", "config.data.path")
     with pytest.raises(InputError, match=r"config.data.path: the rows have 3 columns; the model was made for 4"):
-        settings.with_columns_of(rows, (), 4, "x.csv", "config.data.path")
+        suited.with_columns_of(rows, (), 4, "x.csv", "config.data.path")
 
 
 def test_whole_numbers_of_which_one_is_missing_are_refused_by_name(tmp_path):
@@ -97,9 +97,10 @@ def clustered(tmp_path_factory):
 def test_a_table_is_clustered_and_its_rows_are_told(clustered):
     folder, frame, results = clustered
     assert results["accuracy"] > 0.95
-    path = experiment.predict(folder / "run", "", str(folder / "out.csv"))
+    path = prediction.predict(folder / "run", "", str(folder / "out.csv"))
     answer = pd.read_csv(path)
-    assert list(answer) == ["id", "cluster", "probability_0", "probability_1", "probability_2", "log_likelihood"]
+    probabilities = ["probability_0", "probability_1", "probability_2"]
+    assert list(answer) == ["id", "cluster", *probabilities, "log_likelihood", "outlier"]
     assert answer["id"].tolist() == frame["who"].tolist()
     with np.load(folder / "run" / "assignments.npz") as assigned:
         np.testing.assert_array_equal(answer["cluster"], assigned["cluster"])
@@ -109,25 +110,25 @@ def test_a_table_is_clustered_and_its_rows_are_told(clustered):
 def test_new_rows_may_have_other_columns_besides_in_another_order_and_neither_label_nor_id(clustered, capsys):
     folder, frame, _ = clustered
     frame[["d", "a", "c", "b"]].iloc[:7].to_csv(folder / "new.csv", index=False)
-    answer = pd.read_parquet(experiment.predict(folder / "run", str(folder / "new.csv"), str(folder / "new.parquet")))
+    answer = pd.read_parquet(prediction.predict(folder / "run", str(folder / "new.csv"), str(folder / "new.parquet")))
     with np.load(folder / "run" / "assignments.npz") as assigned:
         np.testing.assert_array_equal(answer["cluster"], assigned["cluster"][:7])
     assert "id" not in answer
     more = frame[["d", "a", "c", "b", "kind"]].iloc[:7].assign(kind=None, note="text")
     more.to_csv(folder / "more.csv", index=False)
-    again = pd.read_parquet(experiment.predict(folder / "run", str(folder / "more.csv"), str(folder / "new.parquet")))
+    again = pd.read_parquet(prediction.predict(folder / "run", str(folder / "more.csv"), str(folder / "new.parquet")))
     pd.testing.assert_frame_equal(again, answer)
     assert capsys.readouterr().out == (
         f"{folder / 'more.csv'}: 1 columns that the model does not know are left out: note\n"
     )
     frame[["a", "b", "c"]].to_csv(folder / "fewer.csv", index=False)
     with pytest.raises(InputError, match=r"config.data.path: the rows lack d; the model was made for 4 columns"):
-        experiment.predict(folder / "run", str(folder / "fewer.csv"), "")
+        prediction.predict(folder / "run", str(folder / "fewer.csv"), "")
 
 
 def test_ids_are_kept_in_an_npz_without_objects(clustered):
     folder, frame, _ = clustered
-    with np.load(experiment.predict(folder / "run", "", str(folder / "out.npz"))) as answer:
+    with np.load(prediction.predict(folder / "run", "", str(folder / "out.npz"))) as answer:
         assert answer["id"].tolist() == frame["who"].tolist()
         assert answer["responsibilities"].shape == (240, 3)
 
@@ -135,5 +136,5 @@ def test_ids_are_kept_in_an_npz_without_objects(clustered):
 @pytest.mark.parametrize("name", ["out.txt", "nowhere/out.csv"])
 def test_an_output_that_cannot_be_written_is_refused(clustered, name):
     folder, _, _ = clustered
-    with pytest.raises(InputError, match=r"config.predict.output: .* must end in one of \.npz, \.csv, \.parquet"):
-        experiment.predict(folder / "run", "", str(folder / name))
+    with pytest.raises(InputError, match=r"config.predict.output: .* must be a file that ends in one of \.csv"):
+        prediction.predict(folder / "run", "", str(folder / name))
