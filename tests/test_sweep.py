@@ -1,6 +1,7 @@
 """Several runs of a config: each is as it would have been alone, the best is taken without a label, one may fail."""
 
 import json
+from concurrent.futures import Executor, Future
 
 import jax
 import numpy as np
@@ -9,6 +10,7 @@ from runs import assert_same_bits, params_of, tiny
 
 from vade_jax import data, experiment, prediction, sweep, training
 from vade_jax.errors import DivergedError
+from vade_jax.feed import Feed
 from vade_jax.run import make_run
 from vade_jax.tracking import read_metrics
 
@@ -62,6 +64,30 @@ def test_what_has_ended_is_not_trained_again(finished, monkeypatch):
     folder, results = finished
     monkeypatch.setattr(sweep, "make_epoch", lambda *_: pytest.fail("trained"))
     assert experiment.train(several(), folder)["runs"] == results["runs"]
+
+
+def test_the_epochs_of_later_stages_are_compiled_ahead(tmp_path, monkeypatch, compilations):
+    """Their first call finds its program, with a guided stage's memberships too."""
+    stages, real = {}, Feed.train
+
+    class AtOnce(Executor):
+        def submit(self, fn, *args):
+            future = Future()
+            future.set_result(fn(*args))
+            return future
+
+    def train(*args):
+        before = len(compilations)
+        answer = jax.block_until_ready(real(*args))
+        stages.setdefault(args[1], []).append(len(compilations) - before)
+        return answer
+
+    monkeypatch.setattr(sweep, "ThreadPoolExecutor", lambda max_workers: AtOnce())
+    monkeypatch.setattr(Feed, "train", train)
+    experiment.train(tiny(guide__num_rounds=1, align__num_epochs=2), tmp_path)
+    pretrain, *later = stages.values()
+    assert pretrain == [1, 0, 0]
+    assert later == [[0, 0, 0], [0, 0], [0, 0, 0]]
 
 
 def test_side_by_side_each_run_is_the_one_it_would_have_been_alone(tmp_path, monkeypatch):

@@ -169,6 +169,7 @@ def write_best(workdir: Path, answers: dict[str, dict[str, Any]]) -> dict[str, A
 
 def summary(results: dict[str, Any]) -> str:
     """The short table that a run, or several, end with."""
+    seconds = results["seconds"]
     rows = [
         *((name, _in_short(run, name == results["run"])) for name, run in results.get("runs", {}).items()),
         ("rows scored", f"{results['scored_rows']} ({results['scored_on']})"),
@@ -179,7 +180,7 @@ def summary(results: dict[str, Any]) -> str:
             f"{results['log_likelihood_rows']} rows)",
         ),
         ("cluster sizes", " ".join(map(str, results["occupancy"]))),
-        ("seconds", f"{results['seconds']['total']:.0f}, {results['seconds']['compile']:.0f} of them to compile"),
+        ("seconds", f"{seconds['total']:.0f}; compiling took {seconds['compile']:.0f}, partly beside the rest"),
     ]
     if results["accuracy"] is not None:
         after_sizes = len(results.get("runs", {})) + 1

@@ -35,7 +35,8 @@ class Stage(NamedTuple):
       has_clusters: whether its prior holds clusters that can collapse.
       begin: (state, x [N, D] as stored) -> the state to start from, or None where the stage has nothing to add; what
         else it finds is left in the run's folder.
-      rows: () -> further arrays [N, ...] for the objective's batches, read from there, by a resumed run too.
+      rows: () -> further arrays for the objective's batches, read from there, by a resumed run too.
+      widths: of these arrays by name: [N, width], float32.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Stage(NamedTuple):
     has_clusters: bool
     begin: Callable[[TrainState, np.ndarray], TrainState | None]
     rows: Callable[[], dict[str, np.ndarray]]
+    widths: dict[str, int]
 
 
 def make_stages(run: Run) -> list[Stage]:
@@ -63,12 +65,8 @@ def make_stages(run: Run) -> list[Stage]:
     elbo = negative_elbo(model, config.train.estimator, config.train.num_samples, kl_weight)
     guided = guided_negative_elbo(model, config.guide.num_samples)
     aligned = guided_negative_elbo(model, config.align.num_samples, config.align.kl_c_weight)
-    guides = [
-        _stage(run, name, guided, config.guide, begin=_initialize, rows=_memberships) for name in _guide_names(run)
-    ]
-    aligns = [
-        _stage(run, name, aligned, config.align, begin=_initialize, rows=_memberships) for name in _align_names(run)
-    ]
+    guides = [_stage(run, name, guided, config.guide, begin=_initialize, held=True) for name in _guide_names(run)]
+    aligns = [_stage(run, name, aligned, config.align, begin=_initialize, held=True) for name in _align_names(run)]
     return [
         _stage(run, "pretrain", reconstruction(model), config.pretrain, begin=_prepare, has_clusters=False),
         *guides,
@@ -111,7 +109,7 @@ def _steps_per_epoch(run, section):
     return run.num_rows // section.batch_size
 
 
-def _stage(run, name, objective, section, begin, rows=lambda run, name: {}, has_clusters=True):
+def _stage(run, name, objective, section, begin, held=False, has_clusters=True):
     options = run.config.optimizer
     steps_per_epoch = _steps_per_epoch(run, section)
     epochs = num_epochs(section.num_epochs, section.batch_size, run.num_rows, options.min_steps)
@@ -136,7 +134,8 @@ def _stage(run, name, objective, section, begin, rows=lambda run, name: {}, has_
         make_tx(rate, prior_rate, options.adam_epsilon, options.max_grad_norm),
         has_clusters,
         lambda state, x: begin(run, name, state, x),
-        lambda: rows(run, name),
+        lambda: {"memberships": rounds.memberships(run, name)} if held else {},
+        {"memberships": run.config.model.num_clusters} if held else {},
     )
 
 
@@ -173,10 +172,6 @@ def _initialize(run, name, state, x):
         rounds.spread(run, name, z_mean, lambda rows: embed(state, x[rows])[0])
     prior = initialization.prior_from_memberships(z_mean, np.exp(z_log_var), found.memberships)
     return state.replace(params={**state.params, "prior": prior})
-
-
-def _memberships(run, name):
-    return {"memberships": rounds.memberships(run, name)}
 
 
 def _keep_autoencoder(run, state):

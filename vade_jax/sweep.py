@@ -1,6 +1,8 @@
 """Runs of one config that differ in seeds and learning rates, trained in turn or side by side."""
 
+import functools
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -12,9 +14,9 @@ from vade_jax.errors import DivergedError
 from vade_jax.feed import Feed
 from vade_jax.fitting import Course, Epoch, course
 from vade_jax.run import Run
-from vade_jax.stages import make_stages
+from vade_jax.stages import Stage, make_stages
 from vade_jax.train_state import TrainState
-from vade_jax.training import make_epoch, make_epoch_of_runs, replicate
+from vade_jax.training import EpochProgram, make_epoch, make_epoch_of_runs, products_in, replicate
 
 _MIB = 2**20
 Outcome = tuple[TrainState, Progress] | DivergedError
@@ -43,18 +45,53 @@ def fit(runs: Sequence[Run], x: np.ndarray, side_by_side: bool | None = None) ->
 
 
 def _in_turn(runs, x, feed):
-    epochs: dict[str, Callable] = {}  # by stage: runs share what was compiled
-    for number, run in enumerate(runs):
-        if len(runs) > 1:
-            progress.say(f"{run.folder.name} ({number + 1} of {len(runs)})")
-        asks = _asks(course(run, x))
-        answer = None
-        while isinstance(ask := asks.send(answer), Epoch):
-            stage = ask.stage
-            if stage.name not in epochs:
-                epochs[stage.name] = make_epoch(stage.objective, stage.tx, stage.batch_size)
-            answer = feed.train(epochs[stage.name], ask.state, ask.rows, stage.batch_size)
-        yield run, ask
+    with _Programs(runs[0], feed) as programs:  # runs share what was compiled
+        for number, run in enumerate(runs):
+            if len(runs) > 1:
+                progress.say(f"{run.folder.name} ({number + 1} of {len(runs)})")
+            asks = _asks(course(run, x))
+            answer = None
+            while isinstance(ask := asks.send(answer), Epoch):
+                epoch = programs.epoch(ask.stage, ask.state)
+                answer = feed.train(epoch, ask.state, ask.rows, ask.stage.batch_size)
+            yield run, ask
+
+
+class _Programs:
+    """The epochs of stages. Those of later stages are compiled while the first one that is asked for trains."""
+
+    def __init__(self, run: Run, feed: Feed):
+        self._stages = make_stages(run)
+        self._products = functools.partial(products_in, run.config.precision)
+        self._feed = feed
+        self._programs: dict[str, Callable[[], EpochProgram]] = {}  # by stage; each waits until it is compiled
+        self._pool = ThreadPoolExecutor(max_workers=1)
+
+    def __enter__(self) -> "_Programs":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def epoch(self, stage: Stage, state: TrainState) -> EpochProgram:
+        """The stage's epoch, for a state like this."""
+        if stage.name not in self._programs:
+            program = make_epoch(stage.objective, stage.tx, stage.batch_size)  # is compiled by its first call
+            self._programs[stage.name] = lambda: program
+            names = [other.name for other in self._stages]
+            shapes = jax.eval_shape(lambda tree: tree, state)  # the state itself may be gone by then
+            for later in self._stages[names.index(stage.name) + 1 :] if self._feed.resident else ():
+                if later.num_epochs and later.name not in self._programs:
+                    self._programs[later.name] = self._pool.submit(self._compile, later, shapes).result
+        return self._programs[stage.name]()
+
+    def _compile(self, stage, shapes):
+        x = self._feed.x
+        rows = {name: jax.ShapeDtypeStruct((len(x), width), np.float32) for name, width in stage.widths.items()}
+        program = make_epoch(stage.objective, stage.tx, stage.batch_size)
+        with self._products():
+            program.compile(shapes, {"x": x, **rows})
+        return program
 
 
 def _side_by_side(runs, x, feed):

@@ -4,6 +4,7 @@ An epoch's data lies on every device as it is stored; a device takes its rows of
 Noise belongs to an example's place in the batch, not to a device, so that any number of devices computes the same step.
 """
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -100,9 +101,29 @@ def train_step(
     return state.replace(step=state.step + 1, params=params, opt_state=opt_state), means
 
 
-def make_epoch(
-    objective: Objective, tx: optax.GradientTransformation, batch_size: int
-) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+@dataclasses.dataclass(frozen=True, eq=False)
+class EpochProgram:
+    """An epoch as one device call.
+
+    Attributes:
+      compiled: of (state, data, places).
+      places: of each device's rows in a batch.
+    """
+
+    compiled: Any
+    places: np.ndarray
+
+    def __call__(self, state: TrainState, data: Batch) -> tuple[TrainState, Metrics]:
+        """(state, which is donated; arrays [N, ...]) -> (the state after; means of the loss and of each metric)."""
+        return self.compiled(state, data, self.places)
+
+    def compile(self, state: TrainState, data: dict[str, Any]) -> None:
+        """Compiles it, so that a call need not: for arrays of these shapes and types, `replicate`d."""
+        like = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=_sharding()), (state, data))
+        self.compiled.lower(*like, self.places).compile()
+
+
+def make_epoch(objective: Objective, tx: optax.GradientTransformation, batch_size: int) -> EpochProgram:
     """An epoch as one device call: a scan of `train_step` over the rows in a new order.
 
     The N mod B rows that fill no batch sit the epoch out; the next order draws others.
@@ -113,8 +134,7 @@ def make_epoch(
       batch_size: B, at most N.
 
     Returns:
-      (state, data of [N, ...] arrays) -> (state, the epoch's means of the loss and of each metric). The state that goes
-      in is donated.
+      The epoch, compiled when it is called first.
     """
     step = functools.partial(
         train_step, objective=objective, tx=tx, batch_size=batch_size, sum_over_devices=_sum_over_devices
@@ -123,7 +143,7 @@ def make_epoch(
     compiled = over_devices(
         functools.partial(_epoch, step, batch_size), in_axes=(None, None, 0), out_axes=None, donate_argnums=(0,)
     )
-    return lambda state, data: compiled(state, data, places)
+    return EpochProgram(compiled, places)
 
 
 def _epoch(step, batch_size, state, data, places):
