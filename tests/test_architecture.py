@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "vade_jax"
 # Lowest first: a module imports only from the layers above its own line.
 LAYERS = [
     ["errors", "defaults", "arrays", "priors", "metrics", "health", "graphs", "mixtures", "progress"],
-    ["losses", "figures", "manifold", "rows", "columns", "extras"],
+    ["losses", "dec", "figures", "manifold", "rows", "columns", "extras"],
     ["networks", "scalings", "tables", "images"],
     ["cells"],
     ["readers"],
@@ -21,7 +21,8 @@ LAYERS = [
     ["evaluation", "initialization", "feed"],
     ["settings", "results", "moves", "outputs"],
     ["suited"],
-    ["workdir", "run", "report"],
+    ["workdir", "report"],
+    ["run"],
     ["rounds", "watch", "stability"],
     ["stages"],
     ["fitting"],
@@ -32,7 +33,7 @@ LAYERS = [
     ["__init__"],
 ]
 MAY_KNOW_CONFIG_DICT = {"defaults", "run", "stages", "experiment", "num_clusters", "estimator"}
-LIGHT = {"__init__", "priors", "losses", "networks", "model", "objectives", "train_state"}
+LIGHT = {"__init__", "priors", "losses", "networks", "model", "objectives", "train_state", "dec"}
 
 
 def imports(module):

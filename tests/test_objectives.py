@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import rel_entr
 
 from vade_jax.losses import elbo_terms, log_prob_x_bernoulli, sample_z
 from vade_jax.model import init_params, make_model
-from vade_jax.objectives import guided_negative_elbo, negative_elbo, reconstruction
-from vade_jax.priors import log_responsibilities
+from vade_jax.objectives import dec, guided_negative_elbo, negative_elbo, reconstruction, vae
+from vade_jax.priors import GMMPrior, log_responsibilities
 
 BATCH, FEATURES, LATENT_DIM, CLUSTERS = 6, 12, 3, 4
 
@@ -99,3 +100,27 @@ def test_kl_warmup_weighs_the_loss_and_not_the_printed_bound(setting):
     np.testing.assert_allclose(start, -metrics["log_px_given_z"], rtol=1e-6)
     np.testing.assert_allclose(half, (start + full) / 2, rtol=1e-5)
     np.testing.assert_array_equal(start_metrics["elbo"], metrics["elbo"])
+
+
+def test_vae_is_the_bound_under_one_standard_normal_cluster(setting):
+    """With KL(q(z|x) || N(0, I)) in closed form."""
+    model, params, x, keys = setting
+    loss, metrics = vae(model)(params, {"x": x}, keys, jnp.int32(0))
+    z_mean, z_log_var = model.encode(params, x)
+    kl = 0.5 * (z_mean**2 + jnp.exp(z_log_var) - 1 - z_log_var).sum(axis=-1)
+    np.testing.assert_allclose(loss, -metrics["log_px_given_z"] + kl, rtol=1e-5)
+    one = GMMPrior(jnp.zeros(1), jnp.zeros((1, LATENT_DIM)), jnp.zeros((1, LATENT_DIM)))
+    expected, _ = negative_elbo(model, "mean", 1)({**params, "prior": one}, {"x": x}, keys, jnp.int32(0))
+    np.testing.assert_allclose(loss, expected, rtol=1e-6)
+
+
+def test_dec_is_the_divergence_from_given_targets(setting):
+    model, params, x, keys = setting
+    targets = np.random.default_rng(0).dirichlet(np.ones(CLUSTERS), BATCH).astype(np.float32)
+    targets[0] = np.eye(CLUSTERS)[1]  # 0 log 0 = 0
+    loss, metrics = dec(model)(params, {"x": x, "targets": jnp.asarray(targets)}, keys, jnp.int32(0))
+    z_mean, _ = model.encode(params, x)
+    kernel = 1 / (1 + ((np.asarray(z_mean)[:, None] - np.asarray(params["prior"].means)) ** 2).sum(axis=-1))
+    q = kernel / kernel.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(loss, rel_entr(targets, q).sum(axis=-1), rtol=1e-4)
+    np.testing.assert_array_equal(loss, metrics["kl_targets"])

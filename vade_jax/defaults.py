@@ -57,6 +57,8 @@ def get_config() -> ConfigDict:
     config.optimizer.max_grad_norm = 0.0  # gradients of a larger global norm are scaled down to it, nats; 0: never
 
     config.pretrain = ConfigDict()  # stage 1: the autoencoder
+    config.pretrain.objective = "autoencoder"  # a key of vade_jax.objectives.PRETRAINING: 'autoencoder' or 'vae'
+    config.pretrain.workdir = ""  # of a run on the same rows whose autoencoder is taken; '' to train one
     config.pretrain.num_epochs = 60
     config.pretrain.batch_size = 256  # over all devices
     config.pretrain.learning_rate = 1e-3
@@ -88,6 +90,8 @@ def get_config() -> ConfigDict:
     config.align.kl_c_weight = 10.0  # 1 is the bound itself
 
     config.train = ConfigDict()  # stage 4: the ELBO
+    # a key of vade_jax.objectives.CLUSTERING: 'elbo', or 'dec' (Xie et al. 2016), which trains no decoder
+    config.train.objective = "elbo"
     config.train.num_epochs = 4
     config.train.batch_size = 256  # over all devices
     config.train.learning_rate = 5e-5  # of encoder and decoder

@@ -8,14 +8,14 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from vade_jax import data, defaults, report, results, rounds, settings, suited, sweep, workdir
+from vade_jax import data, report, results, rounds, settings, suited, sweep, workdir
 from vade_jax.checkpoints import BEGINNING, Checkpoints, Progress
 from vade_jax.data import Source
 from vade_jax.errors import DivergedError, InputError
 from vade_jax.progress import say
 from vade_jax.rows import Dataset, Form, Options, fingerprint
-from vade_jax.run import Run, Use, make_run
-from vade_jax.stages import initial_state, initialization_paths, make_stages
+from vade_jax.run import Run, Use, make_run, read_run
+from vade_jax.stages import check_autoencoder, initial_state, initialization_paths, make_stages
 from vade_jax.train_state import TrainState, start_stage
 from vade_jax.training import products_in, replicate
 from vade_jax.watch import read_trail
@@ -56,6 +56,7 @@ def train(config: ConfigDict, folder: Path, source: Source | None = None) -> dic
         "names": train_rows.names,
         "fingerprint": fingerprint(train_rows.x),
     }
+    check_autoencoder(config, description)
     workdir.claim(folder, fields, description)
     runs = [make_run(member, place, description) for member, place in _members(config, folder)]
     for run in runs if len(runs) > 1 else ():
@@ -122,20 +123,6 @@ def evaluate(folder: Path) -> dict[str, Any]:
     _, train_rows, test_rows = load_rows(run.config, run.folder)
     with products_in(run.config.precision):
         return _write_results(run, state, progress, train_rows, test_rows)
-
-
-def read_run(folder: Path) -> Run:
-    """The run in the folder, or the best of several, with the usual values of fields that came after it.
-
-    Raises:
-      InputError: there is none.
-    """
-    folder = workdir.chosen(folder)
-    fields, description = workdir.read(folder)
-    usual = defaults.get_config().to_dict()
-    fields = settings.nested(settings.flatten(usual) | settings.flatten(fields))
-    settings.check_fields(fields)
-    return make_run(ConfigDict(fields), folder, description)
 
 
 def restore(folder: Path) -> tuple[Run, TrainState, Progress]:

@@ -12,7 +12,7 @@ from vade_jax.checkpoints import BEGINNING, Checkpoints, Progress
 from vade_jax.errors import DivergedError
 from vade_jax.health import Diagnosis, Signs, diagnose_losses, diagnose_signs, empty_clusters, read_signs
 from vade_jax.moves import refill
-from vade_jax.objectives import Batch, Metrics
+from vade_jax.objectives import Metrics
 from vade_jax.progress import say
 from vade_jax.run import Run, Use
 from vade_jax.stages import Stage, initial_state, make_stages
@@ -32,6 +32,7 @@ class _Tools(NamedTuple):
     """What every stage of a run works with."""
 
     run: Run
+    x: np.ndarray
     watch: Watch
     tracker: Tracker
     checkpoints: Checkpoints
@@ -48,7 +49,7 @@ class Epoch(NamedTuple):
 
     stage: Stage
     state: TrainState
-    rows: Batch
+    rows: dict[str, np.ndarray]
 
 
 # Yields the epochs that a run asks for, takes the state after each and its mean metrics, and returns the state after
@@ -79,7 +80,7 @@ def course(run: Run, x: np.ndarray, quiet: bool = False) -> Course:
     with Checkpoints(run.folder / "checkpoints", run.config.checkpoint.keep) as checkpoints:
         state, progress = checkpoints.restore(state) or (state, BEGINNING)
         with Tracker(run.folder, progress.total_epochs, quiet) as tracker:
-            tools = _Tools(run, watch, tracker, checkpoints)
+            tools = _Tools(run, x, watch, tracker, checkpoints)
             for number, stage in enumerate(stages):
                 ended = (progress.stage, progress.epoch) == (stage.name, stage.num_epochs)
                 if ended or progress.stage in names[number + 1 :]:
@@ -100,10 +101,9 @@ def course(run: Run, x: np.ndarray, quiet: bool = False) -> Course:
 
 def _through_stage(tools, stage, state, progress):
     """The state after the stage's remaining epochs; saved on the way and at the end, where it is sound."""
-    rows = stage.rows()
     with tools.tracker.stage(stage.name, stage.num_epochs, progress.epoch) as bar:
         while progress.epoch < stage.num_epochs:
-            state, progress, record = yield from _through_epoch(stage, state, progress, rows)
+            state, progress, record = yield from _through_epoch(stage, state, progress, tools.x)
             view = tools.watch.view(state) if stage.has_clusters else None
             signs = read_signs(view.responsibilities, view.z_mean, view.z_var) if view else None
             if signs:
@@ -112,7 +112,7 @@ def _through_stage(tools, stage, state, progress):
             diagnosis = diagnose_losses(progress.losses, tools.run.num_features) or (signs and diagnose_signs(signs))
             retreated = False
             if diagnosis:
-                state, progress, retreated = _treat(tools, diagnosis, state, progress, signs, view, bar)
+                state, progress, retreated = _treat(tools, stage, diagnosis, state, progress, signs, view, bar)
             due = progress.epoch % tools.run.config.checkpoint.every_epochs == 0 and progress.epoch < stage.num_epochs
             if due and not retreated:
                 tools.checkpoints.save(state, progress)
@@ -120,9 +120,10 @@ def _through_stage(tools, stage, state, progress):
     return state, progress
 
 
-def _through_epoch(stage: Stage, state, progress, rows):
+def _through_epoch(stage: Stage, state, progress, x):
     """The state and progress after one more epoch, and its record."""
     started = time.perf_counter()
+    rows = {name: of_state(state, x) for name, of_state in stage.rows.items()}
     step, factor = int(state.step), float(state.rate_factor)
     rates = {name: factor * float(rate(step)) for name, rate in stage.learning_rates.items()}
     state, metrics = yield Epoch(stage, state, rows)
@@ -152,14 +153,21 @@ def _describe(signs: Signs, changed: float):
 
 
 def _treat(
-    tools: _Tools, diagnosis: Diagnosis, state, progress: Progress, signs: Signs | None, view: View | None, bar: tqdm
+    tools: _Tools,
+    stage: Stage,
+    diagnosis: Diagnosis,
+    state,
+    progress: Progress,
+    signs: Signs | None,
+    view: View | None,
+    bar: tqdm,
 ):
     """The state and progress after the cure of a diagnosis, and whether they are those of an earlier epoch."""
     before = [treatment for treatment in progress.treatments if treatment["stage"] == progress.stage]
     if diagnosis.name == "empty_clusters" and any(treatment["cure"] == "none" for treatment in before):
         return state, progress, False  # known in this stage, and the bound would rather have it so
     if len(before) < tools.run.config.doctor.max_cures:
-        prior = _refilled(tools.run, diagnosis, state, signs, view)
+        prior = _refilled(tools.run, diagnosis, state, signs, view) if stage.can_refill else None
         if prior is not None:
             progress = _note(progress, diagnosis, "refill")
             return replicate(state.replace(params={**state.params, "prior": prior})), progress, False

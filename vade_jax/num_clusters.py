@@ -19,12 +19,12 @@ from scipy.special import entr
 from vade_jax import settings
 from vade_jax.errors import InputError
 from vade_jax.evaluation import likelihood_under_priors, make_embed
-from vade_jax.experiment import load_rows, read_run
+from vade_jax.experiment import load_rows
 from vade_jax.figures import save_select_k
 from vade_jax.graphs import num_neighbors, sampled_graph
 from vade_jax.initialization import Options
 from vade_jax.rows import drawn
-from vade_jax.run import Run, Use
+from vade_jax.run import Run, Use, read_run
 from vade_jax.stability import Figures, HeldOut, Rows, measure
 from vade_jax.stages import autoencoder
 from vade_jax.train_state import TrainState

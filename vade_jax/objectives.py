@@ -1,13 +1,18 @@
 """What a training stage minimises, each one function of the model that returns an Objective."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from vade_jax.dec import log_soft_assignments, mixture_of_centroids, sharpened
 from vade_jax.losses import ELBOTerms, elbo_terms, elbo_terms_given_q_c, kl_cluster_posterior, sample_z
 from vade_jax.model import Model, Params
+from vade_jax.priors import GMMPrior
+
+_TINY = 1e-30  # for 0 log 0 = 0
 
 Batch = dict[str, jax.Array]  # {'x': [B, D], ...}, one leading axis B
 Metrics = dict[str, jax.Array]  # name -> [B], nats
@@ -33,6 +38,29 @@ def reconstruction(model: Model) -> Objective:
         return -log_px_given_z, {"log_px_given_z": log_px_given_z}
 
     return objective
+
+
+def vae(model: Model) -> Objective:
+    """-ELBO(x) of a variational autoencoder, under a standard normal prior: VaDE's with that one cluster.
+
+    Args:
+      model: the networks and the likelihood; the prior among their parameters is not read.
+
+    Returns:
+      The objective; metrics: elbo and its five terms.
+    """
+
+    def objective(params, batch, keys, step):
+        log_px_given_z, z, z_mean, z_log_var = _sampled_reconstruction(model, params, batch["x"], keys, 1)
+        zeros = jnp.zeros((1, z_mean.shape[-1]))
+        terms = elbo_terms(log_px_given_z, z, z_mean, z_log_var, GMMPrior(zeros[:, 0], zeros, zeros), "mean")
+        return -terms.elbo, elbo_metrics(terms)
+
+    return objective
+
+
+# pretrain.objective -> function of the model that returns what an autoencoder minimises.
+PRETRAINING: dict[str, Callable[[Model], Objective]] = {"autoencoder": reconstruction, "vae": vae}
 
 
 def negative_elbo(
@@ -82,6 +110,51 @@ def guided_negative_elbo(model: Model, num_samples: int, kl_c_weight: float = 1.
         return -terms.elbo + (kl_c_weight - 1) * kl_c, {**elbo_metrics(terms), "kl_c": kl_c}
 
     return objective
+
+
+def dec(model: Model) -> Objective:
+    """KL(p || q) of soft assignments q(c|z = mu_z) to the prior's means, towards given targets p (arXiv:1511.06335).
+
+    Args:
+      model: the networks; the decoder is not read.
+
+    Returns:
+      The objective, for batches with 'targets' [B, K]; metrics: kl_targets.
+    """
+
+    def objective(params, batch, keys, step):
+        z_mean, _ = model.encode(params, batch["x"])
+        log_q_c = log_soft_assignments(z_mean, params["prior"].means)
+        targets = batch["targets"]
+        kl_targets = jnp.sum(targets * (jnp.log(jnp.maximum(targets, _TINY)) - log_q_c), axis=-1)
+        return kl_targets, {"kl_targets": kl_targets}
+
+    return objective
+
+
+class Method(NamedTuple):
+    """A way to train clusters once they are found.
+
+    Attributes:
+      objective: (model, estimator, num_samples, kl_weight), as `negative_elbo` takes them, -> what it minimises.
+      start: the prior that holds the clusters found -> the prior it begins with.
+      targets: (z_mean [N, J], prior) -> 'targets' [N, K] for the batches of an epoch, float32; None for none.
+    """
+
+    objective: Callable[..., Objective]
+    start: Callable[[GMMPrior], GMMPrior] = lambda prior: prior
+    targets: Callable[[np.ndarray, GMMPrior], np.ndarray] | None = None
+
+
+# train.objective -> the method.
+CLUSTERING = {
+    "elbo": Method(negative_elbo),
+    "dec": Method(
+        lambda model, estimator, num_samples, kl_weight: dec(model),
+        mixture_of_centroids,
+        lambda z_mean, prior: sharpened(np.exp(log_soft_assignments(jnp.asarray(z_mean), prior.means))),
+    ),
+}
 
 
 def batch_elbo_terms(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 from ml_collections import ConfigDict
 
+from vade_jax import defaults, settings, workdir
 from vade_jax.model import Model, make_model
 
 
@@ -57,3 +58,17 @@ def make_run(config: ConfigDict, folder: Path, description: dict[str, Any]) -> R
         min_log_var=config.model.min_log_var,
     )
     return Run(config, folder, model, description["num_rows"], description["num_features"])
+
+
+def read_run(folder: Path) -> Run:
+    """The run in the folder, or the best of several, with the usual values of fields that came after it.
+
+    Raises:
+      InputError: there is none.
+    """
+    folder = workdir.chosen(folder)
+    fields, description = workdir.read(folder)
+    usual = defaults.get_config().to_dict()
+    fields = settings.nested(settings.flatten(usual) | settings.flatten(fields))
+    settings.check_fields(fields)
+    return make_run(ConfigDict(fields), folder, description)

@@ -13,6 +13,7 @@ from vade_jax.initialization import COVARIANCES, METHODS
 from vade_jax.losses import ESTIMATORS
 from vade_jax.model import LIKELIHOODS
 from vade_jax.networks import NETWORKS
+from vade_jax.objectives import CLUSTERING, PRETRAINING
 from vade_jax.scalings import SCALINGS
 from vade_jax.training import PRECISIONS, SCHEDULES
 
@@ -102,6 +103,8 @@ RULES: dict[str, Rule] = {
     "optimizer.min_steps": _integer(0),
     "optimizer.adam_epsilon": _POSITIVE,
     "optimizer.max_grad_norm": _NOT_NEGATIVE,
+    "pretrain.objective": _one_of(PRETRAINING),
+    "pretrain.workdir": _TEXT,
     "pretrain.num_epochs": _integer(0),
     "pretrain.batch_size": _integer(1),
     "pretrain.learning_rate": _POSITIVE,
@@ -125,6 +128,7 @@ RULES: dict[str, Rule] = {
     "align.prior_learning_rate": _NOT_NEGATIVE,
     "align.num_samples": _integer(1),
     "align.kl_c_weight": _number(lambda value: value >= 1, "a number >= 1"),
+    "train.objective": _one_of(CLUSTERING),
     "train.num_epochs": _integer(0),
     "train.batch_size": _integer(1),
     "train.learning_rate": _POSITIVE,

@@ -1,25 +1,31 @@
 """The stages of a run, from the config: what each minimises, for how long, with which optimizer, and from where."""
 
+import json
 import math
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 import optax
+from ml_collections import ConfigDict
 
-from vade_jax import initialization, rounds
+from vade_jax import initialization, rounds, workdir
 from vade_jax.checkpoints import BEGINNING, Checkpoints
 from vade_jax.errors import InputError
 from vade_jax.evaluation import make_embed
 from vade_jax.model import init_params
 from vade_jax.networks import with_constant_log_var
-from vade_jax.objectives import Objective, guided_negative_elbo, negative_elbo, reconstruction
-from vade_jax.run import Run, Use
+from vade_jax.objectives import CLUSTERING, PRETRAINING, Objective, guided_negative_elbo
+from vade_jax.run import Run, Use, read_run
 from vade_jax.scalings import SCALINGS
 from vade_jax.train_state import Scaling, TrainState, start_stage
 from vade_jax.training import make_schedule, make_tx, replicate
+
+_AUTOENCODER = "autoencoder"
+_OF_NETWORKS = ("network", "hidden", "latent_dim", "likelihood", "min_log_var")  # of the section model
 
 
 class Stage(NamedTuple):
@@ -33,10 +39,10 @@ class Stage(NamedTuple):
       learning_rates: name -> schedule, 'learning_rate' and 'prior_learning_rate', before the state's factor on both.
       tx: the optimizer.
       has_clusters: whether its prior holds clusters that can collapse.
+      can_refill: whether it trains the bound, by which an empty cluster can be refilled.
       begin: (state, x [N, D] as stored) -> the state to start from, or None where the stage has nothing to add; what
         else it finds is left in the run's folder.
-      rows: () -> further arrays for the objective's batches, read from there, by a resumed run too.
-      widths: of these arrays by name: [N, width], float32.
+      rows: name -> function (state before an epoch, x) of a further array [N, K], float32, for the epoch's batches.
     """
 
     name: str
@@ -46,9 +52,9 @@ class Stage(NamedTuple):
     learning_rates: dict[str, optax.Schedule]
     tx: optax.GradientTransformation
     has_clusters: bool
+    can_refill: bool
     begin: Callable[[TrainState, np.ndarray], TrainState | None]
-    rows: Callable[[], dict[str, np.ndarray]]
-    widths: dict[str, int]
+    rows: dict[str, Callable[[TrainState, np.ndarray], np.ndarray]]
 
 
 def make_stages(run: Run) -> list[Stage]:
@@ -62,16 +68,31 @@ def make_stages(run: Run) -> list[Stage]:
     kl_weight = optax.constant_schedule(1.0)
     if config.train.kl_warmup_epochs:
         kl_weight = optax.linear_schedule(0.0, 1.0, config.train.kl_warmup_epochs * _steps_per_epoch(run, config.train))
-    elbo = negative_elbo(model, config.train.estimator, config.train.num_samples, kl_weight)
+    method = CLUSTERING[config.train.objective]
+    objective = method.objective(model, config.train.estimator, config.train.num_samples, kl_weight)
     guided = guided_negative_elbo(model, config.guide.num_samples)
     aligned = guided_negative_elbo(model, config.align.num_samples, config.align.kl_c_weight)
-    guides = [_stage(run, name, guided, config.guide, begin=_initialize, held=True) for name in _guide_names(run)]
-    aligns = [_stage(run, name, aligned, config.align, begin=_initialize, held=True) for name in _align_names(run)]
+    guides = [_held_stage(run, name, guided, config.guide) for name in _guide_names(run)]
+    aligns = [_held_stage(run, name, aligned, config.align) for name in _align_names(run)]
     return [
-        _stage(run, "pretrain", reconstruction(model), config.pretrain, begin=_prepare, has_clusters=False),
+        _stage(
+            run,
+            "pretrain",
+            PRETRAINING[config.pretrain.objective](model),
+            config.pretrain,
+            begin=_take_autoencoder if config.pretrain.workdir else _prepare,
+        ),
         *guides,
         *aligns,
-        _stage(run, "cluster", elbo, config.train, begin=_keep if guides or aligns else _initialize),
+        _stage(
+            run,
+            "cluster",
+            objective,
+            config.train,
+            begin=_start(method.start, _keep if guides or aligns else _initialize),
+            rows={"targets": _targets(run, method.targets)} if method.targets else {},
+            can_refill=not method.targets,
+        ),
     ]
 
 
@@ -109,10 +130,16 @@ def _steps_per_epoch(run, section):
     return run.num_rows // section.batch_size
 
 
-def _stage(run, name, objective, section, begin, held=False, has_clusters=True):
+def _held_stage(run, name, objective, section):
+    rows = {"memberships": lambda state, x: rounds.memberships(run, name)}
+    return _stage(run, name, objective, section, begin=_initialize, rows=rows)
+
+
+def _stage(run, name, objective, section, begin, rows=types.MappingProxyType({}), can_refill=True):
     options = run.config.optimizer
     steps_per_epoch = _steps_per_epoch(run, section)
-    epochs = num_epochs(section.num_epochs, section.batch_size, run.num_rows, options.min_steps)
+    asked = 0 if section.get("workdir") else section.num_epochs
+    epochs = num_epochs(asked, section.batch_size, run.num_rows, options.min_steps)
 
     def schedule(rate: float) -> optax.Schedule:
         return make_schedule(
@@ -132,15 +159,35 @@ def _stage(run, name, objective, section, begin, held=False, has_clusters=True):
         section.batch_size,
         {"learning_rate": rate, "prior_learning_rate": prior_rate},
         make_tx(rate, prior_rate, options.adam_epsilon, options.max_grad_norm),
-        has_clusters,
+        name != "pretrain",
+        can_refill,
         lambda state, x: begin(run, name, state, x),
-        lambda: {"memberships": rounds.memberships(run, name)} if held else {},
-        {"memberships": run.config.model.num_clusters} if held else {},
+        dict(rows),
     )
 
 
 def _keep(run, name, state, x):
     return state
+
+
+def _start(start, begin):
+    """A begin whose clusters are held in the way that a method starts from."""
+
+    def begin_so(run, name, state, x):
+        state = begin(run, name, state, x)
+        return state.replace(params={**state.params, "prior": start(state.params["prior"])})
+
+    return begin_so
+
+
+def _targets(run, targets):
+    """The function (state, x) that gives a method its targets."""
+    embed = make_embed(run.model, run.config.evaluate.batch_size)
+
+    def of_state(state, x):
+        return targets(embed(state, x)[0], state.params["prior"])
+
+    return of_state
 
 
 def _prepare(run, name, state, x):
@@ -152,6 +199,12 @@ def _prepare(run, name, state, x):
         scaling=Scaling(jnp.broadcast_to(shift, shape), jnp.broadcast_to(scale, shape)),
         params={**state.params, "encoder": encoder},
     )
+
+
+def _take_autoencoder(run, name, state, x):
+    """The networks of another run's autoencoder, with its scaling; it may have had another number of clusters."""
+    other = autoencoder(read_run(Path(run.config.pretrain.workdir)))
+    return state.replace(scaling=other.scaling, params={**other.params, "prior": state.params["prior"]})
 
 
 def _initialize(run, name, state, x):
@@ -197,8 +250,39 @@ def autoencoder(run: Run) -> TrainState:
     return restored[0]
 
 
+def check_autoencoder(config: ConfigDict, description: Mapping[str, Any]) -> None:
+    """Raises an InputError where `pretrain.workdir` names no run whose autoencoder suits this one.
+
+    Args:
+      config: of a run to be made.
+      description: of its rows, as `run.make_run` takes it.
+    """
+    if not config.pretrain.workdir:
+        return
+    folder = workdir.chosen(Path(config.pretrain.workdir))
+    came = _unsuited(folder, config, description) if (folder / _AUTOENCODER).is_dir() else "no autoencoder"
+    if not came:
+        return
+    raise InputError(
+        "config.pretrain.workdir",
+        f"{folder} holds {came}",
+        "it must be a run with these networks on these rows that went beyond its autoencoder",
+        "Name another one, or set --config.pretrain.workdir= to train an autoencoder.",
+    )
+
+
+def _unsuited(folder, config, description):
+    """Why the autoencoder in the folder does not suit the run, in words; '' where it does."""
+    model = read_run(folder).config.model
+    for name in _OF_NETWORKS:
+        theirs, ours = json.dumps(model[name]), json.dumps(config.model[name])  # a tuple there is a list in a file
+        if theirs != ours:
+            return f"one of model.{name} = {theirs}, not {ours}"
+    return "" if workdir.read(folder)[1].get("fingerprint") == description["fingerprint"] else "one of other rows"
+
+
 def _autoencoder(run):
-    return Checkpoints(run.folder / "autoencoder", keep=1)
+    return Checkpoints(run.folder / _AUTOENCODER, keep=1)
 
 
 def initial_state(run: Run) -> TrainState:

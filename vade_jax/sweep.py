@@ -86,11 +86,11 @@ class _Programs:
         return self._programs[stage.name]()
 
     def _compile(self, stage, shapes):
-        x = self._feed.x
-        rows = {name: jax.ShapeDtypeStruct((len(x), width), np.float32) for name, width in stage.widths.items()}
+        x, num_clusters = self._feed.x, shapes.params["prior"].means.shape[0]
         program = make_epoch(stage.objective, stage.tx, stage.batch_size)
         with self._products():
-            program.compile(shapes, {"x": x, **rows})
+            of_clusters = jax.ShapeDtypeStruct((len(x), num_clusters), np.float32)
+            program.compile(shapes, {"x": x, **dict.fromkeys(stage.rows, of_clusters)})
         return program
 
 

@@ -1,0 +1,135 @@
+"""Deep embedded clustering's parts against the paper's formulas in float64, and a run of it."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from runs import assert_same_bits, params_of, tiny
+
+from vade_jax import dec, experiment, prediction
+from vade_jax.errors import InputError
+from vade_jax.priors import GMMPrior, log_responsibilities
+from vade_jax.tracking import read_metrics
+
+ALONE = {"guide__num_rounds": 0, "align__num_epochs": 0}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dec") / "run"
+    config = tiny(**ALONE, init__method="kmeans", train__objective="dec")
+    return folder, experiment.train(config, folder)
+
+
+def test_soft_assignments_are_students_t():
+    rng = np.random.default_rng(0)
+    z, centroids = rng.normal(size=(2, 5, 3)), rng.normal(size=(4, 3))
+    kernel = 1 / (1 + ((z[..., None, :] - centroids) ** 2).sum(axis=-1))
+    answer = np.exp(dec.log_soft_assignments(jnp.asarray(z, jnp.float32), jnp.asarray(centroids, jnp.float32)))
+    np.testing.assert_allclose(answer, kernel / kernel.sum(axis=-1, keepdims=True), rtol=1e-5)
+
+
+def test_soft_assignments_need_one_latent_dimension():
+    with pytest.raises(ValueError, match=r"\(5, 3\) and centroids \(4, 2\)"):
+        dec.log_soft_assignments(jnp.zeros((5, 3)), jnp.zeros((4, 2)))
+
+
+def test_targets_by_hand():
+    q = np.array([[0.8, 0.2], [0.6, 0.4]])
+    first = np.array([0.64 / 1.4, 0.04 / 0.6])
+    second = np.array([0.36 / 1.4, 0.16 / 0.6])
+    np.testing.assert_allclose(dec.sharpened(q), [first / first.sum(), second / second.sum()])
+
+
+@given(arrays(np.float64, (6, 3), elements=st.floats(0.01, 1.0)))
+def test_targets_are_distributions_and_equal_assignments_stay(weights):
+    q = weights / weights.sum(axis=1, keepdims=True)
+    targets = dec.sharpened(q)
+    np.testing.assert_allclose(targets.sum(axis=1), 1)
+    assert (targets >= 0).all()
+    alike = np.tile(q[:1], (6, 1))
+    np.testing.assert_allclose(dec.sharpened(alike), alike)  # q^2 / f is q where f is a multiple of q
+
+
+def test_the_mixture_of_centroids_takes_the_nearest():
+    rng = np.random.default_rng(1)
+    prior = GMMPrior(*(jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((4,), (4, 3), (4, 3))))
+    z = jnp.asarray(rng.normal(size=(50, 3)), jnp.float32)
+    clusters = log_responsibilities(z, dec.mixture_of_centroids(prior)).argmax(axis=-1)
+    np.testing.assert_array_equal(clusters, dec.log_soft_assignments(z, prior.means).argmax(axis=-1))
+
+
+def test_a_run_trains_encoder_and_centroids_alone(finished):
+    folder, results = finished
+    records = [record for record in read_metrics(folder / "metrics.jsonl") if record["stage"] == "cluster"]
+    assert all(record["loss"] == record["kl_targets"] >= 0 for record in records)
+    begun, ended = params_of_autoencoder(folder), params_of(folder)
+    assert_same_bits(begun["decoder"], ended["decoder"])
+    assert not np.array_equal(jax.tree.leaves(begun["encoder"])[0], jax.tree.leaves(ended["encoder"])[0])
+    assert not ended["prior"].logits.any()
+    assert np.ptp(ended["prior"].log_vars) == 0
+    assert results["accuracy"] > 0.2
+
+
+def params_of_autoencoder(folder):
+    from vade_jax.run import read_run
+    from vade_jax.stages import autoencoder
+
+    return jax.tree.map(np.asarray, autoencoder(read_run(folder)).params)
+
+
+def test_its_rows_are_predicted_as_they_were_clustered(finished, tmp_path):
+    folder, _ = finished
+    path = prediction.predict(folder, "", str(tmp_path / "out.npz"))
+    with np.load(path) as answer, np.load(folder / "assignments.npz") as trained:
+        np.testing.assert_array_equal(answer["cluster"], trained["cluster"])
+
+
+def test_another_runs_autoencoder_is_taken_as_ones_own(finished, tmp_path):
+    """Bit for bit, with its scaling; nothing is pretrained again."""
+    folder, _ = finished
+    experiment.train(tiny(**ALONE), tmp_path / "own")
+    experiment.train(tiny(**ALONE, pretrain__workdir=str(folder)), tmp_path / "taken")
+    assert_same_bits(params_of(tmp_path / "own"), params_of(tmp_path / "taken"))
+    assert {record["stage"] for record in read_metrics(tmp_path / "taken" / "metrics.jsonl")} == {"cluster"}
+
+
+def test_an_autoencoder_serves_another_number_of_clusters(finished, tmp_path):
+    folder, _ = finished
+    results = experiment.train(tiny(**ALONE, pretrain__workdir=str(folder), model__num_clusters=7), tmp_path / "seven")
+    assert len(results["occupancy"]) == 7
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model__latent_dim": 4}, "one of model.latent_dim = 3, not 4"),
+        ({"model__hidden": (8,)}, r"one of model.hidden = .*16.*, not .*8"),
+        ({"data__train_split": "train[:500]"}, "one of other rows"),
+    ],
+)
+def test_an_autoencoder_that_does_not_suit_is_refused(finished, tmp_path, changes, message):
+    folder, _ = finished
+    with pytest.raises(InputError, match=f"config.pretrain.workdir: .* holds {message}"):
+        experiment.train(tiny(**ALONE, pretrain__workdir=str(folder), **changes), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_without_an_autoencoder_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"config.pretrain.workdir: .* holds no autoencoder"):
+        experiment.train(tiny(pretrain__workdir=str(tmp_path / "nothing")), tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_variational_autoencoder_is_pretrained(tmp_path):
+    results = experiment.train(tiny(**ALONE, pretrain__objective="vae", train__num_epochs=0), tmp_path)
+    first, *_, last = read_metrics(tmp_path / "metrics.jsonl")
+    assert first["stage"] == last["stage"] == "pretrain"
+    assert first["loss"] == pytest.approx(-first["elbo"], rel=1e-5)
+    assert last["loss"] < first["loss"]
+    assert json.loads((tmp_path / "results.json").read_text())["accuracy"] == results["accuracy"] > 0.3
