@@ -1,13 +1,14 @@
-"""Writes the README's tables of results from benchmarks/results/: python -m benchmarks.readme."""
+"""Writes the tables of README.md and RESULTS.md from benchmarks/results/: python -m benchmarks.readme."""
 
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks import changes, criteria, scaling, seeds, speed
+from benchmarks import changes, criteria, scaling, seeds, speed, table
 from benchmarks.selection import CRITERIA
 
 README = Path(__file__).parent.parent / "README.md"
+RESULTS = README.with_name("RESULTS.md")
 _RESULTS_COLUMNS = (
     "config",
     "seeds",
@@ -62,12 +63,12 @@ _STAGES = {
 
 
 def with_tables(readme: str) -> str:
-    """The README's text with the tables of today; what has no markers, or no record, stays as it is."""
-    for name, table in _TABLES.items():
+    """A page's text with the tables of today; what has no markers, or no record, stays as it is."""
+    for name, make in _TABLES.items():
         begin, end = f"<!-- {name}: written by python -m benchmarks.readme -->\n", f"<!-- end of {name} -->"
         before, opening, rest = readme.partition(begin)
         _, closing, after = rest.partition(end)
-        rows = table()
+        rows = make()
         if opening and closing and rows:
             readme = before + begin + rows + end + after
     return readme
@@ -193,17 +194,39 @@ def scaling_table() -> str:
     return _of_machines("scaling", scaling.rows)
 
 
+def comparison_table() -> str:
+    """The table in Markdown of each method's median accuracy on each data set, with the worst; '' for none."""
+    found = {name: runs for name in table.CONFIGS if (runs := table.methods_of(name))}
+    rows = []
+    for method in [*table.METHODS, table.OURS]:
+        summaries = [table.summarize(runs.get(method, [])) for runs in found.values()]
+        cells = [f"{summary['accuracy']:.3f} ({summary['worst']:.3f})" if summary else "-" for summary in summaries]
+        if any(summaries):
+            rows.append([method, *cells])
+    return _table(["method", *found], rows)
+
+
+def cells_table() -> str:
+    """The table in Markdown of every cell of the comparison, and of published numbers; '' for none."""
+    rows = []
+    for name in table.CONFIGS:
+        if table.methods_of(name):
+            columns, *of_name = table.rows(name)
+            rows += [[name, *row] for row in of_name]
+    return _table(["data", *columns], rows) if rows else ""
+
+
 def _of_machines(kind, rows):
     """One table of the records of a kind; the machine stands in each row, and a failure fills its row."""
-    table: list[list[str]] = []
+    full: list[list[str]] = []
     columns: list[str] = []
     for path in sorted(seeds.RESULTS.glob(f"{kind}_*.json")):
         record = seeds.read(path) or {}
         device = record.get("device") or "cpu"
         machine = f"{record['cpus']} cores, {record['processor']}" if device == "cpu" else device
         columns, *found = rows(record)
-        table += [[machine, *row, *[""] * (len(columns) - len(row))] for row in found]
-    return _table(["machine", *columns], table)
+        full += [[machine, *row, *[""] * (len(columns) - len(row))] for row in found]
+    return _table(["machine", *columns], full)
 
 
 # name of the markers -> function that returns the table between them.
@@ -217,6 +240,8 @@ _TABLES = {
     "speed": speed_table,
     "changes": changes_table,
     "scaling": scaling_table,
+    "comparison": comparison_table,
+    "cells": cells_table,
 }
 
 
@@ -251,4 +276,5 @@ def _row(cells: Iterable[str]) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text()))
+    for page in (README, RESULTS):
+        page.write_text(with_tables(page.read_text()))

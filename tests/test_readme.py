@@ -31,8 +31,10 @@ def test_the_example_of_the_functions_runs():
     assert names["prior_grads"].means.shape == (3, 2)
 
 
-def test_the_tables_are_written_from_the_records():
-    assert readme.with_tables(TEXT) == TEXT
+@pytest.mark.parametrize("page", [readme.README, readme.RESULTS], ids=lambda page: page.name)
+def test_the_tables_are_written_from_the_records(page):
+    text = page.read_text()
+    assert readme.with_tables(text) == text
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"(?:configs|benchmarks|examples|vade_jax)/\w+\.py", TEXT))))
