@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "vade_jax"
 LAYERS = [
     ["errors", "defaults", "arrays", "priors", "metrics", "health", "graphs", "mixtures", "progress"],
     ["losses", "dec", "figures", "manifold", "rows", "columns", "extras"],
-    ["networks", "scalings", "tables", "images"],
+    ["networks", "scalings", "tables", "images", "rcv1"],
     ["cells"],
     ["readers"],
     ["data"],

@@ -8,7 +8,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from scipy.sparse import save_npz as save_matrix
 
-from vade_jax import arrays, data
+from vade_jax import arrays, data, rcv1
 from vade_jax.errors import InputError
 
 ROWS = np.arange(12, dtype=np.float64).reshape(6, 2)
@@ -89,7 +89,8 @@ def test_a_sparse_matrix_is_read_by_its_parts(tmp_path):
 
 def test_unknown_names_and_splits_list_the_choices():
     with pytest.raises(
-        InputError, match=r"config.data.name: 'mnits' came; it must be one of digits, mnist, fashion_mnist, file"
+        InputError,
+        match=r"config.data.name: 'mnits' came; it must be one of digits, mnist, fashion_mnist, stl10, rcv1, file",
     ):
         data.load("mnits")
     with pytest.raises(InputError, match=r"config.data.test_split: 'test' came; the data set has train"):
@@ -142,6 +143,60 @@ def test_decoded_images_are_kept_beside_the_data_set_or_else_in_the_workdir(tmp_
     assert second.splits["train"].image_shape == (2, 2, 1)
     assert Builder.decoded == 1
     beside.chmod(0o755)
+
+
+class Labelled:
+    """STL-10's builder with six images, whose order the features follow."""
+
+    def as_data_source(self, split, decoders):
+        assert set(decoders) == {"image"}  # which are not decoded
+        return [{"label": row} for row in {"train": [3, 1], "test": [0, 2, 1, 9]}[split]]
+
+
+def test_stl10_is_features_of_a_file_with_labels_of_tfds(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "_prepared_builder", lambda name, data_dir: Labelled())
+    features = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
+    np.save(tmp_path / "features.npy", features)
+    source = data.load("stl10", str(tmp_path / "features.npy"))
+    everything = data.select(source, "all", "field")
+    np.testing.assert_array_equal(everything.x, features)
+    assert everything.labels.tolist() == [3, 1, 0, 2, 1, 9]
+    assert len(source.splits["train"].x) == 2
+    np.save(tmp_path / "features.npy", features[:5])
+    with pytest.raises(InputError, match="has 5 rows; STL-10 has 6 labelled images, train and test"):
+        data.load("stl10", str(tmp_path / "features.npy"))
+
+
+def test_labels_are_read_without_their_images(tfds_dir):
+    import tensorflow_datasets as tfds
+
+    examples = tfds.builder("mnist", data_dir=tfds_dir).as_data_source(
+        "test", decoders={"image": tfds.decode.SkipDecoding()}
+    )
+    assert isinstance(examples[0]["image"], bytes)
+    assert examples[0]["label"] in range(10)
+
+
+def test_stories_of_one_root_alone_are_taken(monkeypatch):
+    """With the words that most of them have, each of length 1."""
+    rng = np.random.default_rng(0)
+    names = ["C11", "CCAT", "ECAT", "GCAT", "MCAT"]
+    topics = np.array([[1, 1, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 0, 1], [1, 0, 0, 0, 0], [0, 0, 1, 0, 0]])
+    words = rng.uniform(0.1, 1, (5, 4)) * np.array(
+        [[1, 1, 0, 1], [1, 1, 1, 1], [1, 0, 0, 1], [1, 1, 1, 1], [0, 1, 0, 1]]
+    )
+    monkeypatch.setattr(rcv1, "_NUM_WORDS", 3)
+    bunch = SimpleNamespace(data=csr_matrix(words), target=csr_matrix(topics), target_names=np.array(names, object))
+    monkeypatch.setattr("sklearn.datasets.fetch_rcv1", lambda data_home, download_if_missing: bunch)
+    stories = data.load("rcv1").splits["train"]
+    assert stories.labels.tolist() == [0, 3, 1]  # places among the roots
+    expected = words[[0, 2, 4]][:, [0, 1, 3]]  # the third word is in none of them
+    np.testing.assert_allclose(stories.x, expected / np.linalg.norm(expected, axis=1, keepdims=True), rtol=1e-6)
+
+
+def test_stories_that_were_not_fetched_name_the_command(tmp_path):
+    with pytest.raises(InputError, match="fetch_rcv1"):
+        data.load("rcv1", data_dir=str(tmp_path))
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vade_jax import progress, readers
+from vade_jax import progress, rcv1, readers
 from vade_jax.arrays import allocate
 from vade_jax.errors import InputError
 from vade_jax.readers import load_arrays
@@ -28,6 +28,8 @@ class Source(NamedTuple):
     decoded_from: Path | None = None
 
 
+_LABELLED = ("train", "test")  # of STL-10's splits
+
 Loader = Callable[[str, str, Path | None, Options], Source]
 
 
@@ -38,8 +40,9 @@ def load(
 
     Args:
       name: a key of SOURCES.
-      path: the file or folder, for the name 'file'.
-      data_dir: where TFDS keeps its data sets; '' for TFDS_DATA_DIR, else TFDS's own default.
+      path: the file or folder, for the name 'file'; of features, for 'stl10'.
+      data_dir: where TFDS keeps its data sets; '' for TFDS_DATA_DIR, else TFDS's own default; for 'rcv1' where
+        scikit-learn does.
       cache_dir: a folder where `keep_decoded` may have left decoded images.
       options: what is told about the file.
 
@@ -219,6 +222,39 @@ def _read_decoded(folder, name, num_examples):
     return Source(splits)
 
 
+def _load_stl10(path, data_dir, cache_dir, options):
+    """Features of STL-10's 13,000 labelled images from the user's file, in TFDS's order, labels from TFDS.
+
+    The paper clusters what a network trained on ImageNet makes of these images, for pixels do not show their classes.
+    """
+    import tensorflow_datasets as tfds
+
+    builder = _prepared_builder("stl10", data_dir)
+    skip = {"image": tfds.decode.SkipDecoding()}
+    labels = [[example["label"] for example in builder.as_data_source(split, decoders=skip)] for split in _LABELLED]
+    features = readers.read(path, options)
+    x = select(Source(features), "all", "config.data.path").x
+    if len(x) != sum(map(len, labels)):
+        raise InputError(
+            "config.data.path",
+            f"{path} has {len(x)} rows",
+            f"STL-10 has {sum(map(len, labels))} labelled images, {' and '.join(_LABELLED)}",
+            "Give a row of features for each, in that order.",
+        )
+    parts = np.split(x, [len(labels[0])])
+    return Source(
+        {
+            split: checked(rows, np.array(of_split, np.int64), path)
+            for split, rows, of_split in zip(_LABELLED, parts, labels, strict=True)
+        }
+    )
+
+
+def _load_rcv1(path, data_dir, cache_dir, options):
+    """The paper's REUTERS: RCV1's stories of one root category; see `rcv1`."""
+    return Source({"train": rcv1.load(data_dir)})
+
+
 def _load_file(path, data_dir, cache_dir, options):
     """The user's file or folder."""
     return Source(readers.read(path, options))
@@ -229,5 +265,7 @@ SOURCES: dict[str, Loader] = {
     "digits": _load_digits,
     "mnist": _tfds_images("mnist"),
     "fashion_mnist": _tfds_images("fashion_mnist"),
+    "stl10": _load_stl10,
+    "rcv1": _load_rcv1,
     "file": _load_file,
 }

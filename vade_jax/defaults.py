@@ -27,7 +27,8 @@ def get_config() -> ConfigDict:
     config.data.id_column = ""  # of a table or of an .h5ad's obs: is kept beside the answers; '' for none
     # a folder of images: its images are resized to a square of so many pixels; 0: all must have one size
     config.data.image_size = 0
-    config.data.dir = ""  # where TFDS keeps its data sets; '' for TFDS_DATA_DIR, else TFDS's own default
+    # where TFDS keeps its data sets; '' for TFDS_DATA_DIR, else TFDS's own default; of 'rcv1' scikit-learn's
+    config.data.dir = ""
     config.data.train_split = "all"  # rows to cluster: a split, several joined by '+', or 'all'
     config.data.test_split = ""  # rows to score instead, never trained on; '' scores the training rows
     # 'range': to [0, 1] by the least and largest value of all; 'standardize': each column to mean 0 and variance 1;
