@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks import changes, criteria, scaling, seeds, speed, table
+from benchmarks import changes, criteria, rivals, scaling, seeds, speed, table
 from benchmarks.selection import CRITERIA
 
 README = Path(__file__).parent.parent / "README.md"
@@ -196,9 +196,9 @@ def scaling_table() -> str:
 
 def comparison_table() -> str:
     """The table in Markdown of each method's median accuracy on each data set, with the worst; '' for none."""
-    found = {name: runs for name in table.CONFIGS if (runs := table.methods_of(name))}
+    found = {name: runs for name in rivals.CONFIGS if (runs := table.methods_of(name))}
     rows = []
-    for method in [*table.METHODS, table.OURS]:
+    for method in [*rivals.METHODS, rivals.OURS]:
         summaries = [table.summarize(runs.get(method, [])) for runs in found.values()]
         cells = [f"{summary['accuracy']:.3f} ({summary['worst']:.3f})" if summary else "-" for summary in summaries]
         if any(summaries):
@@ -209,8 +209,8 @@ def comparison_table() -> str:
 def cells_table() -> str:
     """The table in Markdown of every cell of the comparison, and of published numbers; '' for none."""
     rows = []
-    for name in table.CONFIGS:
-        if table.methods_of(name) or name in table.NOT_RUN:
+    for name in rivals.CONFIGS:
+        if table.methods_of(name) or name in rivals.NOT_RUN:
             columns, *of_name = table.rows(name)
             rows += [[name, *row] for row in of_name]
     return _table(["data", *columns], rows) if rows else ""

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 
-from benchmarks import readme, seeds, table
+from benchmarks import readme, rivals, seeds, table
 from vade_jax import metrics, settings
 
 CPU = {"platform": "cpu", "kind": "cpu", "count": 1, "cpus": 2}
-DEEP = [name for name, how in table.METHODS.items() if isinstance(how, table.Deep)]
-SHALLOW = [name for name, how in table.METHODS.items() if isinstance(how, table.Shallow)]
+DEEP = [name for name, how in rivals.METHODS.items() if isinstance(how, rivals.Deep)]
+SHALLOW = [name for name, how in rivals.METHODS.items() if isinstance(how, rivals.Shallow)]
 SMALL = (
     "--config.model.hidden=(16,)",
     "--config.pretrain.num_epochs=2",
@@ -42,23 +42,23 @@ def record_of(*cells, method="KMeans"):
 
 
 @pytest.mark.parametrize("method", DEEP)
-@pytest.mark.parametrize("config", table.CONFIGS.values())
+@pytest.mark.parametrize("config", rivals.CONFIGS.values())
 def test_a_methods_settings_are_fields_of_every_config(method, config):
-    flags = [f"--config.{field}={value}" for field, value in table.METHODS[method].flags.items()]
+    flags = [f"--config.{field}={value}" for field, value in rivals.METHODS[method].flags.items()]
     config = seeds.read_config(config, flags)
     settings.check_fields(config.to_dict())
     flat = settings.flatten(config.to_dict())
-    assert {field: flat[field] for field in table.METHODS[method].flags} == dict(table.METHODS[method].flags)
+    assert {field: flat[field] for field in rivals.METHODS[method].flags} == dict(rivals.METHODS[method].flags)
 
 
 def test_published_numbers_are_of_data_sets_in_the_table():
-    assert {name for numbers in table.PUBLISHED.values() for name in numbers} <= table.CONFIGS.keys()
+    assert {name for numbers in rivals.PUBLISHED.values() for name in numbers} <= rivals.CONFIGS.keys()
 
 
 @pytest.mark.parametrize("method", SHALLOW)
 def test_separated_blobs_are_found(method):
     rows, labels = make_blobs(300, n_features=4, centers=3, cluster_std=0.3, random_state=0)
-    clusters = table.METHODS[method].fit(rows.astype(np.float32), 3, 0)
+    clusters = rivals.METHODS[method].fit(rows.astype(np.float32), 3, 0)
     assert metrics.scores(labels, clusters)["accuracy"] == 1
 
 
@@ -99,11 +99,11 @@ def test_rows_hold_what_was_measured_and_what_was_published(results):
     seeds.write(results / "seeds_mnist.json", {"runs": [of_ours]})
     by_method = {row[0]: row[1:] for row in table.rows("MNIST")}
     assert by_method["DEC"] == ["2", "0.850", "0.850 +- 0.071", "0.800", "0.900", "0.700", "0.600", "60", "0.843"]
-    assert by_method[table.OURS][-2:] == ["120", "-"]
+    assert by_method[rivals.OURS][-2:] == ["120", "-"]
     assert by_method["adversarial autoencoder"] == [*["-"] * 8, "0.835"]
     assert readme.comparison_table().splitlines()[2:] == [
         "| DEC | 0.850 (0.800) |",
-        f"| {table.OURS} | 0.800 (0.800) |",
+        f"| {rivals.OURS} | 0.800 (0.800) |",
     ]
     assert "| MNIST | DEC | 2 | 0.850 |" in readme.cells_table()
 
