@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks import changes, criteria, rivals, scaling, seeds, speed, table
+from benchmarks import changes, criteria, likelihood, rivals, scaling, seeds, speed, table
 from benchmarks.selection import CRITERIA
 
 README = Path(__file__).parent.parent / "README.md"
@@ -216,6 +216,16 @@ def cells_table() -> str:
     return _table(["data", *columns], rows) if rows else ""
 
 
+def likelihood_table() -> str:
+    """The table in Markdown of the bounds of log p(x) on rows that were not trained on; '' where none was measured."""
+    table_rows = []
+    for path in sorted(seeds.RESULTS.glob("likelihood_*.json")):
+        record = seeds.read(path) or {}
+        columns, *found = likelihood.rows(record)
+        table_rows += [[_command(record), *row] for row in found]
+    return _table(["command", *columns], table_rows) if table_rows else ""
+
+
 def _of_machines(kind, rows):
     """One table of the records of a kind; the machine stands in each row, and a failure fills its row."""
     full: list[list[str]] = []
@@ -242,6 +252,7 @@ _TABLES = {
     "scaling": scaling_table,
     "comparison": comparison_table,
     "cells": cells_table,
+    "likelihood": likelihood_table,
 }
 
 

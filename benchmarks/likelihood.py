@@ -1,0 +1,163 @@
+"""log p(x) of rows that were not trained on, a VAE's and VaDE's: python -m benchmarks.likelihood --workdir=/tmp/bounds.
+
+Both train on the split 'train' with the same networks, the VAE for as many epochs as VaDE's stages have together; the
+importance-weighted bound of L draws of rows of 'test' rises with L towards log p(x) (Burda et al. 2016,
+arXiv:1509.00519). Grey values count as probabilities, as in the paper: published numbers of binarized digits are of
+another likelihood. The record goes to benchmarks/results/likelihood_<config>.json, with a figure beside it.
+"""
+
+import argparse
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks import seeds
+from vade_jax import experiment, priors
+from vade_jax.evaluation import log_likelihood
+from vade_jax.rows import drawn
+
+_STAGES = ("pretrain", "guide", "align", "train")
+_COLUMNS = ("model", "seed", "L", "log p(x), lower bound", "standard error", "rows")
+
+
+def main() -> None:
+    """Trains what is not trained, and writes the record of every bound."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default="configs/mnist.py")
+    parser.add_argument("--workdir", type=Path, required=True, help="a folder for the runs")
+    parser.add_argument("--seeds", type=seeds.integers, default="0", help="joined by commas")
+    parser.add_argument("--draws", type=seeds.integers, default="1,10,100,1000,5000", help="L, joined by commas")
+    parser.add_argument("--rows", type=int, default=1000, help="of the split 'test', drawn at random; 0 for all")
+    parser.add_argument("--budget", type=float, default=math.inf, help="minutes after which no run is started")
+    parser.add_argument("flags", nargs="*", help="further flags of main.py, after --")
+    options = parser.parse_args()
+    deadline = time.monotonic() + 60 * options.budget
+    split = ["--config.data.train_split=train", "--config.data.test_split=test", "--config.report=false"]
+    flags = [*split, *options.flags]
+    models = {"VaDE": [], "VAE": vae_flags(options.config, flags)}
+    path = seeds.record_path("likelihood", None, options.config)
+    for name, own in models.items():
+        folder = options.workdir / name
+        for run in seeds.measure(options.config, options.seeds, folder, [*flags, *own], deadline):
+            if "failure" in run:
+                print(f"{name}, seed {run['seed']}: {run['failure']}")
+                continue
+            answer = bounds(folder / f"seed{run['seed']}", name == "VAE", options.draws, options.rows)
+            entry = {"commit": run["commit"], "accuracy": run["accuracy"], **answer}
+            origin = seeds.make_record(options.config, flags, [run])
+            record = with_bounds(seeds.read(path), origin, name, run["seed"], entry)
+            seeds.write(path, record)
+            save_figure(path.with_suffix(".png"), record)
+            print(seeds.aligned(rows(record)))
+    print(f"wrote {path}")
+
+
+def vae_flags(config: str, flags: list[str]) -> list[str]:
+    """Flags that make a VAE of a config, trained for as many epochs as all of its stages."""
+    settings = seeds.read_config(config, flags)
+    times = {"guide": settings.guide.num_rounds}
+    total = sum(times.get(stage, 1) * settings[stage].num_epochs for stage in _STAGES)
+    changes = {
+        "model.num_clusters": 1,
+        "pretrain.objective": "vae",
+        "pretrain.num_epochs": total,
+        "init.method": "gmm",
+        "guide.num_rounds": 0,
+        "align.num_epochs": 0,
+        "train.num_epochs": 0,
+    }
+    return [f"--config.{field}={value}" for field, value in changes.items()]
+
+
+def bounds(folder: Path, standard: bool, draws: list[int], num_rows: int) -> dict[str, Any]:
+    """The bound of a trained run's test rows for every L.
+
+    Args:
+      folder: the run's.
+      standard: whether its prior is the standard normal that a VAE trains with.
+      draws: L, each at least 1.
+      num_rows: drawn at random; 0 for all.
+
+    Returns:
+      'rows', their number, and 'bounds': L -> 'mean' and 'standard_error', nats.
+
+    Raises:
+      ValueError: the run has no test rows.
+    """
+    run, state, _ = experiment.restore(folder)
+    _, _, test = experiment.load_rows(run.config, folder)
+    if standard:
+        shape = state.params["prior"].means.shape
+        prior = priors.GMMPrior(jnp.zeros(shape[0]), jnp.zeros(shape), jnp.zeros(shape))
+        state = state.replace(params={**state.params, "prior": prior})
+    if test is None:
+        raise ValueError(f"the run in {folder} has no data.test_split")
+    x = test.x[drawn(len(test.x), jax.random.key(0), num_rows)]
+    found = {}
+    for count in draws:
+        values = log_likelihood(run.model, state, x, jax.random.key(1), num_samples=count, batch_size=min(100, len(x)))
+        values = values.astype(np.float64)
+        found[str(count)] = {"mean": float(values.mean()), "standard_error": float(values.std() / math.sqrt(len(x)))}
+    return {"rows": len(x), "bounds": found}
+
+
+def with_bounds(
+    earlier: dict[str, Any] | None, origin: dict[str, Any], name: str, seed: int, entry: dict[str, Any]
+) -> dict[str, Any]:
+    """A record with the bounds of one run more.
+
+    Args:
+      earlier: the record so far, or None.
+      origin: of that run, as `seeds.make_record` returns it.
+      name: of the model.
+      seed: of the run.
+      entry: as `bounds` returns it.
+
+    Returns:
+      'config', 'flags', 'device', 'versions' and 'models': name -> seed -> entry. Earlier ones stay where config, flags
+      and device are the same.
+    """
+    kept = ("config", "flags", "device", "versions")
+    record = {key: origin[key] for key in kept}
+    alike = earlier is not None and all(earlier[key] == record[key] for key in kept[:3])
+    models = earlier["models"] if earlier and alike else {}
+    return {**record, "models": {**models, name: {**models.get(name, {}), str(seed): entry}}}
+
+
+def rows(record: dict[str, Any]) -> list[list[str]]:
+    """The bounds as rows of text under their columns."""
+    table = [list(_COLUMNS)]
+    for name, runs in record["models"].items():
+        for seed, entry in runs.items():
+            for count, bound in entry["bounds"].items():
+                mean, error = (seeds.number(bound[key], 2) for key in ("mean", "standard_error"))
+                table.append([name, seed, count, mean, error, str(entry["rows"])])
+    return table
+
+
+def save_figure(path: Path, record: dict[str, Any]) -> None:
+    """Draws the bound against L, a line for each run."""
+    figure = Figure(figsize=(6, 3.6), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    for name, runs in record["models"].items():
+        for seed, entry in runs.items():
+            counts = [int(count) for count in entry["bounds"]]
+            means, errors = ([bound[key] for bound in entry["bounds"].values()] for key in ("mean", "standard_error"))
+            axes.errorbar(counts, means, errors, marker="o", markersize=3, linewidth=1, label=f"{name}, seed {seed}")
+    axes.set_xscale("log")
+    axes.set_xlabel("L, draws")
+    axes.set_ylabel("log p(x), lower bound (nats)")
+    axes.set_title(f"{record['config']}: rows of the test split", fontsize="medium")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    figure.savefig(path, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    main()
