@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 from scipy import special, stats
 
 from vade_jax.priors import GMMPrior
@@ -20,7 +21,7 @@ Problem = namedtuple("Problem", "log_px z z_mean z_log_var prior log_q_c x logit
 BATCH_AXES = Problem(1, 1, 0, 0, None, 0, 0, 1, 1)
 
 
-def make_problem(leading=(5,), seed=0, spread=1.0, latent=J, data=D):
+def make_problem(leading=(5,), seed=0, spread=1.0, latent=J, data=D, clusters=K, draws=L, dtype=jnp.float32):
     rng = np.random.default_rng(seed)
 
     def normal(*shape):
@@ -28,23 +29,34 @@ def make_problem(leading=(5,), seed=0, spread=1.0, latent=J, data=D):
 
     z_mean, z_log_var = normal(*leading, latent), normal(*leading, latent)
     problem = Problem(
-        log_px=normal(L, *leading) - 3.0,
-        z=z_mean + np.exp(z_log_var / 2) * rng.standard_normal((L, *leading, latent)),
+        log_px=normal(draws, *leading) - 3.0,
+        z=z_mean + np.exp(z_log_var / 2) * rng.standard_normal((draws, *leading, latent)),
         z_mean=z_mean,
         z_log_var=z_log_var,
-        prior=GMMPrior(normal(K), normal(K, latent), normal(K, latent)),
-        log_q_c=special.log_softmax(normal(*leading, K), axis=-1),
+        prior=GMMPrior(normal(clusters), normal(clusters, latent), normal(clusters, latent)),
+        log_q_c=special.log_softmax(normal(*leading, clusters), axis=-1),
         x=rng.uniform(size=(*leading, data)),
-        logits=normal(L, *leading, data),
-        log_var=normal(L, *leading, data),
+        logits=normal(draws, *leading, data),
+        log_var=normal(draws, *leading, data),
     )
-    return as_dtype(problem, jnp.float32)
+    return as_dtype(problem, dtype)
+
+
+# Sizes of every kind, 1 and none included, as arguments of `make_problem` and of `make_inputs`.
+SIZES = {
+    "leading": st.lists(st.integers(0, 3), max_size=2).map(tuple),
+    "seed": st.integers(0, 2**32 - 1),
+    "spread": st.sampled_from([1e-3, 0.1, 1.0, 3.0]),
+    "latent": st.integers(1, 5),
+    "clusters": st.integers(1, 6),
+    "dtype": st.sampled_from([jnp.float32, jnp.bfloat16]),
+}
 
 
 def reference_log_q_c(problem, estimator):
     _, z, z_mean, z_log_var, prior = problem[:5]
     if estimator == "sample":
-        return np.log(special.softmax(log_joint(z, prior), axis=-1).mean(0))
+        return special.logsumexp(special.log_softmax(log_joint(z, prior), axis=-1), axis=0) - np.log(len(z))
     if estimator == "mean":
         return special.log_softmax(log_joint(z_mean, prior), axis=-1)
     return special.log_softmax(expectation(lambda z: log_joint(z, prior), z_mean, z_log_var), axis=-1)
@@ -64,11 +76,13 @@ def reference_log_weights(problem):
     return log_px + special.logsumexp(log_joint(z, prior), axis=-1) - normal_log_prob(z, z_mean, z_log_var)
 
 
-def reference_second_form(problem, estimator):
-    log_q_c = reference_log_q_c(problem, estimator)
+def reference_kl_c(problem, log_q_c):
     log_pc_given_z = special.log_softmax(log_joint(problem.z, problem.prior), axis=-1)
-    kl_c = (np.exp(log_q_c) * (log_q_c - log_pc_given_z)).sum(-1)
-    return reference_log_weights(problem).mean(0), kl_c.mean(0)
+    return (np.exp(log_q_c) * (log_q_c - log_pc_given_z)).sum(-1).mean(0)
+
+
+def reference_second_form(problem, estimator):
+    return reference_log_weights(problem).mean(0), reference_kl_c(problem, reference_log_q_c(problem, estimator))
 
 
 def as_dtype(tree, dtype):

@@ -6,7 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from references import (
+    ESTIMATORS,
+    SIZES,
     J,
     L,
     as_dtype,
@@ -99,6 +103,25 @@ def test_both_forms_stay_below_the_exact_marginal_likelihood(estimator):
     second = second_form(as_dtype(log_px, jnp.float32), z, *moments, prior, estimator)
     assert (np.asarray(second.elbo) < model.log_px + margin).all()
     assert second.kl_c.min() > -1e-5
+
+
+@settings(max_examples=15)
+@given(
+    problem=st.builds(
+        make_problem, **{name: SIZES[name] for name in ("seed", "clusters", "spread")}, latent=st.integers(1, 3)
+    ),
+    away=st.floats(0, 3),
+    estimator=st.sampled_from(ESTIMATORS),
+)
+def test_the_bound_stays_below_the_exact_marginal_likelihood_for_any_q_and_prior(problem, away, estimator):
+    model = make_linear_model(problem.prior)
+    rng = np.random.default_rng(0)
+    z_mean, z_log_var = (moment + away * rng.standard_normal(moment.shape) for moment in model[4:])
+    moments = as_dtype((z_mean, z_log_var), jnp.float32)
+    z = sample_z(jax.random.key(0), *moments, L)
+    log_px = as_dtype(np.broadcast_to(model.expected_log_px_given_z(*moments), z.shape[:-1]), jnp.float32)
+    elbo = elbo_terms(log_px, z, *moments, problem.prior, estimator).elbo
+    assert (np.asarray(elbo) <= model.log_px + 1e-5 * np.abs(elbo) + 1e-4).all()
 
 
 def test_importance_weighted_bound_rises_to_the_exact_marginal_likelihood():

@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from references import (
     BATCH_AXES,
     ESTIMATORS,
+    SIZES,
     D,
     J,
     K,
@@ -24,6 +25,7 @@ from references import (
     each_estimator,
     make_problem,
     normal_log_prob,
+    reference_kl_c,
     reference_log_q_c,
     reference_log_weights,
     reference_second_form,
@@ -54,6 +56,10 @@ FUNCTIONS = {
         lambda p: elbo_terms_given_q_c(p.log_px, p.z_mean, p.z_log_var, p.prior, p.log_q_c),
         lambda p: reference_terms(p, p.log_q_c),
     ),
+    "kl_cluster_posterior": (
+        lambda p: losses.kl_cluster_posterior(p.log_q_c, p.z, p.prior),
+        lambda p: reference_kl_c(p, p.log_q_c),
+    ),
     "importance_weighted_bound": (
         lambda p: importance_weighted_bound(*p[:5]),
         lambda p: special.logsumexp(reference_log_weights(p), axis=0) - np.log(len(p.z)),
@@ -75,7 +81,8 @@ for _e in ESTIMATORS:
         ),
     }
 each_function = pytest.mark.parametrize("name", FUNCTIONS)
-random_problems = st.builds(make_problem, seed=st.integers(0, 2**32 - 1), spread=st.sampled_from([1e-3, 0.1, 1.0, 3.0]))
+random_problems = st.builds(make_problem, **{name: SIZES[name] for name in ("seed", "spread")})
+problems_of_any_size = st.builds(make_problem, **SIZES, data=st.integers(1, 7), draws=st.integers(1, 4))
 
 
 @functools.cache
@@ -270,6 +277,26 @@ def test_events_are_summed_not_averaged():
     twice = problem._replace(**{field: jnp.concatenate([getattr(problem, field)] * 2, -1) for field in doubled})
     for name in ("log_prob_x_bernoulli", "log_prob_x_gaussian", "entropy_z"):
         assert_close(compiled(name)(twice), 2 * compiled(name)(problem), 1e-5)
+
+
+@each_function
+@settings(max_examples=8)
+@given(problem=problems_of_any_size)
+def test_every_size_and_type_matches_the_reference(name, problem):
+    result = compiled(name)(problem)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(result))
+    assert_close(result, FUNCTIONS[name][1](as_float64(problem)), 1e-4)
+
+
+@each_function
+@settings(max_examples=3)
+@given(problem=problems_of_any_size.filter(lambda problem: min(problem.z_mean.shape[:-1], default=0) > 0))
+def test_every_size_and_type_gives_the_same_compiled_or_not_and_one_by_one(name, problem):
+    function, batch_axis = FUNCTIONS[name][0], 1 if name.startswith("log_prob_x") else 0
+    result = compiled(name)(problem)
+    assert_close(function(problem), result, 1e-4)
+    vmapped = jax.vmap(function, in_axes=(BATCH_AXES,), out_axes=batch_axis)
+    assert_close(jax.jit(vmapped)(problem), result, 1e-4)
 
 
 @given(problem=random_problems)

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from references import all_finite, as_dtype, as_float64, assert_close, expectation, log_joint, normal_log_prob
+from references import SIZES, all_finite, as_dtype, as_float64, assert_close, expectation, log_joint, normal_log_prob
 from scipy import special, stats
 
 from vade_jax import priors
@@ -27,11 +27,11 @@ class Inputs(NamedTuple):
     prior: GMMPrior
 
 
-def make_inputs(leading=(5,), seed=0, clusters=4, latent=3, spread=1.0):
+def make_inputs(leading=(5,), seed=0, clusters=4, latent=3, spread=1.0, dtype=jnp.float32):
     rng = np.random.default_rng(seed)
 
     def normal(*shape):
-        return jnp.asarray(spread * rng.standard_normal(shape), jnp.float32)
+        return jnp.asarray(spread * rng.standard_normal(shape), dtype)
 
     prior = GMMPrior(normal(clusters), normal(clusters, latent), normal(clusters, latent))
     return Inputs(normal(*leading, latent), normal(*leading, latent), prior)
@@ -43,7 +43,7 @@ def reference_log_prob_z_given_c(inputs):
 
 def reference_log_prob_z(inputs):
     densities = [
-        stats.multivariate_normal(mean, np.diag(np.exp(log_var))).logpdf(inputs.z)
+        stats.multivariate_normal(mean, np.diag(np.exp(log_var))).logpdf(inputs.z).reshape(inputs.z.shape[:-1])
         for mean, log_var in zip(inputs.prior.means, inputs.prior.log_vars, strict=True)
     ]
     return special.logsumexp(np.stack(densities, -1) + special.log_softmax(inputs.prior.logits), axis=-1)
@@ -79,7 +79,8 @@ FUNCTIONS = {
 RESPONSIBILITIES = ["log_responsibilities", "optimal_log_responsibilities"]
 each_function = pytest.mark.parametrize("name", FUNCTIONS)
 each_responsibility = pytest.mark.parametrize("name", RESPONSIBILITIES)
-random_inputs = st.builds(make_inputs, seed=st.integers(0, 2**32 - 1), spread=st.sampled_from([1e-3, 0.1, 1.0, 3.0]))
+random_inputs = st.builds(make_inputs, **{name: SIZES[name] for name in ("seed", "spread")})
+inputs_of_any_size = st.builds(make_inputs, **SIZES)
 
 
 @functools.cache
@@ -343,6 +344,22 @@ def test_sample_prior_refuses_a_cluster_out_of_range(cluster):
     prior = GMMPrior(jnp.zeros(3), jnp.zeros((3, 2)), jnp.zeros((3, 2)))
     with pytest.raises(ValueError, match=rf"cluster is {cluster}; .* 0 to 2"):
         priors.sample_prior(jax.random.key(0), prior, (), cluster)
+
+
+@each_function
+@settings(max_examples=8)
+@given(inputs=inputs_of_any_size)
+def test_every_size_and_type_matches_the_reference(name, inputs):
+    result = compiled(name)(inputs)
+    assert result.dtype == jnp.float32
+    assert_close(result, FUNCTIONS[name][1](as_float64(inputs)), 1e-4)
+
+
+@each_function
+@settings(max_examples=3)
+@given(inputs=inputs_of_any_size)
+def test_every_size_and_type_gives_the_same_compiled_or_not(name, inputs):
+    assert_close(FUNCTIONS[name][0](inputs), compiled(name)(inputs), 1e-4)
 
 
 @given(inputs=random_inputs)

@@ -320,7 +320,7 @@ def kl_cluster_posterior(log_q_c: jax.Array, z: jax.Array, prior: GMMPrior) -> j
     Raises:
       ValueError: shapes that do not fit, both named.
     """
-    log_pc_given_z = log_responsibilities(z, prior)
+    log_q_c, log_pc_given_z = as_floats(log_q_c, log_responsibilities(z, prior))
     check_same_shape("log_q_c", log_q_c, "p(c|z_l)", log_pc_given_z[0])
     log_q_c = jnp.broadcast_to(jnp.expand_dims(log_q_c, 0), log_pc_given_z.shape)
     return jnp.mean(_expectation_c(log_q_c, log_q_c - log_pc_given_z), axis=0)
