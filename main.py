@@ -1,9 +1,11 @@
 """Trains VaDE: python main.py --config=configs/digits.py --workdir=/tmp/vade.
 
-Exit status 2 is input that cannot be used, 3 training that collapsed and could not be mended.
+Exit status 2 is input that cannot be used, 3 training that collapsed and could not be mended, 4 a workdir that cannot
+be written or whose checkpoints are damaged, 143 and 130 a SIGTERM and a SIGINT.
 """
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,14 +17,15 @@ FLAGS = flags.FLAGS
 
 def main(argv: list[str]) -> None:
     """Runs the mode that the flags name."""
-    from vade_jax import experiment, generation, num_clusters, prediction, results, settings
-    from vade_jax.errors import DivergedError, InputError
+    from vade_jax import experiment, generation, hosts, num_clusters, prediction, progress, results, settings
+    from vade_jax.errors import DivergedError, InputError, StorageError
+    from vade_jax.interruption import Interrupted, obeyed
 
     if not FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.WARNING)
+        logging.set_verbosity(logging.FATAL)  # what the libraries log of an error, the error itself says
     config, workdir = FLAGS.config, Path(FLAGS.workdir)
     modes = {
-        "train": lambda: results.summary(experiment.train(config, workdir)),
+        "train": lambda: results.summary(experiment.train(config, workdir, force=FLAGS.resume == "force")),
         "evaluate": lambda: results.summary(experiment.evaluate(workdir)),
         "predict": lambda: f"wrote {prediction.predict(workdir, config.data.path, **config.predict)}",
         "generate": lambda: f"wrote {generation.generate(workdir, **config.generate)}",
@@ -30,8 +33,13 @@ def main(argv: list[str]) -> None:
     }
     try:
         settings.check_fields(config.to_dict())
-        print(modes[FLAGS.mode]())
-    except (InputError, DivergedError) as error:
+        if FLAGS.coordinator:
+            hosts.join(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
+        with obeyed(), nullcontext() if hosts.is_first() else progress.silence():
+            answer = modes[FLAGS.mode]()
+        if hosts.is_first():
+            print(answer)
+    except (InputError, DivergedError, StorageError, Interrupted) as error:
         _leave(error, error.status)
 
 
@@ -63,9 +71,23 @@ def _define_flags() -> None:
         "train: from the config. The others go on from the run in workdir. evaluate: its scores. predict: clusters of "
         "the rows in config.data.path. generate: samples of its clusters. select_k: how many clusters its rows hold.",
     )
+    flags.DEFINE_enum(
+        "resume",
+        "same",
+        ["same", "force"],
+        "A run in workdir goes on with the settings that it began with, or, by force, with others.",
+    )
+    flags.DEFINE_string(
+        "coordinator",
+        "",
+        "HOST:PORT of process 0 where several processes train together, each started by this command with a "
+        "--process_id of its own; 'auto' where JAX knows the cluster: SLURM, Open MPI, a TPU pod slice, Kubernetes.",
+    )
+    flags.DEFINE_integer("num_processes", 1, "How many train together; not read with --coordinator=auto.")
+    flags.DEFINE_integer("process_id", 0, "Of this process, from 0; not read with --coordinator=auto.")
 
 
-def _leave(error: Exception, status: int) -> NoReturn:
+def _leave(error: BaseException, status: int) -> NoReturn:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(status)
 

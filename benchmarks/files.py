@@ -50,6 +50,7 @@ def main() -> None:
         assert rows.labels is not None, name
         entry = {
             **record,
+            "settings": {field: value for field, value in settings.items() if field != "data.path"},  # of one machine
             "rows": len(rows.x),
             "columns": rows.x.shape[1],
             "scores": {

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks import changes, criteria, likelihood, rivals, scaling, seeds, speed, table
+from benchmarks import changes, checkpointing, criteria, faults, likelihood, rivals, scaling, seeds, speed, table
 from benchmarks.selection import CRITERIA
 
 README = Path(__file__).parent.parent / "README.md"
@@ -194,6 +194,18 @@ def scaling_table() -> str:
     return _of_machines("scaling", scaling.rows)
 
 
+def checkpointing_table() -> str:
+    """The table in Markdown, a row for each machine; '' where none was measured."""
+    return _of_machines("checkpointing", checkpointing.rows)
+
+
+def faults_table() -> str:
+    """The table in Markdown, a row for each kind of fault; '' where no campaign was run."""
+    record = seeds.read(seeds.RESULTS / "faults_cpu.json")
+    columns, *found = faults.rows(record or {})
+    return _table(columns, found) if found else ""
+
+
 def comparison_table() -> str:
     """The table in Markdown of each method's median accuracy on each data set, with the worst; '' for none."""
     found = {name: runs for name in rivals.CONFIGS if (runs := table.methods_of(name))}
@@ -250,6 +262,8 @@ _TABLES = {
     "speed": speed_table,
     "changes": changes_table,
     "scaling": scaling_table,
+    "checkpointing": checkpointing_table,
+    "faults": faults_table,
     "comparison": comparison_table,
     "cells": cells_table,
     "likelihood": likelihood_table,

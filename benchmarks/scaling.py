@@ -1,15 +1,17 @@
 """Time and memory against the sizes of data, model and batch: python -m benchmarks.scaling.
 
-Each point is a process of its own. Along an axis one size of `BASE` changes, and an epoch of training on made rows is
-timed; along 'num_rows' whole runs are streamed from a file, from pretraining to the clusters of every row, and along
-'predicted' a trained run is asked for the clusters of so many rows in a file. The record goes to
-benchmarks/results/scaling_<name>.json, with a figure beside it. Absolute times hold for an idle machine alone.
+Each point is a process of its own, or several that train together, each with one device. Along an axis one size of
+`BASE` changes, and an epoch of training on made rows is timed; along 'num_rows' whole runs are streamed from a file,
+from pretraining to the clusters of every row, and along 'predicted' a trained run is asked for the clusters of so many
+rows in a file. The record goes to benchmarks/results/scaling_<name>.json, with a figure beside it. Absolute times hold
+for an idle machine alone.
 """
 
 import argparse
 import json
 import os
 import resource
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,13 +25,21 @@ from matplotlib.figure import Figure
 
 from benchmarks import contenders, seeds, speed
 
-BASE = {"num_features": 784, "num_clusters": 10, "latent_dim": 10, "batch_size": 256, "num_devices": 1}
+BASE = {
+    "num_features": 784,
+    "num_clusters": 10,
+    "latent_dim": 10,
+    "batch_size": 256,
+    "num_devices": 1,
+    "num_processes": 1,
+}
 AXES = {
     "num_features": (64, 256, 784, 3072),
     "num_clusters": (10, 30, 100, 300, 1000),
     "latent_dim": (2, 10, 50, 200),
     "batch_size": (32, 100, 256, 1024, 4096),
     "num_devices": (1, 2, 4),
+    "num_processes": (1, 2, 4),
 }
 NUM_ROWS = (100_000, 1_000_000, 10_000_000)
 PREDICTED = (100_000, 1_000_000)
@@ -56,7 +66,7 @@ def main() -> None:
     record = seeds.read(path) or {"axes": {}}
     record |= {"cpus": os.cpu_count(), "processor": speed.processor(), "commit": seeds.commit(), "base": BASE}
     for axis in options.axes:
-        record["axes"][axis] = [_in_process(point, options.seconds) for point in points(axis, options.num_rows)]
+        record["axes"][axis] = [_in_processes(point, options.seconds) for point in points(axis, options.num_rows)]
         seeds.write(path, record)
     print(seeds.aligned(rows(record)))
     save_figure(path.with_suffix(".png"), record)
@@ -74,29 +84,52 @@ def points(axis: str, num_rows: list[int]) -> list[dict[str, Any]]:
     return [{"axis": axis, axis: value} for value in AXES[axis]]
 
 
-def _in_process(point, seconds):
-    """The point and what a process of its own found at it."""
+def _in_processes(point, seconds):
+    """The point and what processes of its own found at it: the time of the first, the memory of the largest."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} {_DEVICES_FLAG}={point.get('num_devices', 1)}"
-    command = [sys.executable, "-m", "benchmarks.scaling", f"--point={json.dumps(point)}", f"--seconds={seconds}"]
+    command = [sys.executable, "-m", "benchmarks.scaling", f"--seconds={seconds}"]
     environment = {**os.environ, "XLA_FLAGS": flags.strip()}
-    answer = subprocess.run(command, cwd=seeds.ROOT, env=environment, capture_output=True, text=True, check=False)
-    found = json.loads(answer.stdout.splitlines()[-1]) if answer.returncode == 0 else {"failure": answer.stderr[-500:]}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [
+        subprocess.Popen([*command, f"--point={json.dumps(one)}"], cwd=seeds.ROOT, env=environment, **pipes)
+        for one in _parts(point)
+    ]
+    said = [process.communicate() for process in processes]
+    failures = [err[-500:] for process, (_, err) in zip(processes, said, strict=True) if process.returncode]
+    answers = [{"failure": failures[0]}] if failures else [json.loads(out.splitlines()[-1]) for out, _ in said]
+    found = answers[0] | {name: max(one[name] for one in answers) for name in answers[0] if name.startswith("peak")}
     print(point, found, file=sys.stderr)
     return {**point, **found}
+
+
+def _parts(point):
+    """The point as each of its processes is given it: one alone knows of no others."""
+    count = point.get("num_processes", 1)
+    if count == 1:
+        return [point]
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        coordinator = f"localhost:{free.getsockname()[1]}"
+    return [{**point, "coordinator": coordinator, "process_id": number} for number in range(count)]
 
 
 def measure(point: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Time and memory at a point, in this process.
 
     Args:
-      point: one of `points`.
-      seconds: that it is timed for.
+      point: one of `points`; with 'coordinator' and 'process_id' for one of several processes.
+      seconds: that it is timed for; several processes, which have to do alike, time one epoch.
 
     Returns:
       'seconds_per_step', or for rows in files 'samples_per_second' by stage or task; 'peak_mib': the most memory that
       the process had, files that it had mapped included, and 'peak_own_mib': without these, which the system may take
       back at any time.
     """
+    if "coordinator" in point:
+        from vade_jax import hosts
+
+        hosts.join(point["coordinator"], point["num_processes"], point["process_id"])
+        seconds = 0
     with _OwnMemory() as memory:
         if point["axis"] == "num_rows":
             found = _streamed_run(point["num_rows"])

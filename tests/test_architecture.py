@@ -9,7 +9,8 @@ PACKAGE = Path(__file__).parent.parent / "vade_jax"
 
 # Lowest first: a module imports only from the layers above its own line.
 LAYERS = [
-    ["errors", "defaults", "arrays", "priors", "metrics", "health", "graphs", "mixtures", "progress"],
+    ["errors", "defaults", "files", "interruption", "progress"],
+    ["hosts", "arrays", "priors", "metrics", "health", "graphs", "mixtures"],
     ["losses", "dec", "figures", "manifold", "rows", "columns", "extras"],
     ["networks", "scalings", "tables", "images", "rcv1"],
     ["cells"],
@@ -17,7 +18,8 @@ LAYERS = [
     ["data"],
     ["model"],
     ["objectives", "train_state"],
-    ["training", "checkpoints", "tracking"],
+    ["training", "tracking"],
+    ["checkpoints"],
     ["evaluation", "initialization", "feed"],
     ["settings", "results", "moves", "outputs"],
     ["suited"],

@@ -1,10 +1,15 @@
 """What goes into a checkpoint comes out, keys included, and the last ones are kept."""
 
+import json
+import shutil
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from vade_jax.checkpoints import BEGINNING, Checkpoints
+from vade_jax.errors import StorageError
 from vade_jax.priors import GMMPrior
 from vade_jax.train_state import Scaling, TrainState
 from vade_jax.training import replicate
@@ -75,3 +80,121 @@ def test_progress_counts_epochs_seconds_losses_and_treatments():
         "cure": "retreat",
     }
     assert BEGINNING.losses == []
+
+
+def at(epoch, loss=1.0, began=0):
+    return BEGINNING._replace(stage="pretrain", epoch=epoch, total_epochs=began + epoch, losses=[loss] if epoch else [])
+
+
+def test_the_best_of_the_stage_stays_too(tmp_path):
+    with Checkpoints(tmp_path / "c", keep=1) as checkpoints:
+        for epoch, loss in enumerate([0.0, 3.0, 1.0, 2.0, 4.0]):
+            checkpoints.save(state(epoch), at(epoch, loss))
+        assert checkpoints.restore(state(0), 3)[1].losses == [1.0]
+    with Checkpoints(tmp_path / "c", keep=1) as checkpoints:
+        assert checkpoints.numbers() == [3, 5]
+        checkpoints.save(state(6), at(1, 9.0, began=5))
+    with Checkpoints(tmp_path / "c", keep=1) as checkpoints:
+        assert checkpoints.numbers() == [6]
+
+
+def test_one_made_out_of_turn_is_gone_back_to_by_nobody(tmp_path):
+    with Checkpoints(tmp_path / "c", keep=1) as checkpoints:
+        checkpoints.save(state(2), at(2))
+        checkpoints.save(state(3), at(3), due=False)
+        assert checkpoints.restore(state(0))[1].epoch == 3
+        assert checkpoints.restore(state(0), due=True)[1].epoch == 2
+    with Checkpoints(tmp_path / "c", keep=1) as checkpoints:
+        assert checkpoints.numbers(due=True) == [1]
+
+
+def test_what_is_saved_is_the_state_at_that_time(tmp_path):
+    """The next epoch is given the state to write over."""
+    step = jax.jit(lambda tree: jax.tree.map(lambda leaf: leaf + 1, tree), donate_argnums=0)
+    big = {"w": jnp.zeros((1024, 1024))}
+    with Checkpoints(tmp_path / "c", keep=9) as checkpoints:
+        for epoch in range(4):
+            checkpoints.save(state(0).replace(params=big), at(epoch))
+            big = step(big)
+        for epoch in range(4):
+            restored = checkpoints.restore(state(0).replace(params=big), epoch + 1)[0]
+            assert np.all(np.asarray(restored.params["w"]) == epoch)
+
+
+def saved(folder):
+    with Checkpoints(folder, keep=2) as checkpoints:
+        checkpoints.save(state(1), at(1))
+        checkpoints.save(state(2), at(2))
+    return sorted(path.relative_to(folder / "2") for path in (folder / "2").rglob("*") if path.is_file())
+
+
+# name -> what becomes of a file's content; None: it is deleted.
+DAMAGE = {
+    "half": lambda content: content[: len(content) // 2],
+    "empty": lambda content: b"",
+    "first bit": lambda content: bytes([content[0] ^ 1]) + content[1:] if content else b"x",
+    "last bits": lambda content: content[:-1] + bytes([content[-1] ^ 64]) if content else b"x",
+    "gone": lambda content: None,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_the_one_before_is_taken_where_the_last_is_damaged(tmp_path, capsys, damage):
+    taken = []
+    for file in saved(tmp_path / "c"):
+        copy = tmp_path / "copy"
+        shutil.copytree(tmp_path / "c", copy)
+        path = copy / "2" / file
+        content = DAMAGE[damage](path.read_bytes())
+        path.unlink()
+        if content is not None:
+            path.write_bytes(content)
+        with Checkpoints(copy, keep=2) as checkpoints:
+            restored, progress = checkpoints.restore(state(0))
+        assert all(jax.tree.leaves(jax.tree.map(same, restored, state(progress.epoch)))), file
+        said = f"checkpoint 2 in {copy} cannot be read: " in capsys.readouterr().out
+        assert said == (progress.epoch == 1), file
+        taken.append(progress.epoch)
+        shutil.rmtree(copy)
+    assert 1 in taken
+
+
+def test_a_bit_anywhere_in_the_state_is_noticed(tmp_path, capsys):
+    saved(tmp_path / "c")
+    content = json.loads((tmp_path / "c" / "2" / "progress" / "metadata").read_text())
+    content["losses"] = [0.5]
+    (tmp_path / "c" / "2" / "progress" / "metadata").write_text(json.dumps(content))
+    with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
+        assert checkpoints.restore(state(0))[1].epoch == 1
+    assert "what was read is not what was written" in capsys.readouterr().out
+
+
+def test_where_none_can_be_read_there_is_a_line(tmp_path):
+    saved(tmp_path / "c")
+    for number in (1, 2):
+        (tmp_path / "c" / str(number) / "progress" / "metadata").unlink()
+    with (
+        Checkpoints(tmp_path / "c", keep=2) as checkpoints,
+        pytest.raises(StorageError, match=r"holds no checkpoint that can be read.* begin anew in another workdir"),
+    ):
+        checkpoints.restore(state(0))
+
+
+def test_a_checkpoint_from_before_there_were_digests(tmp_path):
+    saved(tmp_path / "c")
+    path = tmp_path / "c" / "2" / "progress" / "metadata"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in content.items() if name not in ("digest", "due")}))
+    with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
+        assert checkpoints.restore(state(0))[1].epoch == 2
+
+
+def test_what_a_killed_process_left_goes_where_nobody_else_writes(tmp_path):
+    saved(tmp_path / "c")
+    left = tmp_path / "c" / "3.orbax-checkpoint-tmp-1"
+    left.mkdir()
+    with Checkpoints(tmp_path / "c", keep=2):
+        assert left.exists()
+    with Checkpoints(tmp_path / "c", keep=2, alone=True) as checkpoints:
+        assert not left.exists()
+        assert checkpoints.numbers() == [1, 2]

@@ -3,16 +3,19 @@
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from runs import assert_same_bits, params_of, tiny
 
-from vade_jax import experiment, fitting, initialization, stages
+from vade_jax import experiment, fitting, initialization, objectives, stages
 from vade_jax.checkpoints import Checkpoints
 from vade_jax.errors import DivergedError
 from vade_jax.initialization import Clustering
 from vade_jax.networks import with_constant_log_var
+from vade_jax.run import read_run
 from vade_jax.tracking import Tracker, read_metrics
+from vade_jax.training import is_finite
 
 
 def break_loss_once(monkeypatch, value, stage, epoch):
@@ -112,9 +115,9 @@ def test_an_empty_cluster_that_the_bound_would_rather_have_is_noted_and_left(tmp
     monkeypatch.setattr(fitting, "refill", lambda prior, *_: (prior, 0.0))
     saved, save = [], Checkpoints.save
 
-    def note_and_save(self, state, progress):
+    def note_and_save(self, state, progress, due=True):
         saved.append((progress.stage, progress.epoch))
-        save(self, state, progress)
+        save(self, state, progress, due)
 
     monkeypatch.setattr(Checkpoints, "save", note_and_save)
     results = experiment.train(tiny(**SOUND, checkpoint__every_epochs=1), tmp_path)
@@ -138,3 +141,44 @@ def test_a_latent_space_that_nothing_wakes_ends_the_run(tmp_path, monkeypatch, c
     left = json.loads((tmp_path / "results.json").read_text())
     assert [treatment["cure"] for treatment in left["treatments"]] == ["retreat", "none"]
     assert "cluster, epoch 1: inactive_latent" in capsys.readouterr().out
+
+
+def break_gradients(monkeypatch, every):
+    """From now on the loss of the autoencoder has no finite gradient in every so manieth step; its value is sound."""
+    real = objectives.PRETRAINING["autoencoder"]
+
+    def make(model):
+        objective = real(model)
+
+        def broken(params, batch, keys, step):
+            loss, metrics = objective(params, batch, keys, step)
+            due = step % every == 1
+            root = jnp.sqrt(jnp.where(due, 0.0 * params["prior"].logits[0], 1.0))
+            return loss + jnp.where(due, root, 0.0), metrics
+
+        return broken
+
+    monkeypatch.setitem(objectives.PRETRAINING, "autoencoder", make)
+
+
+def test_a_gradient_that_is_not_finite_is_skipped_and_counted(tmp_path, monkeypatch):
+    break_gradients(monkeypatch, every=10)
+    results = experiment.train(tiny(doctor__not_finite="skip"), tmp_path)
+    records = read_metrics(tmp_path / "metrics.jsonl")
+    steps = 1797 // 64
+    skipped = [record["skipped_steps"] for record in records]
+    assert skipped == [sum(step % 10 == 1 for step in range(n * steps, (n + 1) * steps)) for n in range(3)] + [0] * 3
+    told = [(treatment["epoch"], treatment["detail"], treatment["cure"]) for treatment in results["treatments"]]
+    assert told == [(n + 1, f"the gradient of {skipped[n]} steps", "skip") for n in range(3)]
+    assert np.isfinite(results["elbo"])
+
+
+def test_parameters_that_are_not_finite_are_never_saved(tmp_path, monkeypatch):
+    """The loss of the epoch is finite all the same: it is its last step's gradient that is not."""
+    break_gradients(monkeypatch, every=1797 // 64 - 1)
+    with pytest.raises(DivergedError, match="not_finite in epoch 1 of stage 'pretrain'"):
+        experiment.train(tiny(pretrain__num_epochs=1, doctor__max_cures=1), tmp_path)
+    with Checkpoints(tmp_path / "checkpoints", 9) as checkpoints:
+        run = read_run(tmp_path)
+        for number in checkpoints.numbers():
+            assert bool(is_finite(checkpoints.restore(stages.initial_state(run), number)[0]))

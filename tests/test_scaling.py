@@ -50,6 +50,20 @@ def test_an_epoch_is_timed(monkeypatch, point):
     assert 0 < scaling.measure(point, 0)["seconds_per_step"] < 1
 
 
+@pytest.mark.slow
+def test_processes_that_train_together_are_timed():
+    point = {"axis": "num_processes", "num_processes": 2}
+    parts = scaling._parts(point)
+    assert [part["process_id"] for part in parts] == [0, 1]
+    assert parts[0]["coordinator"] == parts[1]["coordinator"]
+    assert scaling._parts({"axis": "num_processes", "num_processes": 1}) == [
+        {"axis": "num_processes", "num_processes": 1}
+    ]
+    found = scaling._in_processes(point, 0)
+    assert found["seconds_per_step"] > 0
+    assert found["peak_own_mib"] <= found["peak_mib"]
+
+
 def test_made_rows_lie_around_ten_centres(tmp_path):
     scaling._write_rows(tmp_path / "x.npy", 3000, 64)
     x = np.load(tmp_path / "x.npy")

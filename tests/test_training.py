@@ -56,11 +56,12 @@ def assert_trees_close(left, right, **tolerance):
 
 
 def on_one_device(monkeypatch):
-    monkeypatch.setattr(jax, "local_device_count", lambda: 1)
-    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
-    monkeypatch.setattr(
-        jax, "pmap", lambda fn, real=jax.pmap, **options: real(fn, devices=jax.devices()[:1], **options)
-    )
+    first, real = jax.devices()[:1], jax.pmap
+    for name in ("device_count", "local_device_count"):
+        monkeypatch.setattr(jax, name, lambda: 1)
+    for name in ("devices", "local_devices"):
+        monkeypatch.setattr(jax, name, lambda: first)
+    monkeypatch.setattr(jax, "pmap", lambda fn, devices, **options: real(fn, devices=first, **options))
 
 
 def test_two_devices_are_at_hand():

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from vade_jax.files import reserve
+
 _LARGE = 2**26  # bytes
 _PART = 2**25  # values
 
@@ -22,11 +24,16 @@ def allocate(shape: tuple[int, ...], dtype: Any, folder: Path | None = None) -> 
 
     Returns:
       The array, of any content.
+
+    Raises:
+      OSError: there is no room for the file.
     """
     if math.prod(shape) * np.dtype(dtype).itemsize <= _LARGE:
         return np.empty(shape, dtype)
     with tempfile.TemporaryFile(dir=folder) as file:
-        return np.memmap(file, dtype, "w+", shape=shape)
+        array = np.memmap(file, dtype, "w+", shape=shape)
+        reserve(file)
+        return array
 
 
 def row_parts(x: Any) -> Iterator[slice]:

@@ -1,12 +1,22 @@
 """Save and restore a run's state and how far it is. The only file that knows Orbax."""
 
+import contextlib
+import gc
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
+from vade_jax.errors import StorageError, first_line, storing
+from vade_jax.progress import say
 from vade_jax.train_state import TrainState
+from vade_jax.training import to_global, to_local
 
 
 class Progress(NamedTuple):
@@ -52,34 +62,172 @@ BEGINNING = Progress("", 0, 0, {}, [], [])
 
 
 class Checkpoints:
-    """The checkpoints in a folder, numbered as they were saved."""
+    """The checkpoints in a folder, numbered as they were saved, written while the run goes on.
 
-    def __init__(self, folder: Path, keep: int):
-        """Opens the folder and makes it if need be; the last `keep` checkpoints stay."""
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=False)
-        self._manager = ocp.CheckpointManager(folder.resolve(), options=options, item_names=("state", "progress"))
+    The last ones stay and the best: that of the least loss in the latest stage.
+    """
 
-    def save(self, state: TrainState, progress: Progress) -> None:
-        """Writes a checkpoint, whole or not at all."""
-        self._manager.save(
-            (self._manager.latest_step() or 0) + 1,
-            args=ocp.args.Composite(state=ocp.args.StandardSave(state), progress=ocp.args.JsonSave(progress._asdict())),
+    def __init__(self, folder: Path, keep: int, alone: bool = False):
+        """Opens the folder and makes it if need be.
+
+        Args:
+          folder: of the checkpoints.
+          keep: so many of the last stay, those made out of turn aside.
+          alone: whether nobody else writes there: what a process that was killed left unfinished is deleted.
+
+        Raises:
+          StorageError: it cannot be made or written.
+        """
+        self._kept = _Kept(keep)
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=self._kept,
+            enable_async_checkpointing=True,
+            cleanup_tmp_directories=alone,
+            # So that several processes do not mistake the barriers of one folder for those of another.
+            multiprocessing_options=ocp.options.MultiprocessingOptions(barrier_sync_key_prefix=folder.name),
         )
+        with storing(folder):
+            self._manager = ocp.CheckpointManager(folder.resolve(), options=options, item_names=("state", "progress"))
+        for number in self.numbers():
+            with contextlib.suppress(Exception):  # one that is damaged: whoever restores it says so
+                self._kept.note(number, self._read_progress(number))
 
-    def restore(self, template: TrainState) -> tuple[TrainState, Progress] | None:
-        """The latest checkpoint, on the devices and of the shapes of template; None where there is none."""
-        latest = self._manager.latest_step()
-        if latest is None:
-            return None
-        shapes = jax.tree.map(ocp.utils.to_shape_dtype_struct, template)
-        restored = self._manager.restore(
-            latest,
-            args=ocp.args.Composite(state=ocp.args.StandardRestore(shapes), progress=ocp.args.JsonRestore()),
-        )
-        return restored["state"], Progress(**restored["progress"])
+    def save(self, state: TrainState, progress: Progress, due: bool = True) -> None:
+        """Begins to write a checkpoint, whole or not at all; the first one is there when this returns.
+
+        Args:
+          state: of the run; it may be donated afterwards.
+          progress: of the run.
+          due: False for one made out of turn, which a run that is not interrupted would not have.
+
+        Raises:
+          StorageError: this one, or the one before, cannot be written.
+        """
+        number = (self._manager.latest_step() or 0) + 1
+        content = {**progress._asdict(), "due": due}
+        content["digest"] = _digest(state, content)
+        self._kept.note(number, content)
+        with storing(self._manager.directory):
+            self._manager.save(
+                number,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(to_global(state)), progress=ocp.args.JsonSave(content)
+                ),
+            )
+            if number == 1:
+                self._manager.wait_until_finished()
+
+    def numbers(self, due: bool = False) -> list[int]:
+        """Of the checkpoints that are there, ascending; only of those that were made in turn."""
+        return sorted(number for number in self._manager.all_steps() if not due or self._kept.is_due(number))
+
+    def restore(
+        self, template: TrainState, number: int | None = None, due: bool = False
+    ) -> tuple[TrainState, Progress] | None:
+        """A checkpoint, on the devices and of the shapes of template; None where there is none.
+
+        One that is damaged is deleted, and the one before is taken.
+
+        Args:
+          template: of the state.
+          number: the checkpoint's; None for the latest that is whole.
+          due: whether only one that was made in turn will do.
+
+        Raises:
+          StorageError: there are checkpoints, and none that can be read.
+        """
+        with storing(self._manager.directory):
+            self._manager.wait_until_finished()
+        damaged = []
+        for candidate in [number] if number is not None else reversed(self.numbers(due)):
+            restored, reason = self._attempt(template, candidate)
+            if restored is None:
+                say(f"checkpoint {candidate} in {self._manager.directory} cannot be read: {reason}")
+                damaged.append(candidate)
+                continue
+            for past in damaged:
+                self._manager.delete(past)
+            return restored
+        if damaged:
+            raise StorageError(
+                f"{self._manager.directory} holds no checkpoint that can be read: they are damaged, or those of other "
+                "settings. Copy the folder back from where you keep it, or begin anew in another workdir."
+            )
+        return None
+
+    def _attempt(self, template, number):
+        """A checkpoint, or None and why it cannot be read."""
+        with _unheard():
+            try:
+                return self._read(template, number), ""
+            except Exception as error:  # libraries raise errors of many kinds at a file that is damaged
+                return None, first_line(error)
+
+    def _read(self, template, number):
+        """The state and the progress, as they were when they were saved."""
+        shapes = jax.tree.map(ocp.utils.to_shape_dtype_struct, to_global(template))
+        restored = self._manager.restore(number, args=ocp.args.Composite(state=ocp.args.StandardRestore(shapes)))
+        state = to_local(restored["state"])
+        content = self._read_progress(number)
+        digest = content.pop("digest", None)  # that of a run from before there was one is not checked
+        same_types = jax.tree.map(lambda asked, came: asked.dtype == came.dtype, template, state)
+        if not jax.tree.all(same_types) or (digest and digest != _digest(state, content)):
+            raise ValueError("what was read is not what was written")
+        content.pop("due", None)
+        return state, Progress(**content)
+
+    def _read_progress(self, number):
+        return self._manager.restore(number, args=ocp.args.Composite(progress=ocp.args.JsonRestore()))["progress"]
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._manager.close()
+        with storing(self._manager.directory):
+            self._manager.close()
+
+
+@contextlib.contextmanager
+def _unheard():
+    """A context in which nobody hears of what Orbax leaves undone where it fails: coroutines that complain later."""
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda _: None
+    try:
+        yield
+    finally:
+        gc.collect()
+        sys.unraisablehook = hook
+
+
+class _Kept:
+    """Orbax's preservation policy: the last ones that were due, the latest, and the best."""
+
+    def __init__(self, keep: int):
+        self._keep = keep
+        self._due: dict[int, bool] = {}
+        self._merit: dict[int, tuple[int, float]] = {}
+
+    def note(self, number: int, content: dict[str, Any]) -> None:
+        """Takes what a checkpoint's progress says of it."""
+        self._due[number] = content.get("due", True)
+        if content["losses"]:
+            self._merit[number] = (content["total_epochs"] - content["epoch"], -content["losses"][-1])
+
+    def is_due(self, number: int) -> bool:
+        return self._due.get(number, False)
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: object) -> list[bool]:
+        """Orbax's question: of its checkpoints, each with a `step`, the ones that stay."""
+        numbers = [checkpoint.step for checkpoint in checkpoints]
+        best = max(self._merit.keys() & set(numbers), key=self._merit.__getitem__, default=None)
+        stay = {*[number for number in numbers if self.is_due(number)][-self._keep :], *numbers[-1:], best}
+        return [number in stay for number in numbers]
+
+
+def _digest(state: TrainState, content: dict[str, Any]) -> str:
+    """SHA-256 of every array of the state and of the progress: what is restored is what was saved, to the bit."""
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for leaf in jax.tree.leaves(state):
+        is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        digest.update(np.asarray(jax.random.key_data(leaf) if is_key else leaf).tobytes())
+    return digest.hexdigest()

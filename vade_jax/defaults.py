@@ -103,6 +103,9 @@ def get_config() -> ConfigDict:
 
     config.doctor = ConfigDict()  # watches every epoch for collapse, and mends it
     config.doctor.max_cures = 3  # tried in a stage before the run ends with status 3
+    # 'retreat': an epoch in which a loss or a parameter becomes NaN or infinite is undone; 'skip': its steps whose
+    # gradient is not finite are left out, and counted
+    config.doctor.not_finite = "retreat"
     config.doctor.watch_rows = 2000  # drawn at random, whose clusters are looked at after each epoch
 
     config.evaluate = ConfigDict()

@@ -1,5 +1,7 @@
 """Errors that the person at the keyboard can mend."""
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +39,46 @@ class DivergedError(RuntimeError):
         super().__init__(message)
 
 
+class StorageError(RuntimeError):
+    """What a run keeps in its folder cannot be read any more, or cannot be written.
+
+    Attributes:
+      status: that the program ends with.
+    """
+
+    status = 4
+
+
+@contextmanager
+def intact(path: Path) -> Iterator[None]:
+    """Whatever a library raises at a file of a run that is damaged or gone, as a StorageError."""
+    try:
+        yield
+    except Exception as error:  # zipfile, zlib, NumPy and json raise errors of many kinds
+        raise StorageError(
+            f"{path} is damaged or gone: {first_line(error)}. Copy it back from where you keep the run, or begin anew "
+            "in another workdir."
+        ) from error
+
+
+_FULL_OR_LOCKED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
+
+
+@contextmanager
+def storing(folder: Path) -> Iterator[None]:
+    """Whatever a library raises where the folder is full or cannot be written, as a StorageError."""
+    try:
+        yield
+    except Exception as error:  # TensorStore raises a ValueError with the system's words in it
+        reason = next((os.strerror(code) for code in _FULL_OR_LOCKED if os.strerror(code) in str(error)), None)
+        if reason is None or isinstance(error, StorageError):
+            raise
+        raise StorageError(
+            f"{folder} cannot be written: {reason}. Mend that, and give the same command again: it goes on from the "
+            "last checkpoint."
+        ) from error
+
+
 @contextmanager
 def readable(path: Path, due: str, remedy: str) -> Iterator[None]:
     """Whatever a library raises at a file or folder that it cannot read, as an InputError at config.data.path."""
@@ -45,5 +87,9 @@ def readable(path: Path, due: str, remedy: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # libraries raise errors of many kinds at a file that is none of theirs
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError("config.data.path", f"{path} cannot be read: {reason[:200]}", due, remedy) from error
+        raise InputError("config.data.path", f"{path} cannot be read: {first_line(error)}", due, remedy) from error
+
+
+def first_line(error: Exception) -> str:
+    """Of what an error says, not too much; its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

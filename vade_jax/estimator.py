@@ -1,6 +1,5 @@
 """The scikit-learn face of the experiment: VaDE(n_clusters=10).fit_predict(X)."""
 
-import json
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from vade_jax import defaults, experiment, prediction, results, workdir
 from vade_jax.data import Source
 from vade_jax.errors import InputError
 from vade_jax.evaluation import make_embed
+from vade_jax.files import write_json
 from vade_jax.priors import sample_prior
 from vade_jax.progress import silence
 from vade_jax.rows import checked
@@ -140,7 +140,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         self._log_likelihoods = np.load(run.folder / results.LOG_LIKELIHOODS)
         with np.load(run.folder / results.ASSIGNMENTS) as assignments:
             self.labels_ = assignments["cluster"]
-        self.results_ = json.loads((run.folder / results.RESULTS).read_text())
+        self.results_ = results.read(run.folder)
         prior = self._params["prior"]
         self.weights_ = np.asarray(jax.nn.softmax(prior.logits))
         self.means_, self.covariances_ = prior.means, np.exp(prior.log_vars)
@@ -208,7 +208,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         experiment.keep(run._replace(folder=folder), state)
         np.save(folder / results.LOG_LIKELIHOODS, self._log_likelihoods)
         np.savez(folder / results.ASSIGNMENTS, cluster=self.labels_)
-        (folder / results.RESULTS).write_text(json.dumps(self.results_, indent=2) + "\n")
+        write_json(folder / results.RESULTS, self.results_)
 
     @classmethod
     def load(cls, folder: str | Path) -> "VaDE":

@@ -2,16 +2,17 @@
 
 import time
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import jax
 from ml_collections import ConfigDict
 
-from vade_jax import data, report, results, rounds, settings, suited, sweep, workdir
+from vade_jax import data, hosts, report, results, rounds, settings, suited, sweep, workdir
 from vade_jax.checkpoints import BEGINNING, Checkpoints, Progress
 from vade_jax.data import Source
-from vade_jax.errors import DivergedError, InputError
+from vade_jax.errors import DivergedError, InputError, storing
 from vade_jax.progress import say
 from vade_jax.rows import Dataset, Form, Options, fingerprint
 from vade_jax.run import Run, Use, make_run, read_run
@@ -23,7 +24,7 @@ from vade_jax.watch import read_trail
 _LEAST_KEPT = 0.1  # seconds to compile what is worth keeping
 
 
-def train(config: ConfigDict, folder: Path, source: Source | None = None) -> dict[str, Any]:
+def train(config: ConfigDict, folder: Path, source: Source | None = None, force: bool = False) -> dict[str, Any]:
     """Trains from the config, or goes on where that stopped in the folder, and writes what a run leaves.
 
     A config that asks for several runs leaves each in a folder of its own below, and the results of the best.
@@ -32,6 +33,7 @@ def train(config: ConfigDict, folder: Path, source: Source | None = None) -> dic
       config: the settings.
       folder: the workdir, made if need be.
       source: of rows that are there already; None to read those that the config names.
+      force: whether a run in the folder goes on, though it began with other settings.
 
     Returns:
       The content of results.json.
@@ -39,6 +41,7 @@ def train(config: ConfigDict, folder: Path, source: Source | None = None) -> dic
     Raises:
       InputError: a setting, a file or a workdir that cannot be used; nothing was written.
       DivergedError: training collapsed, and no cure helped; of several runs, in all of them.
+      StorageError: the folder is full, or none of the checkpoints in it can be read.
     """
     started = time.perf_counter()
     fields = config.to_dict()
@@ -57,25 +60,42 @@ def train(config: ConfigDict, folder: Path, source: Source | None = None) -> dic
         "fingerprint": fingerprint(train_rows.x),
     }
     check_autoencoder(config, description)
-    workdir.claim(folder, fields, description)
     runs = [make_run(member, place, description) for member, place in _members(config, folder)]
+    with workdir.locked(folder) if hosts.is_first() else nullcontext(), storing(folder):
+        hosts.first_does(lambda: _claim(folder, fields, runs, description, force), "claimed")
+        if hosts.is_first():
+            data.keep_decoded(source, config.data.name, folder / "data")
+        answers = _train(runs, train_rows, test_rows, time.perf_counter() - started)
+        hosts.first_does(lambda: results.write_best(folder, answers) if len(runs) > 1 else None, "ended")
+        return results.read(folder)
+
+
+def _claim(folder, fields, runs, description, force):
+    workdir.claim(folder, fields, description, other_settings=force)
     for run in runs if len(runs) > 1 else ():
-        workdir.claim(run.folder, run.config.to_dict(), description)
-    data.keep_decoded(source, config.data.name, folder / "data")
-    load_seconds = time.perf_counter() - started
+        workdir.claim(run.folder, run.config.to_dict(), description, other_settings=force)
+
+
+def _train(runs, train_rows, test_rows, load_seconds):
+    """Run's name -> its results or its failure, in the process that writes; raises the last one where all failed."""
     answers: dict[str, dict[str, Any]] = {}
-    with products_in(config.precision):
+    failures = []
+    with products_in(runs[0].config.precision):
         for run, outcome in sweep.fit(runs, train_rows.x):
-            if isinstance(outcome, DivergedError):
-                answers[run.folder.name] = results.write_failure(run.folder, outcome)
-                failure = outcome
-                continue
-            state, progress = outcome
-            progress = progress._replace(seconds={"load": load_seconds, **progress.seconds})
-            answers[run.folder.name] = _write_results(run, state, progress, train_rows, test_rows)
-    if all("failure" in answer for answer in answers.values()):
-        raise failure
-    return results.write_best(folder, answers) if len(runs) > 1 else answers[folder.name]
+            failures += [outcome] if isinstance(outcome, DivergedError) else []
+            if hosts.is_first():
+                answers[run.folder.name] = _write_outcome(run, outcome, train_rows, test_rows, load_seconds)
+    if len(failures) == len(runs):
+        raise failures[-1]
+    return answers
+
+
+def _write_outcome(run, outcome, train_rows, test_rows, load_seconds):
+    if isinstance(outcome, DivergedError):
+        return results.write_failure(run.folder, outcome)
+    state, progress = outcome
+    progress = progress._replace(seconds={"load": load_seconds, **progress.seconds})
+    return _write_results(run, state, progress, train_rows, test_rows)
 
 
 def _chosen(config, rows):
@@ -121,7 +141,7 @@ def evaluate(folder: Path) -> dict[str, Any]:
     """
     run, state, progress = restore(folder)
     _, train_rows, test_rows = load_rows(run.config, run.folder)
-    with products_in(run.config.precision):
+    with workdir.locked(folder), storing(folder), products_in(run.config.precision):
         return _write_results(run, state, progress, train_rows, test_rows)
 
 

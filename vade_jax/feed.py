@@ -9,7 +9,7 @@ import numpy as np
 
 from vade_jax.objectives import Metrics
 from vade_jax.train_state import TrainState
-from vade_jax.training import replicate
+from vade_jax.training import gather_rows, own_rows, replicate
 
 _BLOCK = 32  # rows that are read together
 
@@ -31,7 +31,7 @@ class Feed:
           shard_bytes: of a shard, a batch at least.
         """
         self.resident = x.nbytes <= max_resident
-        self.x: Any = replicate(x) if self.resident else x
+        self.x: Any = gather_rows(x[own_rows(len(x))], len(x)) if self.resident else x
         self._shard_bytes = shard_bytes
 
     def train(
@@ -57,18 +57,19 @@ class Feed:
         seed = int(jax.random.bits(jax.random.fold_in(state.key, state.step)))
         steps: list[int] = []
         means: list[Metrics] = []
-        for shard in self._shards({"x": self.x, **rows}, batch_size, seed):
-            num_rows = len(shard["x"])
+        for num_rows, shard in self._shards({"x": self.x, **rows}, batch_size, seed):
             if num_rows < batch_size:
                 break
-            state, shard_means = epoch(state, replicate(shard))
+            state, shard_means = epoch(state, {name: gather_rows(part, num_rows) for name, part in shard.items()})
             jax.block_until_ready(means[-1:])  # two shards on the devices: this one, and the one before
             steps.append(num_rows // batch_size)
             means.append(shard_means)
         return state, jax.tree.map(lambda *values: np.average(values, weights=steps), *means)
 
-    def _shards(self, arrays: dict[str, np.ndarray], batch_size: int, seed: int) -> Iterator[dict[str, Any]]:
-        """All rows in an order that the seed alone decides, some whole batches of them at a time.
+    def _shards(self, arrays: dict[str, np.ndarray], batch_size: int, seed: int) -> Iterator[tuple[int, Any]]:
+        """All rows in an order that the seed alone decides, some whole batches of them at a time: how many, and them.
+
+        Where several processes train together, each reads its part of them.
 
         Blocks of neighbouring rows are shuffled, for an order of single ones takes longer than a small network trains
         on them; the epoch draws an order of its own within the shard.
@@ -83,13 +84,14 @@ class Feed:
         order = grain.MapDataset.range(num_blocks).shuffle(seed=seed)
         offset = int(np.random.default_rng(seed).integers(num_rows))  # so that no row is always of the last, loose ones
 
-        def read(shard: int) -> dict[str, np.ndarray]:
+        def read(shard: int) -> tuple[int, dict[str, np.ndarray]]:
             first, stop = shard * shard_rows, min((shard + 1) * shard_rows, num_rows)
             blocks = [order[place] for place in range(first // _BLOCK, min(stop // _BLOCK, num_blocks))]
             numbers = (np.array(blocks, np.int64)[:, None] * _BLOCK + np.arange(_BLOCK)).ravel()
             loose = np.arange(num_blocks * _BLOCK if stop == num_rows else stop, stop)
             numbers = np.sort((np.concatenate([numbers, loose]) + offset) % num_rows)
-            return {name: array[numbers] for name, array in arrays.items()}
+            own = numbers[own_rows(len(numbers))]
+            return len(numbers), {name: array[own] for name, array in arrays.items()}
 
         shards = grain.MapDataset.range(math.ceil(num_rows / shard_rows)).map(read)
         return iter(shards.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)))

@@ -8,9 +8,18 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from vade_jax import hosts, interruption
 from vade_jax.checkpoints import BEGINNING, Checkpoints, Progress
 from vade_jax.errors import DivergedError
-from vade_jax.health import Diagnosis, Signs, diagnose_losses, diagnose_signs, empty_clusters, read_signs
+from vade_jax.health import (
+    Diagnosis,
+    Signs,
+    diagnose_losses,
+    diagnose_numbers,
+    diagnose_signs,
+    empty_clusters,
+    read_signs,
+)
 from vade_jax.moves import refill
 from vade_jax.objectives import Metrics
 from vade_jax.progress import say
@@ -18,9 +27,10 @@ from vade_jax.run import Run, Use
 from vade_jax.stages import Stage, initial_state, make_stages
 from vade_jax.tracking import Tracker
 from vade_jax.train_state import TrainState, start_stage
-from vade_jax.training import replicate
+from vade_jax.training import NOT_FINITE, is_finite, replicate, skipped_steps
 from vade_jax.watch import View, Watch
 
+_SKIPPED, _SKIP = "skipped_steps", "skip"
 _RETREAT_FACTOR = 0.2  # on the learning rates of a stage that goes on from its last good state
 _REMEDY = (
     "Set --config.optimizer.rate_factor=0.1, for lower learning rates, or --config.optimizer.max_grad_norm=1000, in "
@@ -72,14 +82,19 @@ def course(run: Run, x: np.ndarray, quiet: bool = False) -> Course:
 
     Raises:
       DivergedError: training collapsed or its loss ran away, and no cure helped.
+      Interrupted: a signal came while it trained; the state is saved.
     """
     stages = make_stages(run)
     names = [stage.name for stage in stages]
     state = initial_state(run)
-    watch = Watch(run, x, sum(stage.num_epochs for stage in stages))
-    with Checkpoints(run.folder / "checkpoints", run.config.checkpoint.keep) as checkpoints:
+    folder = run.folder / "checkpoints"
+    with (
+        hosts.own(run.folder) as written,
+        Checkpoints(folder, run.config.checkpoint.keep, alone=True) as checkpoints,
+    ):
+        watch = Watch(run._replace(folder=written), x, sum(stage.num_epochs for stage in stages))
         state, progress = checkpoints.restore(state) or (state, BEGINNING)
-        with Tracker(run.folder, progress.total_epochs, quiet) as tracker:
+        with Tracker(written, progress.total_epochs, quiet) as tracker:
             tools = _Tools(run, x, watch, tracker, checkpoints)
             for number, stage in enumerate(stages):
                 ended = (progress.stage, progress.epoch) == (stage.name, stage.num_epochs)
@@ -101,30 +116,46 @@ def course(run: Run, x: np.ndarray, quiet: bool = False) -> Course:
 
 def _through_stage(tools, stage, state, progress):
     """The state after the stage's remaining epochs; saved on the way and at the end, where it is sound."""
+    every = tools.run.config.checkpoint.every_epochs
     with tools.tracker.stage(stage.name, stage.num_epochs, progress.epoch) as bar:
         while progress.epoch < stage.num_epochs:
-            state, progress, record = yield from _through_epoch(stage, state, progress, tools.x)
-            view = tools.watch.view(state) if stage.has_clusters else None
-            signs = read_signs(view.responsibilities, view.z_mean, view.z_var) if view else None
-            if signs:
-                record |= _describe(signs, tools.watch.put_down(progress.total_epochs, signs.clusters))
-            tools.tracker.log(record, bar)
-            diagnosis = diagnose_losses(progress.losses, tools.run.num_features) or (signs and diagnose_signs(signs))
-            retreated = False
-            if diagnosis:
-                state, progress, retreated = _treat(tools, stage, diagnosis, state, progress, signs, view, bar)
-            due = progress.epoch % tools.run.config.checkpoint.every_epochs == 0 and progress.epoch < stage.num_epochs
-            if due and not retreated:
-                tools.checkpoints.save(state, progress)
-    tools.checkpoints.save(state, progress)
+            with interruption.deferred():
+                state, progress, record = yield from _through_epoch(stage, state, progress, tools.x)
+                state, progress, saved = _watched(tools, stage, state, progress, record, bar)
+                due = progress.epoch in (*range(0, stage.num_epochs, every), stage.num_epochs)
+                number = hosts.largest(interruption.requested())
+                if (due or number) and not saved:
+                    tools.checkpoints.save(state, progress, due)
+            if number:
+                raise interruption.Interrupted(number)
     return state, progress
+
+
+def _watched(tools, stage, state, progress, record, bar):
+    """The state and progress after an epoch was looked at, logged, and mended if need be; whether that saved them."""
+    view = tools.watch.view(state) if stage.has_clusters else None
+    signs = read_signs(view.responsibilities, view.z_mean, view.z_var) if view else None
+    if signs:
+        record |= _describe(signs, tools.watch.put_down(progress.total_epochs, signs.clusters))
+    tools.tracker.log(record, bar)
+    if skipped := record[_SKIPPED]:
+        progress = _note(progress, Diagnosis("not_finite", f"the gradient of {skipped} steps"), _SKIP)
+    allowed = tools.run.config.doctor.not_finite == "skip"
+    diagnosis = (
+        diagnose_losses(progress.losses, tools.run.num_features)
+        or diagnose_numbers(0.0 if allowed else record[NOT_FINITE], bool(is_finite(state)))
+        or (signs and diagnose_signs(signs))
+    )
+    if not diagnosis:
+        return state, progress, False
+    return _treat(tools, stage, diagnosis, state, progress, signs, view, bar)
 
 
 def _through_epoch(stage: Stage, state, progress, x):
     """The state and progress after one more epoch, and its record."""
     started = time.perf_counter()
     rows = {name: of_state(state, x) for name, of_state in stage.rows.items()}
-    step, factor = int(state.step), float(state.rate_factor)
+    step, factor, skipped = int(state.step), float(state.rate_factor), skipped_steps(state)
     rates = {name: factor * float(rate(step)) for name, rate in stage.learning_rates.items()}
     state, metrics = yield Epoch(stage, state, rows)
     means = {name: float(value) for name, value in metrics.items()}
@@ -138,6 +169,7 @@ def _through_epoch(stage: Stage, state, progress, x):
         **means,
         **rates,
         "samples_per_second": (int(state.step) - step) * stage.batch_size / seconds,
+        _SKIPPED: skipped_steps(state) - skipped,
     }
     return state, progress, record
 
@@ -163,7 +195,11 @@ def _treat(
     bar: tqdm,
 ):
     """The state and progress after the cure of a diagnosis, and whether they are those of an earlier epoch."""
-    before = [treatment for treatment in progress.treatments if treatment["stage"] == progress.stage]
+    before = [
+        treatment
+        for treatment in progress.treatments
+        if treatment["stage"] == progress.stage and treatment["cure"] != _SKIP
+    ]
     if diagnosis.name == "empty_clusters" and any(treatment["cure"] == "none" for treatment in before):
         return state, progress, False  # known in this stage, and the bound would rather have it so
     if len(before) < tools.run.config.doctor.max_cures:
@@ -197,7 +233,7 @@ def _refilled(run, diagnosis, state, signs, view):
 
 def _retreat(tools, state, progress, bar):
     """The last state that was saved, and its progress, with lower learning rates from there on."""
-    good, then = tools.checkpoints.restore(state)
+    good, then = tools.checkpoints.restore(state, due=True)
     good = replicate(good.replace(rate_factor=_RETREAT_FACTOR * state.rate_factor))
     then = then._replace(seconds=progress.seconds, treatments=progress.treatments)
     tools.tracker.rewind(then.total_epochs, then.epoch, bar)

@@ -82,6 +82,21 @@ def diagnose_losses(losses: list[float], num_features: int) -> Diagnosis | None:
     return None
 
 
+def diagnose_numbers(not_finite_share: float, sound: bool) -> Diagnosis | None:
+    """Whether an epoch met a number that is not finite.
+
+    Args:
+      not_finite_share: of its steps, whose loss was not finite.
+      sound: whether the state after it is finite.
+
+    Returns:
+      'not_finite', or None.
+    """
+    if not_finite_share:
+        return Diagnosis("not_finite", f"the loss of {not_finite_share:.2%} of the steps is not finite")
+    return None if sound else Diagnosis("not_finite", "the parameters are not finite")
+
+
 def diagnose_signs(signs: Signs) -> Diagnosis | None:
     """Whether the latent space or the clusters have collapsed; the gravest diagnosis, or None."""
     num_clusters = len(signs.occupancy)

@@ -3,7 +3,6 @@
 Clusters are found in the embedding of the autoencoder that the run began with: no number of clusters has shaped it.
 """
 
-import json
 import math
 import time
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from vade_jax.errors import InputError
 from vade_jax.evaluation import likelihood_under_priors, make_embed
 from vade_jax.experiment import load_rows
 from vade_jax.figures import save_select_k
+from vade_jax.files import write_json
 from vade_jax.graphs import num_neighbors, sampled_graph
 from vade_jax.initialization import Options
 from vade_jax.rows import drawn
@@ -180,7 +180,7 @@ def select(run: Run, state: TrainState, x: np.ndarray, test_x: np.ndarray | None
         "by_num_clusters": by_number,
         "seconds": time.perf_counter() - started,
     }
-    (run.folder / "select_k.json").write_text(json.dumps(answer, indent=2) + "\n")
+    write_json(run.folder / "select_k.json", answer)
     save_select_k(run.folder / "select_k.png", by_number, answer["num_clusters"])
     return answer
 

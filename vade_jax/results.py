@@ -15,9 +15,10 @@ from scipy.sparse import csr_matrix
 
 from vade_jax import metrics
 from vade_jax.arrays import allocate
-from vade_jax.errors import DivergedError
+from vade_jax.errors import DivergedError, intact
 from vade_jax.evaluation import Posterior, generate, log_likelihood, mean_elbo, posterior
 from vade_jax.figures import save_sample_grid
+from vade_jax.files import whole, write_json
 from vade_jax.graphs import modularity
 from vade_jax.metrics import Confusion
 from vade_jax.model import Model
@@ -113,7 +114,8 @@ def write(
     num_clusters = scored_answer.responsibilities.shape[1]
     labels = None if train.labels is None else train.labels[sample]
     rounds = [_initialization(path, labels) for path in init_paths]
-    np.save(workdir / LOG_LIKELIHOODS, np.sort(bound))
+    with whole(workdir / LOG_LIKELIHOODS) as partial:
+        np.save(partial, np.sort(bound))
     _write_assignments(workdir / ASSIGNMENTS, train_answer, scored_answer if test else None)
     samples = None
     if train.image_shape:
@@ -143,7 +145,7 @@ def write(
             "count": jax.local_device_count(),
         },
     }
-    (workdir / RESULTS).write_text(json.dumps(results, indent=2) + "\n")
+    write_json(workdir / RESULTS, results)
     labels = scored.labels
     confusion = None if labels is None else metrics.confusion(labels, scored_answer.clusters, num_clusters)
     return Written(results, train_answer, samples, confusion)
@@ -163,8 +165,18 @@ def write_best(workdir: Path, answers: dict[str, dict[str, Any]]) -> dict[str, A
     runs = {name: {key: answer[key] for key in kept if key in answer} for name, answer in answers.items()}
     best = max((name for name, run in runs.items() if "failure" not in run), key=lambda name: runs[name][kept[0]])
     results = {"run": best, "runs": runs, **answers[best]}
-    (workdir / RESULTS).write_text(json.dumps(results, indent=2) + "\n")
+    write_json(workdir / RESULTS, results)
     return results
+
+
+def read(workdir: Path) -> dict[str, Any]:
+    """The content of results.json.
+
+    Raises:
+      StorageError: there is none, or it is damaged.
+    """
+    with intact(workdir / RESULTS):
+        return json.loads((workdir / RESULTS).read_text())
 
 
 def summary(results: dict[str, Any]) -> str:
@@ -216,13 +228,13 @@ def _accuracy_by_epoch(labels, rows, clusters):
 def write_failure(workdir: Path, error: DivergedError) -> dict[str, Any]:
     """Writes, and returns, the results of a run that could not be mended: 'failure' and 'treatments'."""
     failure = {"failure": str(error), "treatments": error.treatments}
-    (workdir / RESULTS).write_text(json.dumps(failure, indent=2) + "\n")
+    write_json(workdir / RESULTS, failure)
     return failure
 
 
 def _initialization(path, labels):
     """The scores of the clusters that a stage began with, and why they were chosen; see `rounds.Found`."""
-    with np.load(path) as arrays:
+    with intact(path), path.open("rb") as stream, np.load(stream) as arrays:
         return {
             **_scores(labels, arrays["memberships"].argmax(axis=1)),
             "modularity": float(arrays["modularity"]),
@@ -235,4 +247,5 @@ def _write_assignments(path, train, test):
     arrays = {"cluster": train.clusters, "responsibilities": train.responsibilities}
     if test:
         arrays |= {"test_cluster": test.clusters, "test_responsibilities": test.responsibilities}
-    np.savez(path, **arrays)
+    with whole(path) as partial:
+        np.savez(partial, **arrays)

@@ -10,6 +10,8 @@ from numpy.lib.format import open_memmap
 from scipy.sparse import csr_matrix, load_npz, save_npz
 
 from vade_jax import graphs, initialization, progress
+from vade_jax.errors import intact
+from vade_jax.files import reserve, whole
 from vade_jax.run import Run
 from vade_jax.train_state import Scaling
 
@@ -85,14 +87,16 @@ def input_graph(run: Run, scaling: Scaling, x: np.ndarray) -> csr_matrix:
       x: [N, D], all rows, as stored.
     """
     file = run.folder / "input_graph.npz"
-    if not file.exists():
+    try:
+        with file.open("rb") as stream:
+            return load_npz(stream)
+    except Exception:  # it is not there yet, or damaged: it can be made anew
         config = run.config
         inputs = np.asarray(scaling(jnp.asarray(x[sample(run)])))
         count = graphs.num_neighbors(len(inputs), config.model.num_clusters, config.init.neighbor_share)
-        partial = file.with_suffix(".partial.npz")  # whole, or not there at all
-        save_npz(partial, graphs.sampled_graph(inputs, count, _GRAPH_ROWS, seed=0))
-        partial.replace(file)
-    return load_npz(file)
+        with whole(file) as partial:
+            save_npz(partial, graphs.sampled_graph(inputs, count, _GRAPH_ROWS, seed=0))
+        return load_npz(file)
 
 
 def spread(run: Run, stage: str, embeddings: np.ndarray, embed: Callable[[slice], np.ndarray]) -> None:
@@ -107,6 +111,8 @@ def spread(run: Run, stage: str, embeddings: np.ndarray, embed: Callable[[slice]
     found = read(run, stage).memberships
     count = graphs.num_neighbors(len(found), found.shape[1], run.config.init.neighbor_share)
     everywhere = open_memmap(_everywhere(run, stage), "w+", np.float32, (run.num_rows, found.shape[1]))
+    with _everywhere(run, stage).open("rb+") as file:
+        reserve(file)
     with progress.bar(desc="memberships", total=run.num_rows, unit="row", leave=False) as bar:
         for start in range(0, run.num_rows, _SPREAD_ROWS):
             rows = slice(start, start + _SPREAD_ROWS)
@@ -120,7 +126,10 @@ def spread(run: Run, stage: str, embeddings: np.ndarray, embed: Callable[[slice]
 def memberships(run: Run, stage: str) -> np.ndarray:
     """[N, K], of every row, that a stage holds the model to."""
     file = _everywhere(run, stage)
-    return np.load(file, mmap_mode="r") if file.exists() else read(run, stage).memberships
+    if not file.exists():
+        return read(run, stage).memberships
+    with intact(file):
+        return np.load(file, mmap_mode="r")
 
 
 def _everywhere(run, stage):
@@ -134,10 +143,11 @@ def path(run: Run, stage: str) -> Path:
 
 def write(run: Run, stage: str, found: Found) -> None:
     """Keeps the clusters that a stage begins with."""
-    np.savez(path(run, stage), **found._asdict())
+    with whole(path(run, stage)) as partial:
+        np.savez(partial, **found._asdict())
 
 
 def read(run: Run, stage: str) -> Found:
     """The clusters that a stage began with."""
-    with np.load(path(run, stage)) as arrays:
+    with intact(path(run, stage)), path(run, stage).open("rb") as stream, np.load(stream) as arrays:
         return Found(**arrays)

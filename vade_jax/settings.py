@@ -2,10 +2,9 @@
 
 import difflib
 import numbers
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from vade_jax.data import SOURCES
 from vade_jax.errors import InputError
@@ -16,6 +15,8 @@ from vade_jax.networks import NETWORKS
 from vade_jax.objectives import CLUSTERING, PRETRAINING
 from vade_jax.scalings import SCALINGS
 from vade_jax.training import PRECISIONS, SCHEDULES
+
+_LARGEST = sys.float_info.max  # what is computed with; NaN is not below it
 
 
 class Rule(NamedTuple):
@@ -31,7 +32,7 @@ def _integer(least: int) -> Rule:
 
 def _number(condition: Callable[[float], bool], due: str) -> Rule:
     return Rule(
-        lambda value: _is(value, numbers.Real) and bool(np.isfinite(value)) and condition(value), f"it must be {due}"
+        lambda value: _is(value, numbers.Real) and abs(value) <= _LARGEST and condition(value), f"it must be {due}"
     )
 
 
@@ -59,7 +60,6 @@ _WIDTHS = Rule(
     "it must be widths >= 1, such as (500, 500, 2000)",
 )
 
-_BOOLEAN = Rule(lambda value: isinstance(value, bool), "it must be true or false")
 _PAIR = Rule(
     lambda value: (
         isinstance(value, tuple | list) and len(value) in (0, 2) and all(_integer(0).holds(part) for part in value)
@@ -137,6 +137,7 @@ RULES: dict[str, Rule] = {
     "train.num_samples": _integer(1),
     "train.kl_warmup_epochs": _integer(0),
     "doctor.max_cures": _integer(0),
+    "doctor.not_finite": _one_of(("retreat", "skip")),
     "doctor.watch_rows": _integer(2),
     "evaluate.estimator": _one_of(ESTIMATORS),
     "evaluate.batch_size": _integer(1),
@@ -145,7 +146,7 @@ RULES: dict[str, Rule] = {
     "checkpoint.every_epochs": _integer(1),
     "checkpoint.keep": _integer(1),
     "predict.output": _TEXT,
-    "predict.with_log_likelihood": _BOOLEAN,
+    "predict.with_log_likelihood": _SWITCH,
     "predict.outlier_share": _FRACTION,
     "generate.output": _TEXT,
     "generate.seed": _SEED,

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from vade_jax import initialization, rounds, workdir
+from vade_jax import hosts, initialization, rounds, workdir
 from vade_jax.checkpoints import BEGINNING, Checkpoints
 from vade_jax.errors import InputError
 from vade_jax.evaluation import make_embed
@@ -158,7 +158,13 @@ def _stage(run, name, objective, section, begin, rows=types.MappingProxyType({})
         epochs,
         section.batch_size,
         {"learning_rate": rate, "prior_learning_rate": prior_rate},
-        make_tx(rate, prior_rate, options.adam_epsilon, options.max_grad_norm),
+        make_tx(
+            rate,
+            prior_rate,
+            options.adam_epsilon,
+            options.max_grad_norm,
+            skip_not_finite=run.config.doctor.not_finite == "skip",
+        ),
         name != "pretrain",
         can_refill,
         lambda state, x: begin(run, name, state, x),
@@ -216,15 +222,25 @@ def _initialize(run, name, state, x):
     sample = rounds.sample(run)
     embed = make_embed(run.model, min(run.config.evaluate.batch_size, len(sample)))
     z_mean, z_log_var = embed(state, x[sample])
-    graph = rounds.input_graph(run, state.scaling, x)
-    found = rounds.find(run, z_mean, graph, rounds.read(run, before[-1]) if before else None)
-    rounds.write(run, name, found)
-    if found.settled and name in _guide_names(run):
+
+    def find():
+        graph = rounds.input_graph(run, state.scaling, x)
+        found = rounds.find(run, z_mean, graph, rounds.read(run, before[-1]) if before else None)
+        rounds.write(run, name, found)
+        if len(sample) < run.num_rows and not _adds_nothing(run, name, found):
+            rounds.spread(run, name, z_mean, lambda rows: embed(state, x[rows])[0])
+
+    hosts.first_does(find, f"clusters of {name}")
+    found = rounds.read(run, name)
+    if _adds_nothing(run, name, found):
         return None
-    if len(sample) < run.num_rows:
-        rounds.spread(run, name, z_mean, lambda rows: embed(state, x[rows])[0])
     prior = initialization.prior_from_memberships(z_mean, np.exp(z_log_var), found.memberships)
     return state.replace(params={**state.params, "prior": prior})
+
+
+def _adds_nothing(run, name, found):
+    """Whether a round would guide to the clusters of the one before."""
+    return found.settled and name in _guide_names(run)
 
 
 def _keep_autoencoder(run, state):

@@ -8,11 +8,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from vade_jax import progress
+from vade_jax import hosts, progress
 from vade_jax.checkpoints import Progress
 from vade_jax.errors import DivergedError
 from vade_jax.feed import Feed
 from vade_jax.fitting import Course, Epoch, course
+from vade_jax.interruption import Interrupted
 from vade_jax.run import Run
 from vade_jax.stages import Stage, make_stages
 from vade_jax.train_state import TrainState
@@ -26,8 +27,8 @@ def fit(runs: Sequence[Run], x: np.ndarray, side_by_side: bool | None = None) ->
     """Trains runs that differ in their seeds and learning rates alone. Reads no label.
 
     Side by side, the epochs of all runs are one device call, with the runs as one more axis of every array. That fills
-    a GPU that one run leaves idle. On a CPU, which one run fills, and on rows that are streamed, the runs are taken in
-    turn.
+    a GPU that one run leaves idle. On a CPU, which one run fills, on rows that are streamed, and where several
+    processes train together, the runs are taken in turn.
 
     Args:
       runs: at least one.
@@ -41,7 +42,8 @@ def fit(runs: Sequence[Run], x: np.ndarray, side_by_side: bool | None = None) ->
     feed = Feed(x, options.max_resident_mib * _MIB, options.shard_mib * _MIB)
     if side_by_side is None:
         side_by_side = jax.default_backend() != "cpu"
-    return (_side_by_side if side_by_side and feed.resident and len(runs) > 1 else _in_turn)(runs, x, feed)
+    possible = feed.resident and len(runs) > 1 and not hosts.are_several()
+    return (_side_by_side if side_by_side and possible else _in_turn)(runs, x, feed)
 
 
 def _in_turn(runs, x, feed):
@@ -54,6 +56,8 @@ def _in_turn(runs, x, feed):
             while isinstance(ask := asks.send(answer), Epoch):
                 epoch = programs.epoch(ask.stage, ask.state)
                 answer = feed.train(epoch, ask.state, ask.rows, ask.stage.batch_size)
+            if isinstance(ask, Interrupted):
+                raise ask
             yield run, ask
 
 
@@ -80,7 +84,8 @@ class _Programs:
             self._programs[stage.name] = lambda: program
             names = [other.name for other in self._stages]
             shapes = jax.eval_shape(lambda tree: tree, state)  # the state itself may be gone by then
-            for later in self._stages[names.index(stage.name) + 1 :] if self._feed.resident else ():
+            ahead = self._feed.resident and not hosts.are_several()  # pmap cannot do it for several processes
+            for later in self._stages[names.index(stage.name) + 1 :] if ahead else ():
                 if later.num_epochs and later.name not in self._programs:
                     self._programs[later.name] = self._pool.submit(self._compile, later, shapes).result
         return self._programs[stage.name]()
@@ -100,14 +105,19 @@ def _side_by_side(runs, x, feed):
     courses = [_asks(course(run, x, quiet=True)) for run in runs]
     asked: dict[int, Epoch] = {}
     answers: dict[int, Any] = dict.fromkeys(range(len(runs)))
+    interrupted: Interrupted | None = None  # of the runs that trained an epoch together, each saves before all leave
     with progress.bar(desc=f"{len(runs)} runs", unit="epoch") as bar:
         while True:
             for number, answer in answers.items():
                 ask = courses[number].send(answer)
                 if isinstance(ask, Epoch):
                     asked[number] = ask
+                elif isinstance(ask, Interrupted):
+                    interrupted = ask
                 else:
                     yield runs[number], ask
+            if interrupted:
+                raise interrupted
             if not asked:
                 return
             # The stage that is least advanced: the others wait, so that all runs go through each stage together.
@@ -122,10 +132,10 @@ def _side_by_side(runs, x, feed):
             bar.update()
 
 
-def _asks(steps: Course) -> Generator[Epoch | Outcome]:
+def _asks(steps: Course) -> Generator[Epoch | Outcome | Interrupted]:
     """The course's epochs, and its outcome as the last one."""
     try:
-        outcome: Outcome = yield from steps
-    except DivergedError as error:
+        outcome: Outcome | Interrupted = yield from steps
+    except (DivergedError, Interrupted) as error:
         outcome = error
     yield outcome

@@ -12,6 +12,7 @@ from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
 from vade_jax import progress
+from vade_jax.files import whole
 
 
 class Tracker:
@@ -19,6 +20,8 @@ class Tracker:
 
     def __init__(self, workdir: Path, total_epochs: int, quiet: bool = False):
         """Opens the files; records from after total_epochs, which a resumed run makes again, are dropped.
+
+        TensorBoard's are written anew from those that stay.
 
         Args:
           workdir: an existing folder.
@@ -32,9 +35,15 @@ class Tracker:
     def _open(self, total_epochs):
         path = self._workdir / "metrics.jsonl"
         kept = [record for record in read_metrics(path) if record["total_epochs"] <= total_epochs]
-        path.write_text("".join(json.dumps(record) + "\n" for record in kept))
+        with whole(path) as partial:
+            partial.write_text("".join(json.dumps(record) + "\n" for record in kept))
         self._file = path.open("a")
-        self._events = SummaryWriter(str(self._workdir / "tensorboard"), purge_step=total_epochs + 1 if kept else None)
+        folder = self._workdir / "tensorboard"
+        for events in folder.glob("events.out.tfevents.*"):
+            events.unlink()  # its last event may be torn, or of an epoch that is done again
+        self._events = SummaryWriter(str(folder))
+        for record in kept:
+            self._plot(record)
 
     def rewind(self, total_epochs: int, num_epochs: int, bar: tqdm) -> None:
         """Forgets the records from after total_epochs, num_epochs of the stage, as a run that begins anew there."""
@@ -53,11 +62,14 @@ class Tracker:
         """Writes a record of 'stage', 'epoch', 'total_epochs', 'step' and numbers, and shows its loss."""
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
+        self._plot(record)
+        bar.set_postfix(loss=f"{record['loss']:.2f}", refresh=False)
+        bar.update()
+
+    def _plot(self, record):
         for name, value in record.items():
             if name not in ("stage", "epoch", "total_epochs", "step") and math.isfinite(value):
                 self._events.add_scalar(f"{record['stage']}/{name}", value, record["total_epochs"])
-        bar.set_postfix(loss=f"{record['loss']:.2f}", refresh=False)
-        bar.update()
 
     def __enter__(self) -> "Tracker":
         return self
@@ -87,11 +99,14 @@ def compile_seconds() -> float:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The records of a metrics.jsonl; [] where there is none. A torn last line, of a killed run, is passed over."""
+    """The records of a metrics.jsonl; [] where there is none. What follows a torn line is left out."""
     records = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
         except json.JSONDecodeError:
             break
+        if not isinstance(record, dict) or not {"stage", "total_epochs"} <= record.keys():
+            break
+        records.append(record)
     return records

@@ -21,16 +21,25 @@ from vade_jax import progress
 from vade_jax.objectives import Batch, Metrics, Objective
 from vade_jax.train_state import Scaling, TrainState
 
+NOT_FINITE = "not_finite_share"  # the metric
 _DEVICES = "devices"
 _BATCHES_FOR_A_BAR = 200
+_EVER = 2**31 - 1
 
 
-def over_devices(fn: Callable, in_axes: tuple, out_axes: Any, donate_argnums: tuple[int, ...] = ()) -> Callable:
-    """fn compiled for all local devices: an argument with axis 0 is split over them, one with None is the same on each.
+def over_devices(
+    fn: Callable, in_axes: tuple, out_axes: Any, donate_argnums: tuple[int, ...] = (), everywhere: bool = False
+) -> Callable:
+    """fn compiled for devices: an argument with axis 0 is split over them, one with None is the same on each.
 
-    The project's one pmap, which JAX keeps as jit + shard_map: replace this line to move on.
+    They are those of this process, or, everywhere, those of all processes that train the run together, of which each
+    gives and takes its own part. The project's one pmap, which JAX keeps as jit + shard_map: replace this line to move
+    on.
     """
-    return jax.pmap(fn, axis_name=_DEVICES, in_axes=in_axes, out_axes=out_axes, donate_argnums=donate_argnums)
+    devices = None if everywhere else jax.local_devices()
+    return jax.pmap(
+        fn, axis_name=_DEVICES, in_axes=in_axes, out_axes=out_axes, donate_argnums=donate_argnums, devices=devices
+    )
 
 
 def replicate(tree: Any) -> Any:
@@ -38,9 +47,69 @@ def replicate(tree: Any) -> Any:
     return jax.device_put(tree, _sharding())
 
 
-def _sharding(*axes: str) -> jax.sharding.NamedSharding:
-    """Of arrays on every local device: whole on each, or their first axis split over them."""
-    mesh = jax.sharding.Mesh(np.array(jax.local_devices()), (_DEVICES,))
+def skipped_steps(state: TrainState) -> int:
+    """How many steps of the stage changed nothing so far, where `make_tx` was told to skip_not_finite."""
+    return int(optax.tree_utils.tree_get(state.opt_state, "total_notfinite", default=0))
+
+
+@jax.jit
+def is_finite(tree: Any) -> jax.Array:
+    """[], bool: whether every float in a pytree of arrays is finite."""
+    floats = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in floats]))
+
+
+def own_rows(num_rows: int) -> slice:
+    """Those of so many rows that this process reads for `gather_rows`: all, or a part where several train together."""
+    each = _rows_of_a_process(num_rows)
+    return slice(each * jax.process_index(), min(num_rows, each * (jax.process_index() + 1)))
+
+
+def gather_rows(part: np.ndarray, num_rows: int) -> jax.Array:
+    """All rows [N, ...] on every local device, from each process's `own_rows` of them."""
+    if jax.process_count() == 1:
+        return replicate(part)
+    padding = np.zeros((_rows_of_a_process(num_rows) - len(part), *part.shape[1:]), part.dtype)
+    split = _sharding(_DEVICES, devices=jax.devices())
+    rows = jax.make_array_from_process_local_data(split, np.concatenate([part, padding]))
+    return to_local(_first_rows(num_rows)(rows))
+
+
+def _rows_of_a_process(num_rows):
+    """As many for each device, the last ones' padding included."""
+    return math.ceil(num_rows / jax.device_count()) * jax.local_device_count()
+
+
+@functools.cache
+def _first_rows(num_rows):
+    """Of rows that are split over all devices, the first so many, whole on each; compiled once for all shards."""
+    return jax.jit(lambda rows: rows[:num_rows], out_shardings=_sharding(devices=jax.devices()))
+
+
+def to_local(tree: Any) -> Any:
+    """Arrays that are whole on every device of all processes, as arrays of this process's devices."""
+    return _whole_on(tree, _sharding())
+
+
+def to_global(tree: Any) -> Any:
+    """`to_local`'s inverse, of arrays that are the same in every process."""
+    return _whole_on(tree, _sharding(devices=jax.devices()))
+
+
+def _whole_on(tree, sharding):
+    if jax.process_count() == 1:
+        return tree
+
+    def as_such(array):
+        shards = [shard.data for shard in array.addressable_shards]
+        return jax.make_array_from_single_device_arrays(array.shape, sharding, shards)
+
+    return jax.tree.map(as_such, tree)
+
+
+def _sharding(*axes: str, devices: Sequence[jax.Device] = ()) -> jax.sharding.NamedSharding:
+    """Of arrays on these devices, by default the local ones: whole on each, or their first axis split over them."""
+    mesh = jax.sharding.Mesh(np.array(devices or jax.local_devices()), (_DEVICES,))
     return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes))
 
 
@@ -107,7 +176,7 @@ class EpochProgram:
 
     Attributes:
       compiled: of (state, data, places).
-      places: of each device's rows in a batch.
+      places: in a batch, of the rows of each of this process's devices.
     """
 
     compiled: Any
@@ -139,15 +208,23 @@ def make_epoch(objective: Objective, tx: optax.GradientTransformation, batch_siz
     step = functools.partial(
         train_step, objective=objective, tx=tx, batch_size=batch_size, sum_over_devices=_sum_over_devices
     )
-    places = _split_over_devices(batch_size)
+    places = _split_over_devices(batch_size, jax.device_count())
+    places = places.reshape(jax.process_count(), jax.local_device_count(), -1)[jax.process_index()]
     compiled = over_devices(
-        functools.partial(_epoch, step, batch_size), in_axes=(None, None, 0), out_axes=None, donate_argnums=(0,)
+        functools.partial(_epoch, step, batch_size),
+        in_axes=(None, None, 0),
+        out_axes=None,
+        donate_argnums=(0,),
+        everywhere=True,
     )
     return EpochProgram(compiled, places)
 
 
 def _epoch(step, batch_size, state, data, places):
-    """The state after a scan of the step over the rows in a new order, and the means of its metrics."""
+    """The state after a scan of the step over the rows in a new order, and the means of its metrics.
+
+    They are over the steps whose loss is finite; `NOT_FINITE` is the share of the others.
+    """
     num_rows = data["x"].shape[0]
     num_steps = num_rows // batch_size
     shuffle_key, noise_key = jax.random.split(state.key)
@@ -159,7 +236,9 @@ def _epoch(step, batch_size, state, data, places):
         return step(state, jax.tree.map(lambda array: array[rows], data), places)
 
     end, metrics = lax.scan(one, state.replace(key=noise_key), order)
-    return end.replace(key=state.key), jax.tree.map(jnp.mean, metrics)
+    finite = jnp.isfinite(metrics["loss"])
+    means = jax.tree.map(lambda values: jnp.mean(values, where=finite), metrics)
+    return end.replace(key=state.key), {**means, NOT_FINITE: jnp.mean(jnp.where(finite, 0.0, 1.0))}
 
 
 def make_epoch_of_runs(
@@ -220,7 +299,7 @@ def make_row_map(fn: Callable[..., Any], batch_size: int, title: str = "rows") -
     def batch_fn(params, scaling, x, key, numbers):
         return fn(params, scaling(x), jax.vmap(jax.random.fold_in, (None, 0))(key, numbers))
 
-    places = _split_over_devices(batch_size)
+    places = _split_over_devices(batch_size, jax.local_device_count())
     compiled = over_devices(batch_fn, in_axes=(None, None, 0, None, 0), out_axes=0)
 
     def row_map(
@@ -256,12 +335,11 @@ def _put_down(batch, whole, start):
 
 def _sum_over_devices(tree):
     """The sum over the devices of what each holds; XLA would copy a lone device's gradients, a twentieth of a step."""
-    return lax.psum(tree, _DEVICES) if jax.local_device_count() > 1 else tree
+    return lax.psum(tree, _DEVICES) if jax.device_count() > 1 else tree
 
 
-def _split_over_devices(batch_size):
+def _split_over_devices(batch_size, num_devices):
     """The places 0, 1, ... of a batch, [devices, ceil(B/devices)] int32; the last may lie beyond the batch."""
-    num_devices = jax.local_device_count()
     per_device = math.ceil(batch_size / num_devices)
     return np.arange(num_devices * per_device, dtype=np.int32).reshape(num_devices, per_device)
 
@@ -296,7 +374,11 @@ SCHEDULES: dict[str, Callable[[float, float, float, int, int], optax.Schedule]] 
 
 
 def make_tx(
-    networks_schedule: optax.Schedule, prior_schedule: optax.Schedule, adam_epsilon: float, max_grad_norm: float
+    networks_schedule: optax.Schedule,
+    prior_schedule: optax.Schedule,
+    adam_epsilon: float,
+    max_grad_norm: float,
+    skip_not_finite: bool = False,
 ) -> optax.GradientTransformation:
     """Adam for the networks and for the prior, each with its own learning rate, after clipping by the global norm.
 
@@ -305,6 +387,7 @@ def make_tx(
       prior_schedule: learning rate of the prior at a step.
       adam_epsilon: Adam's epsilon.
       max_grad_norm: gradients of a larger norm are scaled down to it; 0 for no clipping.
+      skip_not_finite: whether a gradient that is not finite changes nothing; else it spoils the parameters.
 
     Returns:
       The transformation, for params {'encoder', 'decoder', 'prior'}.
@@ -317,4 +400,5 @@ def make_tx(
         {"encoder": "networks", "decoder": "networks", "prior": "prior"},
     )
     clip = optax.clip_by_global_norm(max_grad_norm) if max_grad_norm else optax.identity()
-    return optax.chain(clip, adam)
+    tx = optax.chain(clip, adam)
+    return optax.apply_if_finite(tx, max_consecutive_errors=_EVER) if skip_not_finite else tx

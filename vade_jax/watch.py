@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from vade_jax.evaluation import make_embed
+from vade_jax.files import whole
 from vade_jax.priors import optimal_log_responsibilities
 from vade_jax.rows import drawn
 from vade_jax.run import Run, Use
@@ -42,10 +43,11 @@ class Watch:
         self._rows = x[watched_rows(run)]
         self._embed = make_embed(run.model, min(run.config.evaluate.batch_size, len(self._rows)))
         self._log_responsibilities = jax.jit(optimal_log_responsibilities)
-        path = run.folder / _TRAIL
-        if not path.exists():
-            np.save(path, np.full((num_epochs, len(self._rows)), _NONE, np.int32))
-        self._trail = np.load(path, mmap_mode="r+")
+        path, shape = run.folder / _TRAIL, (num_epochs, len(self._rows))
+        if _read(path, shape) is None:  # a new run, or a file that is damaged: nothing but a curve depends on it
+            with whole(path) as partial:
+                np.save(partial, np.full(shape, _NONE, np.int32))
+        self._trail = _read(path, shape)
 
     def view(self, state: TrainState) -> View:
         """The watched rows under the state."""
@@ -59,6 +61,15 @@ class Watch:
         self._trail[total_epochs - 1] = clusters
         self._trail.flush()
         return float(np.mean(before != clusters))
+
+
+def _read(path, shape):
+    """The trail in the file, to be written to; None where it holds none of that shape."""
+    try:
+        trail = np.load(path, mmap_mode="r+")
+    except (OSError, ValueError, EOFError):
+        return None
+    return trail if (trail.shape, trail.dtype) == (shape, np.int32) else None
 
 
 def read_trail(run: Run, total_epochs: int) -> tuple[np.ndarray, np.ndarray]:

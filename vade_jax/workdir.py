@@ -1,12 +1,19 @@
 """A run's folder: whose it is, and the description that its later modes read."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vade_jax.errors import InputError
+from filelock import FileLock, Timeout
+
+from vade_jax import defaults
+from vade_jax.errors import InputError, intact
+from vade_jax.files import remove_partial, write_json
 from vade_jax.settings import flatten
+
+_CONFIG, _DATA, _LOCK = "config.json", "data.json", ".lock"
 
 # Fields that change nothing of what was trained: a run may go on with other values.
 _FREE_FIELDS = (
@@ -27,47 +34,86 @@ def check(workdir: Path) -> None:
         raise InputError("workdir", f"{workdir} is a file", "it must be a folder or not exist", "Name another one.")
 
 
-def claim(workdir: Path, settings: dict[str, Any], description: dict[str, Any]) -> None:
-    """Makes the folder, with config.json and data.json.
-
-    Args:
-      workdir: the folder.
-      settings: nested sections.
-      description: of the rows, for `read`.
+@contextmanager
+def locked(workdir: Path) -> Iterator[None]:
+    """A context in which the folder, made if need be, is this process's alone; one that died holds nothing.
 
     Raises:
-      InputError: the folder holds a run of other settings, or cannot be written.
+      InputError: another process has it, or it cannot be made or written.
     """
     check(workdir)
-    path = workdir / "config.json"
-    if path.exists():
-        ours, theirs = (trained_settings(json.loads(text)) for text in (json.dumps(settings), path.read_text()))
-        differing = [
-            f"{name} ({theirs.get(name)} there, {ours.get(name)} here)"
-            for name in sorted(ours.keys() | theirs.keys())
-            if ours.get(name) != theirs.get(name)
-        ]
-        if differing:
+    with _writable():
+        workdir.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(workdir / _LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
             raise InputError(
                 "workdir",
-                f"{workdir} holds a run of another config: {', '.join(differing)}",
-                "a run goes on with the settings it began with",
-                "Name another workdir, or delete this one.",
-            )
-        _check_rows(workdir, description)
+                f"another process that still runs works in {workdir}",
+                "one at a time writes to a workdir",
+                "Wait until it ends, or name another one.",
+            ) from error
     try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(settings, indent=2) + "\n")
-        (workdir / "data.json").write_text(json.dumps(description, indent=2) + "\n")
+        remove_partial(workdir)
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _writable():
+    try:
+        yield
     except OSError as error:
         raise InputError(
             "workdir", str(error), "it must be a folder that can be written", "Name another one."
         ) from error
 
 
+def claim(workdir: Path, settings: dict[str, Any], description: dict[str, Any], other_settings: bool = False) -> None:
+    """Makes the folder, with config.json and data.json.
+
+    Args:
+      workdir: the folder.
+      settings: nested sections.
+      description: of the rows, for `read`.
+      other_settings: whether a run there may have begun with other ones.
+
+    Raises:
+      InputError: the folder holds a run of other settings, or cannot be written.
+    """
+    check(workdir)
+    path = workdir / _CONFIG
+    if path.exists():
+        with intact(path):
+            ours, theirs = (trained_settings(json.loads(text)) for text in (json.dumps(settings), path.read_text()))
+        usual = trained_settings(defaults.get_config().to_dict())
+        theirs = {name: value for name, value in usual.items() if name not in theirs} | theirs  # fields that came later
+        differing = [
+            f"{name} ({theirs.get(name)} there, {ours.get(name)} here)"
+            for name in sorted(ours.keys() | theirs.keys())
+            if ours.get(name) != theirs.get(name)
+        ]
+        if differing and not other_settings:
+            raise InputError(
+                "workdir",
+                f"{workdir} holds a run of another config: {', '.join(differing)}",
+                "a run goes on with the settings it began with",
+                "Name another workdir, delete this one, or go on with the new settings from here: --resume=force.",
+            )
+        _check_rows(workdir, description)
+    with _writable():
+        workdir.mkdir(parents=True, exist_ok=True)
+        write_json(workdir / _DATA, description)
+        write_json(path, settings)
+
+
 def _check_rows(workdir, description):
     """Raises an InputError where the run in the folder was trained on other rows."""
-    theirs = read(workdir)[1].get("fingerprint")
+    path = workdir / _DATA
+    with intact(path):
+        theirs = json.loads(path.read_text()).get("fingerprint")
     if theirs and theirs != description["fingerprint"]:
         raise InputError(
             "workdir",
@@ -81,7 +127,7 @@ def chosen(workdir: Path) -> Path:
     """The folder of the run that a workdir of several was left with; the workdir itself where it holds one."""
     try:
         name = json.loads((workdir / "results.json").read_text()).get("run", "")
-    except (OSError, json.JSONDecodeError):
+    except (OSError, ValueError):
         name = ""
     return workdir / Path(name).name
 
@@ -98,8 +144,8 @@ def read(workdir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
       InputError: there is no run in the folder.
     """
     try:
-        return json.loads((workdir / "config.json").read_text()), json.loads((workdir / "data.json").read_text())
-    except (OSError, json.JSONDecodeError) as error:
+        return json.loads((workdir / _CONFIG).read_text()), json.loads((workdir / _DATA).read_text())
+    except (OSError, ValueError) as error:
         raise InputError(
             "workdir", f"{workdir} holds no run: {error}", "this mode needs one that was trained", "Train it first."
         ) from error

@@ -1,0 +1,70 @@
+"""Signals: at once outside of training, after the epoch within it, and in any case within seconds."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vade_jax import interruption
+from vade_jax.interruption import Interrupted, deferred, obeyed, requested
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_interrupts_at_once(number, status):
+    before = signal.getsignal(number)
+    with pytest.raises(Interrupted, match=r"the same command goes on") as raised, obeyed():
+        os.kill(os.getpid(), number)
+    assert raised.value.status == status
+    assert signal.getsignal(number) == before
+
+
+def test_what_defers_it_asks_for_it():
+    with obeyed():
+        assert requested() == 0
+        with deferred():
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert requested() == signal.SIGTERM
+    assert requested() == 0
+
+
+def test_the_process_goes_on_where_the_signal_was_answered(monkeypatch):
+    monkeypatch.setattr(interruption, "_GRACE", 0.1)
+    monkeypatch.setattr(os, "_exit", lambda status: pytest.fail("left"))
+    with pytest.raises(Interrupted), obeyed():
+        os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.3)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_process_that_cannot_answer_is_left_all_the_same(again):
+    program = """
+import time
+from vade_jax import interruption
+interruption._GRACE = 2.0
+with interruption.obeyed(), interruption.deferred():
+    print("ready", flush=True)
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        time.sleep(0.1)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parent.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    if again:
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said == "error: SIGINT: the same command goes on from where this one stopped\n"
+    assert (time.monotonic() - started < 1.5) == again
