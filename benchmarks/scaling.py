@@ -63,10 +63,11 @@ def main() -> None:
         print(json.dumps(measure(options.point, options.seconds)))
         return
     path = seeds.RESULTS / f"scaling_{options.name}.json"
-    record = seeds.read(path) or {"axes": {}}
-    record |= {"cpus": os.cpu_count(), "processor": speed.processor(), "commit": seeds.commit(), "base": BASE}
+    record = seeds.read(path) or {"axes": {}, "commits": {}}
+    record |= {"cpus": os.cpu_count(), "processor": speed.processor(), "base": BASE}
     for axis in options.axes:
         record["axes"][axis] = [_in_processes(point, options.seconds) for point in points(axis, options.num_rows)]
+        record["commits"][axis] = seeds.commit()
         seeds.write(path, record)
     print(seeds.aligned(rows(record)))
     save_figure(path.with_suffix(".png"), record)
