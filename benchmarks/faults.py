@@ -20,7 +20,6 @@ import struct
 import subprocess
 import sys
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,8 +29,8 @@ import jax
 import numpy as np
 from tensorboardX.proto.event_pb2 import Event
 
-from benchmarks import seeds
-from vade_jax import data, experiment, settings
+from benchmarks import inputs, seeds
+from vade_jax import experiment
 from vade_jax.errors import InputError, StorageError
 from vade_jax.progress import silence
 from vade_jax.tracking import read_metrics
@@ -64,9 +63,11 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=300, help="broken files of rows")
     parser.add_argument("--seed", type=int, default=0, help="of the moments and the damage")
     parser.add_argument("--name", default="cpu", help="of the record")
+    parser.add_argument("--parts", type=lambda text: text.split(","), help="joined by commas; all by default")
     options = parser.parse_args()
     path = seeds.RESULTS / f"faults_{options.name}.json"
-    record: dict[str, Any] = {"commit": seeds.commit(), "config": CONFIG, "flags": FLAGS}
+    record = seeds.read(path) or {"parts": {}, "commits": {}}
+    record |= {"config": CONFIG, "flags": FLAGS}
     rng = random.Random(options.seed)
     reference = options.workdir / "undisturbed"
     started = time.monotonic()
@@ -76,12 +77,16 @@ def main() -> None:
         "kills": lambda: kills(reference, options.workdir, options.kills, seconds, rng),
         "signals": lambda: stops(reference, options.workdir, options.signals, rng),
         "damaged files": lambda: damages(reference, options.workdir, rng),
-        "bad settings": bad_settings,
-        "bad files": lambda: bad_files(options.workdir / "files", options.files, rng),
+        "bad settings": inputs.bad_settings,
+        "bad files": lambda: inputs.bad_files(options.workdir / "files", options.files, rng),
     }
-    for name, part in parts.items():
-        record[name] = dict(part())
-        print(f"{name}: {record[name]}")
+    chosen = options.parts or list(parts)
+    if unknown := [name for name in chosen if name not in parts]:
+        parser.error(f"no such parts: {', '.join(unknown)}; there are {', '.join(parts)}")
+    for name in chosen:
+        record["parts"][name] = dict(parts[name]())
+        record["commits"][name] = seeds.commit()
+        print(f"{name}: {record['parts'][name]}")
         seeds.write(path, record)
     print(seeds.aligned(rows(record)))
     print(f"wrote {path}")
@@ -89,9 +94,8 @@ def main() -> None:
 
 def rows(record: dict[str, Any]) -> list[list[str]]:
     """The record as rows of text, the columns' names first."""
-    parts = [(name, counts) for name, counts in record.items() if isinstance(counts, dict)]
     table = [["fault", "tried", "the same end", "a clear line", "lost"]]
-    for name, counts in parts:
+    for name, counts in record["parts"].items():
         same, said = counts.get("same", 0), counts.get("said", 0)
         tried = sum(counts.values())
         table.append([name, *map(str, (tried, same, said, tried - same - said))])
@@ -206,33 +210,14 @@ def damages(reference: Path, folder: Path, rng: random.Random, every: int = 1) -
     process.communicate()
     files = sorted(path.relative_to(stopped) for path in stopped.rglob("*") if path.is_file())
     outcomes: Counter[str] = Counter()
-    for file, damage in itertools.islice(itertools.product(files, DAMAGE), rng.randrange(every), None, every):
+    for file, damage in itertools.islice(itertools.product(files, inputs.DAMAGE), rng.randrange(every), None, every):
         workdir = folder / "damaged"
         shutil.rmtree(workdir, ignore_errors=True)
         shutil.copytree(stopped, workdir)
-        DAMAGE[damage](workdir / file, rng)
+        inputs.DAMAGE[damage](workdir / file, rng)
         outcome = _in_process(reference, workdir)
         outcomes[outcome if outcome in ("same", "said") else f"{damage} {file}: {outcome}"] += 1
     return outcomes
-
-
-def _flip(path, rng):
-    content = bytearray(path.read_bytes())
-    if content:
-        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
-    path.write_bytes(content)
-
-
-def _truncate(path, rng):
-    path.write_bytes(path.read_bytes()[: rng.randrange(max(1, path.stat().st_size))])
-
-
-# name -> function (path of a file, random.Random) that damages it.
-DAMAGE: dict[str, Callable[[Path, random.Random], None]] = {
-    "truncated": _truncate,
-    "bit flipped": _flip,
-    "removed": lambda path, rng: path.unlink(),
-}
 
 
 def _in_process(reference, workdir):
@@ -330,88 +315,6 @@ def _until_metrics(workdir: Path, count: int) -> Iterator[None]:
     while len(read_metrics(workdir / "metrics.jsonl")) < count:
         yield
         time.sleep(0.01)
-
-
-NOT_NUMBERS: tuple[Any, ...] = (None, "?", "", True, [], [0], {}, ("a",), b"x", object())
-WRONG_VALUES = (*NOT_NUMBERS, -1, -0.5, 10**30, float("nan"), float("inf"))
-
-
-def bad_settings() -> Counter[str]:
-    """Each field with values of every kind: 'same' where the value may stand, 'said' where the field is named."""
-    usual = settings.flatten(seeds.read_config("configs/base.py", []).to_dict())
-    outcomes: Counter[str] = Counter()
-    for name, value in itertools.product(usual, WRONG_VALUES):
-        try:
-            settings.check_fields(settings.nested({**usual, name: value}))
-            outcomes["same"] += 1
-        except InputError as error:
-            outcomes["said" if error.field == f"config.{name}" else f"{name} = {value!r}: {error}"] += 1
-        except Exception as error:  # any other is what the campaign looks for
-            outcomes[f"{name} = {value!r}: {error!r}"] += 1
-    return outcomes
-
-
-def bad_files(folder: Path, count: int, rng: random.Random) -> Counter[str]:
-    """Files of rows of every kind, damaged: 'same' where they can still be read, 'said' where the error is clear."""
-    folder.mkdir(parents=True, exist_ok=True)
-    whole = [write(folder) for write in KINDS]
-    ways = ("truncated", "bit flipped")
-    outcomes: Counter[str] = Counter()
-    for number, file in zip(range(count), itertools.cycle(whole), strict=False):
-        broken = folder / f"broken{file.suffix}"
-        broken.write_bytes(file.read_bytes())
-        damage = ways[number // len(whole) % len(ways)]
-        DAMAGE[damage](broken, rng)
-        try:
-            with silence(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                data.load("file", str(broken))
-            outcomes["same"] += 1
-        except InputError as error:
-            outcomes["said" if str(broken) in str(error) else f"unclear: {error}"] += 1
-        except Exception as error:  # any other is what the campaign looks for
-            outcomes[f"{damage} {broken.name}: {error!r}"[:300]] += 1
-    return outcomes
-
-
-def _rows():
-    return np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
-
-
-def _npy(folder):
-    np.save(folder / "x.npy", _rows())
-    return folder / "x.npy"
-
-
-def _npz(folder):
-    np.savez_compressed(folder / "x.npz", x=_rows(), y=np.arange(40) % 3)
-    return folder / "x.npz"
-
-
-def _table(folder, ending):
-    import pandas as pd
-
-    path = folder / f"x.{ending}"
-    frame = pd.DataFrame(_rows(), columns=list("abcde"))
-    frame.to_parquet(path) if ending == "parquet" else frame.to_csv(path, index=False)
-    return path
-
-
-def _h5ad(folder):
-    from anndata import AnnData
-
-    AnnData(np.abs(_rows()).round()).write_h5ad(folder / "x.h5ad")
-    return folder / "x.h5ad"
-
-
-# Each writes a file of rows of one kind to a folder, and returns its path.
-KINDS: tuple[Callable[[Path], Path], ...] = (
-    _npy,
-    _npz,
-    lambda folder: _table(folder, "csv"),
-    lambda folder: _table(folder, "parquet"),
-    _h5ad,
-)
 
 
 if __name__ == "__main__":

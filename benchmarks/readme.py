@@ -202,8 +202,10 @@ def checkpointing_table() -> str:
 def faults_table() -> str:
     """The table in Markdown, a row for each kind of fault; '' where no campaign was run."""
     record = seeds.read(seeds.RESULTS / "faults_cpu.json")
-    columns, *found = faults.rows(record or {})
-    return _table(columns, found) if found else ""
+    if record is None:
+        return ""
+    columns, *found = faults.rows(record)
+    return _table(columns, found)
 
 
 def comparison_table() -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from benchmarks import faults
+from benchmarks import faults, inputs
 from benchmarks.faults import _difference
 
 
@@ -51,16 +51,16 @@ def test_another_end_is_noticed(undisturbed):
 
 
 def test_settings_of_every_kind_are_used_or_named():
-    outcomes = faults.bad_settings()
+    outcomes = inputs.bad_settings()
     assert outcomes.keys() == {"same", "said"}
     assert outcomes["said"] > outcomes["same"]
 
 
 def test_broken_files_are_read_or_named(tmp_path):
-    outcomes = faults.bad_files(tmp_path, 100, random.Random(0))
+    outcomes = inputs.bad_files(tmp_path / "files", 16 * len(inputs.KINDS), random.Random(0))
     assert outcomes.keys() == {"same", "said"}
 
 
 def test_the_table_counts_what_is_lost():
-    record = {"commit": "x", "flags": [], "kills": {"same": 3, "other parameters": 1}, "bad files": {"said": 2}}
+    record = {"parts": {"kills": {"same": 3, "other parameters": 1}, "bad files": {"said": 2}}}
     assert faults.rows(record)[1:] == [["kills", "4", "3", "0", "1"], ["bad files", "2", "0", "2", "0"]]
