@@ -53,7 +53,8 @@ def cost(folder: Path, num_rows: int, pairs: int) -> dict[str, Any]:
 
     from vade_jax.checkpoints import BEGINNING, Checkpoints
     from vade_jax.defaults import get_config
-    from vade_jax.training import make_epoch, replicate
+    from vade_jax.devices import replicate
+    from vade_jax.training import make_epoch
 
     objective, tx, state = contenders.jax_parts()
     state, run = replicate(state), make_epoch(objective, tx, _BATCH_SIZE)

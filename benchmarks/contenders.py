@@ -65,7 +65,8 @@ def _vade_jax(batch_size, num_rows, seconds):
     """This project's epoch: one device call, rows as bytes on the device."""
     import jax
 
-    from vade_jax.training import make_epoch, replicate
+    from vade_jax.devices import replicate
+    from vade_jax.training import make_epoch
 
     objective, tx, state = jax_parts()
     data = {"x": replicate(made_rows(num_rows))}
@@ -118,8 +119,8 @@ def jax_parts(
 
     from vade_jax.model import init_params, make_model
     from vade_jax.objectives import negative_elbo
+    from vade_jax.optimizer import make_tx
     from vade_jax.train_state import Scaling, TrainState, start_stage
-    from vade_jax.training import make_tx
 
     model = make_model(
         network="mlp",
@@ -218,7 +219,8 @@ def _runs_side_by_side(batch_size, num_rows, seconds):
     """Several runs of this project in one program; the seconds are those of a step of one run."""
     import jax
 
-    from vade_jax.training import make_epoch_of_runs, replicate
+    from vade_jax.devices import replicate
+    from vade_jax.training import make_epoch_of_runs
 
     objective, tx, state = jax_parts()
     num_runs = _NUM_RUNS if jax.default_backend() == "cpu" else 16

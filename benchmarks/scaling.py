@@ -168,8 +168,9 @@ def _epochs(sizes, seconds, streaming=None):
     """The seconds of a step, in epochs of training on rows in memory, or streamed."""
     import jax
 
+    from vade_jax.devices import replicate
     from vade_jax.feed import Feed
-    from vade_jax.training import make_epoch, replicate
+    from vade_jax.training import make_epoch
 
     batch_size = sizes["batch_size"]
     num_rows = 25_600 if streaming is None else 256_000

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "vade_jax"
 # Lowest first: a module imports only from the layers above its own line.
 LAYERS = [
     ["errors", "defaults", "files", "interruption", "progress"],
-    ["hosts", "arrays", "priors", "metrics", "health", "graphs", "mixtures"],
+    ["hosts", "devices", "arrays", "priors", "metrics", "health", "graphs", "mixtures"],
     ["losses", "dec", "figures", "manifold", "rows", "columns", "extras"],
     ["networks", "scalings", "tables", "images", "rcv1"],
     ["cells"],
@@ -18,7 +18,7 @@ LAYERS = [
     ["data"],
     ["model"],
     ["objectives", "train_state"],
-    ["training", "tracking"],
+    ["training", "optimizer", "tracking"],
     ["checkpoints"],
     ["evaluation", "initialization", "feed"],
     ["settings", "results", "moves", "outputs"],
@@ -80,7 +80,7 @@ def test_pmap_stands_once():
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and node.attr == "pmap"
     ]
-    assert calls == [("training", "pmap")]
+    assert calls == [("devices", "pmap")]
 
 
 def test_light_modules_import_jax_flax_and_optax_alone():

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from vade_jax.checkpoints import BEGINNING, Checkpoints
+from vade_jax.devices import replicate
 from vade_jax.errors import StorageError
 from vade_jax.priors import GMMPrior
 from vade_jax.train_state import Scaling, TrainState
-from vade_jax.training import replicate
 
 
 def state(value):

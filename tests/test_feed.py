@@ -10,6 +10,7 @@ from sklearn.datasets import make_blobs
 
 from vade_jax import data, experiment, graphs, prediction, rounds, training
 from vade_jax import feed as feed_module
+from vade_jax.devices import replicate
 from vade_jax.feed import Feed
 from vade_jax.metrics import clustering_accuracy
 from vade_jax.run import make_run
@@ -30,7 +31,7 @@ def _small_blocks():
 def start():
     scaling = Scaling(jnp.zeros((1, 1)), jnp.ones((1, 1)))
     state = TrainState.create({"mean": jnp.zeros(())}, jax.random.key(0), scaling)
-    return training.replicate(start_stage(state, optax.sgd(0.1), state.key))
+    return replicate(start_stage(state, optax.sgd(0.1), state.key))
 
 
 def epoch_of(loss):

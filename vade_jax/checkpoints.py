@@ -13,10 +13,10 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from vade_jax.devices import to_global, to_local
 from vade_jax.errors import StorageError, first_line, storing
 from vade_jax.progress import say
 from vade_jax.train_state import TrainState
-from vade_jax.training import to_global, to_local
 
 
 class Progress(NamedTuple):

@@ -12,13 +12,13 @@ from ml_collections import ConfigDict
 from vade_jax import data, hosts, report, results, rounds, settings, suited, sweep, workdir
 from vade_jax.checkpoints import BEGINNING, Checkpoints, Progress
 from vade_jax.data import Source
+from vade_jax.devices import products_in, replicate
 from vade_jax.errors import DivergedError, InputError, storing
 from vade_jax.progress import say
 from vade_jax.rows import Dataset, Form, Options, fingerprint
 from vade_jax.run import Run, Use, make_run, read_run
 from vade_jax.stages import check_autoencoder, initial_state, initialization_paths, make_stages
 from vade_jax.train_state import TrainState, start_stage
-from vade_jax.training import products_in, replicate
 from vade_jax.watch import read_trail
 
 _LEAST_KEPT = 0.1  # seconds to compile what is worth keeping

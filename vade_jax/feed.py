@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from vade_jax.devices import gather_rows, own_rows, replicate
 from vade_jax.objectives import Metrics
 from vade_jax.train_state import TrainState
-from vade_jax.training import gather_rows, own_rows, replicate
 
 _BLOCK = 32  # rows that are read together
 

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from vade_jax import hosts, interruption
 from vade_jax.checkpoints import BEGINNING, Checkpoints, Progress
+from vade_jax.devices import replicate
 from vade_jax.errors import DivergedError
 from vade_jax.health import (
     Diagnosis,
@@ -22,12 +23,13 @@ from vade_jax.health import (
 )
 from vade_jax.moves import refill
 from vade_jax.objectives import Metrics
+from vade_jax.optimizer import skipped_steps
 from vade_jax.progress import say
 from vade_jax.run import Run, Use
 from vade_jax.stages import Stage, initial_state, make_stages
 from vade_jax.tracking import Tracker
 from vade_jax.train_state import TrainState, start_stage
-from vade_jax.training import NOT_FINITE, is_finite, replicate, skipped_steps
+from vade_jax.training import NOT_FINITE, is_finite
 from vade_jax.watch import View, Watch
 
 _SKIPPED, _SKIP = "skipped_steps", "skip"

@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 from scipy.special import entr
 
 from vade_jax import settings
+from vade_jax.devices import products_in
 from vade_jax.errors import InputError
 from vade_jax.evaluation import likelihood_under_priors, make_embed
 from vade_jax.experiment import load_rows
@@ -28,7 +29,6 @@ from vade_jax.run import Run, Use, read_run
 from vade_jax.stability import Figures, HeldOut, Rows, measure
 from vade_jax.stages import autoencoder
 from vade_jax.train_state import TrainState
-from vade_jax.training import products_in
 
 _NUM_LAYOUTS, _NUM_RESTARTS = 1, 2  # for each half; 2 and 3 recommend the same on digits, later
 _STABLE = 0.5  # least adjusted Rand index: halves of one Gaussian stay below 0.25

@@ -7,6 +7,7 @@ import numpy as np
 
 from vade_jax import outputs, suited
 from vade_jax.arrays import allocate
+from vade_jax.devices import products_in
 from vade_jax.errors import InputError
 from vade_jax.evaluation import Posterior, log_likelihood, posterior
 from vade_jax.experiment import read_rows, restore
@@ -14,7 +15,6 @@ from vade_jax.results import LOG_LIKELIHOODS
 from vade_jax.rows import Dataset
 from vade_jax.run import Run, Use
 from vade_jax.train_state import TrainState
-from vade_jax.training import products_in
 
 
 def predict(

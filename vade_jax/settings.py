@@ -7,14 +7,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vade_jax.data import SOURCES
+from vade_jax.devices import PRECISIONS
 from vade_jax.errors import InputError
 from vade_jax.initialization import COVARIANCES, METHODS
 from vade_jax.losses import ESTIMATORS
 from vade_jax.model import LIKELIHOODS
 from vade_jax.networks import NETWORKS
 from vade_jax.objectives import CLUSTERING, PRETRAINING
+from vade_jax.optimizer import SCHEDULES
 from vade_jax.scalings import SCALINGS
-from vade_jax.training import PRECISIONS, SCHEDULES
 
 _LARGEST = sys.float_info.max  # what is computed with; NaN is not below it
 

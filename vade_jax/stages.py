@@ -14,15 +14,16 @@ from ml_collections import ConfigDict
 
 from vade_jax import hosts, initialization, rounds, workdir
 from vade_jax.checkpoints import BEGINNING, Checkpoints
+from vade_jax.devices import replicate
 from vade_jax.errors import InputError
 from vade_jax.evaluation import make_embed
 from vade_jax.model import init_params
 from vade_jax.networks import with_constant_log_var
 from vade_jax.objectives import CLUSTERING, PRETRAINING, Objective, guided_negative_elbo
+from vade_jax.optimizer import make_schedule, make_tx
 from vade_jax.run import Run, Use, read_run
 from vade_jax.scalings import SCALINGS
 from vade_jax.train_state import Scaling, TrainState, start_stage
-from vade_jax.training import make_schedule, make_tx, replicate
 
 _AUTOENCODER = "autoencoder"
 _OF_NETWORKS = ("network", "hidden", "latent_dim", "likelihood", "min_log_var")  # of the section model

@@ -10,6 +10,7 @@ import numpy as np
 
 from vade_jax import hosts, progress
 from vade_jax.checkpoints import Progress
+from vade_jax.devices import products_in, replicate
 from vade_jax.errors import DivergedError
 from vade_jax.feed import Feed
 from vade_jax.fitting import Course, Epoch, course
@@ -17,7 +18,7 @@ from vade_jax.interruption import Interrupted
 from vade_jax.run import Run
 from vade_jax.stages import Stage, make_stages
 from vade_jax.train_state import TrainState
-from vade_jax.training import EpochProgram, make_epoch, make_epoch_of_runs, products_in, replicate
+from vade_jax.training import EpochProgram, make_epoch, make_epoch_of_runs
 
 _MIB = 2**20
 Outcome = tuple[TrainState, Progress] | DivergedError
