@@ -108,10 +108,15 @@ def _parts(point):
     count = point.get("num_processes", 1)
     if count == 1:
         return [point]
+    address = free_address()
+    return [{**point, "coordinator": address, "process_id": number} for number in range(count)]
+
+
+def free_address() -> str:
+    """HOST:PORT on this machine where nobody listens yet: of processes that train together."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
-        coordinator = f"localhost:{free.getsockname()[1]}"
-    return [{**point, "coordinator": coordinator, "process_id": number} for number in range(count)]
+        return f"localhost:{free.getsockname()[1]}"
 
 
 def measure(point: dict[str, Any], seconds: float) -> dict[str, Any]:

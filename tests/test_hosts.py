@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import DEVICES_FLAG
 
-from benchmarks import faults, seeds
+from benchmarks import faults, scaling, seeds
 from vade_jax import experiment
 from vade_jax.tracking import read_metrics
 
@@ -23,12 +22,11 @@ DEVICES = 2
 
 def start(folder, num_processes, num_devices, *flags):
     """The processes of a run; one alone is told nothing of others."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
     environment = {**os.environ, "XLA_FLAGS": f"{DEVICES_FLAG}={num_devices}"}
     command = [sys.executable, "main.py", f"--config={faults.CONFIG}", *faults.FLAGS, f"--workdir={folder}", *flags]
-    together = [f"--coordinator=localhost:{port}", f"--num_processes={num_processes}"] if num_processes > 1 else []
+    together = (
+        [f"--coordinator={scaling.free_address()}", f"--num_processes={num_processes}"] if num_processes > 1 else []
+    )
     return [
         subprocess.Popen(
             [*command, *together, *([f"--process_id={number}"] if together else [])],
