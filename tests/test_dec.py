@@ -26,17 +26,42 @@ def finished(tmp_path_factory):
     return folder, experiment.train(config, folder)
 
 
+def prior_of(rng, num_clusters):
+    shapes = (num_clusters,), (num_clusters, 3), (num_clusters, 3)
+    return GMMPrior(*(jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in shapes))
+
+
 def test_soft_assignments_are_students_t():
     rng = np.random.default_rng(0)
-    z, centroids = rng.normal(size=(2, 5, 3)), rng.normal(size=(4, 3))
-    kernel = 1 / (1 + ((z[..., None, :] - centroids) ** 2).sum(axis=-1))
-    answer = np.exp(dec.log_soft_assignments(jnp.asarray(z, jnp.float32), jnp.asarray(centroids, jnp.float32)))
+    z = rng.normal(size=(2, 5, 3))
+    prior = prior_of(rng, 4)
+    lengths = ((z[..., None, :] - np.float64(prior.means)) ** 2 / np.exp(np.float64(prior.log_vars))).sum(axis=-1)
+    kernel = 1 / (1 + lengths)
+    answer = np.exp(dec.log_soft_assignments(jnp.asarray(z, jnp.float32), prior))
     np.testing.assert_allclose(answer, kernel / kernel.sum(axis=-1, keepdims=True), rtol=1e-5)
 
 
+def test_soft_assignments_do_not_depend_on_the_unit_of_z():
+    rng = np.random.default_rng(2)
+    z, prior = jnp.asarray(rng.normal(size=(5, 3)), jnp.float32), prior_of(rng, 4)
+    narrow = GMMPrior(prior.logits, prior.means / 100, prior.log_vars - 2 * jnp.log(100.0))
+    expected = dec.log_soft_assignments(z, prior)
+    np.testing.assert_allclose(dec.log_soft_assignments(z / 100, narrow), expected, rtol=1e-4)
+
+
+def test_soft_assignments_train_the_means_alone():
+    rng = np.random.default_rng(3)
+    z, prior = jnp.asarray(rng.normal(size=(5, 3)), jnp.float32), prior_of(rng, 4)
+    slope = jax.grad(lambda prior: dec.log_soft_assignments(z, prior)[:, 0].sum())(prior)
+    assert slope.means.any()
+    assert not slope.log_vars.any()
+    assert not slope.logits.any()
+
+
 def test_soft_assignments_need_one_latent_dimension():
-    with pytest.raises(ValueError, match=r"\(5, 3\) and centroids \(4, 2\)"):
-        dec.log_soft_assignments(jnp.zeros((5, 3)), jnp.zeros((4, 2)))
+    prior = GMMPrior(jnp.zeros(4), jnp.zeros((4, 2)), jnp.zeros((4, 2)))
+    with pytest.raises(ValueError, match=r"\(5, 3\) and means \(4, 2\)"):
+        dec.log_soft_assignments(jnp.zeros((5, 3)), prior)
 
 
 def test_targets_by_hand():
@@ -58,10 +83,11 @@ def test_targets_are_distributions_and_equal_assignments_stay(weights):
 
 def test_the_mixture_of_centroids_takes_the_nearest():
     rng = np.random.default_rng(1)
-    prior = GMMPrior(*(jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((4,), (4, 3), (4, 3))))
+    prior = dec.mixture_of_centroids(prior_of(rng, 4))
     z = jnp.asarray(rng.normal(size=(50, 3)), jnp.float32)
-    clusters = log_responsibilities(z, dec.mixture_of_centroids(prior)).argmax(axis=-1)
-    np.testing.assert_array_equal(clusters, dec.log_soft_assignments(z, prior.means).argmax(axis=-1))
+    nearest = ((z[:, None] - prior.means[None]) ** 2).sum(axis=-1).argmin(axis=-1)
+    np.testing.assert_array_equal(log_responsibilities(z, prior).argmax(axis=-1), nearest)
+    np.testing.assert_array_equal(dec.log_soft_assignments(z, prior).argmax(axis=-1), nearest)
 
 
 def test_a_run_trains_encoder_and_centroids_alone(finished):

@@ -10,7 +10,7 @@ import numpy as np
 
 from vade_jax.files import reserve
 
-_LARGE = 2**26  # bytes
+_LARGE = 2**24  # bytes: several arrays of a value a row are kept at once
 _PART = 2**25  # values
 
 

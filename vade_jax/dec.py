@@ -7,24 +7,27 @@ import numpy as np
 from vade_jax.priors import GMMPrior, as_floats, prepend_axes
 
 
-def log_soft_assignments(z: jax.Array, centroids: jax.Array) -> jax.Array:
+def log_soft_assignments(z: jax.Array, prior: GMMPrior) -> jax.Array:
     """log q(c|z), q(c|z) proportional to (1 + |z - mu_c|^2)^-1, Student's t with one degree of freedom (eq. 1).
+
+    Lengths are in the clusters' standard deviations: in an embedding much narrower than 1 all q(c|z) would be alike,
+    and the targets would say nothing.
 
     Args:
       z: [..., J], real.
-      centroids: [K, J], real.
+      prior: K components; the means are the centroids, the variances are given, not trained.
 
     Returns:
       [..., K], nats; the exponentials sum to 1.
 
     Raises:
-      ValueError: z and the centroids differ in J.
+      ValueError: z and the means differ in J.
     """
-    if z.shape[-1:] != centroids.shape[-1:]:
-        raise ValueError(f"z has shape {z.shape} and centroids {centroids.shape}; their last axes must be the same")
-    z, centroids = as_floats(z, centroids)
-    differences = jnp.expand_dims(z, -2) - prepend_axes(centroids, z.ndim + 1)
-    distances = jnp.sum(differences**2, axis=-1)
+    if z.shape[-1:] != prior.means.shape[-1:]:
+        raise ValueError(f"z has shape {z.shape} and means {prior.means.shape}; their last axes must be the same")
+    z, means, log_vars = as_floats(z, prior.means, jax.lax.stop_gradient(prior.log_vars))
+    differences = jnp.expand_dims(z, -2) - prepend_axes(means, z.ndim + 1)
+    distances = jnp.sum(differences**2 * prepend_axes(jnp.exp(-log_vars), z.ndim + 1), axis=-1)
     return jax.nn.log_softmax(-jnp.log1p(distances), axis=-1)
 
 

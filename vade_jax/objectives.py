@@ -124,7 +124,7 @@ def dec(model: Model) -> Objective:
 
     def objective(params, batch, keys, step):
         z_mean, _ = model.encode(params, batch["x"])
-        log_q_c = log_soft_assignments(z_mean, params["prior"].means)
+        log_q_c = log_soft_assignments(z_mean, params["prior"])
         targets = batch["targets"]
         kl_targets = jnp.sum(targets * (jnp.log(jnp.maximum(targets, _TINY)) - log_q_c), axis=-1)
         return kl_targets, {"kl_targets": kl_targets}
@@ -152,7 +152,7 @@ CLUSTERING = {
     "dec": Method(
         lambda model, estimator, num_samples, kl_weight: dec(model),
         mixture_of_centroids,
-        lambda z_mean, prior: sharpened(np.exp(log_soft_assignments(jnp.asarray(z_mean), prior.means))),
+        lambda z_mean, prior: sharpened(np.exp(log_soft_assignments(jnp.asarray(z_mean), prior))),
     ),
 }
 

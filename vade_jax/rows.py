@@ -156,4 +156,5 @@ def drawn(num_rows: int, key: jax.Array, count: int) -> np.ndarray:
     """The numbers of so many of the rows drawn at random, ascending; all where there are fewer, and for 0."""
     if not 0 < count < num_rows:
         return np.arange(num_rows)
-    return np.sort(np.asarray(jax.random.choice(key, num_rows, (count,), replace=False)))
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))  # JAX would shuffle all rows for a few
+    return np.sort(rng.choice(num_rows, count, replace=False))
