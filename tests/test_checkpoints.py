@@ -159,6 +159,18 @@ def test_the_one_before_is_taken_where_the_last_is_damaged(tmp_path, capsys, dam
     assert 1 in taken
 
 
+def test_a_damaged_one_goes_only_where_nobody_else_writes(tmp_path):
+    saved(tmp_path / "c")
+    damaged = tmp_path / "c" / "2"
+    (damaged / "progress" / "metadata").unlink()
+    with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
+        assert checkpoints.restore(state(0))[1].epoch == 1
+    assert damaged.exists()
+    with Checkpoints(tmp_path / "c", keep=2, alone=True) as checkpoints:
+        assert checkpoints.restore(state(0))[1].epoch == 1
+    assert not damaged.exists()
+
+
 def test_a_bit_anywhere_in_the_state_is_noticed(tmp_path, capsys):
     saved(tmp_path / "c")
     content = json.loads((tmp_path / "c" / "2" / "progress" / "metadata").read_text())

@@ -73,11 +73,13 @@ class Checkpoints:
         Args:
           folder: of the checkpoints.
           keep: so many of the last stay, those made out of turn aside.
-          alone: whether nobody else writes there: what a process that was killed left unfinished is deleted.
+          alone: whether nobody else writes there: what a process that was killed left unfinished is deleted, and what
+            `restore` finds damaged.
 
         Raises:
           StorageError: it cannot be made or written.
         """
+        self._alone = alone
         self._kept = _Kept(keep)
         options = ocp.CheckpointManagerOptions(
             preservation_policy=self._kept,
@@ -126,7 +128,7 @@ class Checkpoints:
     ) -> tuple[TrainState, Progress] | None:
         """A checkpoint, on the devices and of the shapes of template; None where there is none.
 
-        One that is damaged is deleted, and the one before is taken.
+        Where one is damaged, the one before is taken.
 
         Args:
           template: of the state.
@@ -145,7 +147,7 @@ class Checkpoints:
                 say(f"checkpoint {candidate} in {self._manager.directory} cannot be read: {reason}")
                 damaged.append(candidate)
                 continue
-            for past in damaged:
+            for past in damaged if self._alone else ():
                 self._manager.delete(past)
             return restored
         if damaged:
