@@ -8,7 +8,7 @@ from scipy.special import rel_entr
 
 from vade_jax.losses import elbo_terms, log_prob_x_bernoulli, sample_z
 from vade_jax.model import init_params, make_model
-from vade_jax.objectives import dec, guided_negative_elbo, negative_elbo, reconstruction, vae
+from vade_jax.objectives import SEEN, dec, guided_negative_elbo, negative_elbo, reconstruction, vae
 from vade_jax.priors import GMMPrior, log_responsibilities
 
 BATCH, FEATURES, LATENT_DIM, CLUSTERS = 6, 12, 3, 4
@@ -41,6 +41,26 @@ def test_reconstruction_decodes_the_latent_mean(setting):
     np.testing.assert_allclose(loss, -log_prob_x_bernoulli(x, logits), rtol=1e-6)
     np.testing.assert_allclose(loss, -metrics["log_px_given_z"])
     assert loss.shape == (BATCH,)
+
+
+@pytest.mark.parametrize(
+    "objective", [reconstruction, vae, lambda m: negative_elbo(m, "mean", 2), lambda m: guided_negative_elbo(m, 2), dec]
+)
+def test_the_encoder_may_see_something_else_than_is_decoded(setting, objective):
+    model, params, x, keys = setting
+    memberships = jax.nn.softmax(jax.random.normal(jax.random.key(4), (BATCH, CLUSTERS)))
+    batch = {"x": x, "memberships": memberships, "targets": memberships}
+    of = objective(model)
+    plain, _ = of(params, batch, keys, jnp.int32(0))
+    same, _ = of(params, {**batch, SEEN: x}, keys, jnp.int32(0))
+    np.testing.assert_array_equal(plain, same)
+    other, _ = of(params, {**batch, SEEN: 1 - x}, keys, jnp.int32(0))
+    of_other, _ = of(params, {**batch, "x": 1 - x}, keys, jnp.int32(0))
+    assert (np.abs(other - plain) > 1e-6).all()
+    if objective is dec:  # which reads nothing but what the encoder sees
+        np.testing.assert_array_equal(other, of_other)
+    else:
+        assert (np.abs(other - of_other) > 1e-6).all()
 
 
 @pytest.mark.parametrize("estimator", ["sample", "mean", "optimal"])

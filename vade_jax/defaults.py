@@ -47,6 +47,10 @@ def get_config() -> ConfigDict:
     config.model.likelihood = "bernoulli"
     config.model.min_log_var = -6.0  # least log sigma_x^2 that the Gaussian likelihood can learn
 
+    config.augment = ConfigDict()  # in training the encoder sees images moved, the decoder gives them as they are
+    config.augment.max_degrees = 0.0  # each is turned by a random angle up to this, either way
+    config.augment.max_shift = 0.0  # and shifted along each side by a random share of it up to this, either way
+
     config.optimizer = ConfigDict()  # Adam, in every stage
     config.optimizer.rate_factor = 1.0  # on every learning rate of every stage
     config.optimizer.schedule = "cosine"  # of the learning rates: 'constant', 'cosine' or 'staircase'

@@ -64,7 +64,7 @@ def posterior(
 
     def batch(params, x, keys):
         # XLA leaves out the decoder, which q(c|x) does not read.
-        q_c = jnp.exp(batch_elbo_terms(model, params, x, keys, estimator, num_samples=1).log_q_c)
+        q_c = jnp.exp(batch_elbo_terms(model, params, {"x": x}, keys, estimator, num_samples=1).log_q_c)
         return q_c, q_c.argmax(axis=-1).astype(jnp.int32)
 
     return Posterior(*make_row_map(batch, batch_size, "clusters")(state.params, state.scaling, x, key, allocate))
@@ -83,7 +83,7 @@ def mean_elbo(
     """The mean over rows [N, D], as stored, of the bound ('elbo') and of its five terms by name, nats."""
 
     def batch(params, x, keys):
-        return elbo_metrics(batch_elbo_terms(model, params, x, keys, estimator, num_samples=1))
+        return elbo_metrics(batch_elbo_terms(model, params, {"x": x}, keys, estimator, num_samples=1))
 
     rows = make_row_map(batch, batch_size, "ELBO")(state.params, state.scaling, x, key, allocate)
     return {name: float(values.mean(dtype=np.float64)) for name, values in rows.items()}

@@ -93,7 +93,9 @@ def neighbor_graph(rows: np.ndarray, neighbors: np.ndarray, num_rows: int) -> cs
     return graph.maximum(graph.T).tocsr()
 
 
-def sampled_graph(inputs: np.ndarray, num_neighbors: int, num_rows: int, seed: int) -> csr_matrix:
+def sampled_graph(
+    inputs: np.ndarray, num_neighbors: int, num_rows: int, seed: int, queries: np.ndarray | None = None
+) -> csr_matrix:
     """The graph of rows drawn at random and their nearest of all rows.
 
     Fewer edges of the graph of all rows, no coarser ones: clusters are compared at the same scale with any number.
@@ -103,12 +105,13 @@ def sampled_graph(inputs: np.ndarray, num_neighbors: int, num_rows: int, seed: i
       num_neighbors: k, less than N.
       num_rows: drawn, all where there are fewer.
       seed: of the draw.
+      queries: [N, D], versions of the inputs that each one's neighbours are near to; None for the inputs themselves.
 
     Returns:
       [N, N], symmetric, of ones.
     """
     drawn = np.sort(np.random.default_rng(seed).permutation(len(inputs))[:num_rows])
-    _, neighbors = nearest_neighbors(inputs, inputs[drawn], num_neighbors, own=drawn)
+    _, neighbors = nearest_neighbors(inputs, (inputs if queries is None else queries)[drawn], num_neighbors, own=drawn)
     return neighbor_graph(drawn, neighbors, len(inputs))
 
 

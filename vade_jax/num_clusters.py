@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 from scipy.special import entr
@@ -22,8 +21,9 @@ from vade_jax.evaluation import likelihood_under_priors, make_embed
 from vade_jax.experiment import load_rows
 from vade_jax.figures import save_select_k
 from vade_jax.files import write_json
-from vade_jax.graphs import num_neighbors, sampled_graph
+from vade_jax.graphs import num_neighbors
 from vade_jax.initialization import Options
+from vade_jax.rounds import graph_of_inputs
 from vade_jax.rows import drawn
 from vade_jax.run import Run, Use, read_run
 from vade_jax.stability import Figures, HeldOut, Rows, measure
@@ -142,7 +142,7 @@ def select(run: Run, state: TrainState, x: np.ndarray, test_x: np.ndarray | None
     x = x[drawn(len(x), rows_key, options.max_rows)]
     z_mean, z_log_var = make_embed(run.model, min(scoring.batch_size, len(x)))(state, x)
     count = num_neighbors(len(x), options.max_clusters, init.neighbor_share)
-    graph = sampled_graph(np.asarray(state.scaling(jnp.asarray(x))), count, len(x), seed=0)
+    graph = graph_of_inputs(run, state.scaling, x, count, len(x))
     held_out_x = x if test_x is None else test_x
     numbers = drawn(len(held_out_x), bound_rows_key, scoring.bound_rows)
     bound = likelihood_under_priors(

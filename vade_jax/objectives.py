@@ -7,12 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vade_jax.augmentation import Move
 from vade_jax.dec import log_soft_assignments, mixture_of_centroids, sharpened
 from vade_jax.losses import ELBOTerms, elbo_terms, elbo_terms_given_q_c, kl_cluster_posterior, sample_z
 from vade_jax.model import Model, Params
 from vade_jax.priors import GMMPrior
 
 _TINY = 1e-30  # for 0 log 0 = 0
+_MOVES = 1
+SEEN = "seen"  # of a batch: [B, D], what the encoder sees in place of x
 
 Batch = dict[str, jax.Array]  # {'x': [B, D], ...}, one leading axis B
 Metrics = dict[str, jax.Array]  # name -> [B], nats
@@ -33,7 +36,7 @@ def reconstruction(model: Model) -> Objective:
     """
 
     def objective(params, batch, keys, step):
-        z_mean, _ = model.encode(params, batch["x"])
+        z_mean, _ = model.encode(params, _seen(batch))
         log_px_given_z = model.log_px_given_z(params, batch["x"], z_mean)
         return -log_px_given_z, {"log_px_given_z": log_px_given_z}
 
@@ -51,7 +54,7 @@ def vae(model: Model) -> Objective:
     """
 
     def objective(params, batch, keys, step):
-        log_px_given_z, z, z_mean, z_log_var = _sampled_reconstruction(model, params, batch["x"], keys, 1)
+        log_px_given_z, z, z_mean, z_log_var = _sampled_reconstruction(model, params, batch, keys, 1)
         zeros = jnp.zeros((1, z_mean.shape[-1]))
         terms = elbo_terms(log_px_given_z, z, z_mean, z_log_var, GMMPrior(zeros[:, 0], zeros, zeros), "mean")
         return -terms.elbo, elbo_metrics(terms)
@@ -79,7 +82,7 @@ def negative_elbo(
     """
 
     def objective(params, batch, keys, step):
-        terms = batch_elbo_terms(model, params, batch["x"], keys, estimator, num_samples)
+        terms = batch_elbo_terms(model, params, batch, keys, estimator, num_samples)
         loss = -terms.log_px_given_z + kl_weight(step) * terms.kl
         return loss, elbo_metrics(terms)
 
@@ -103,7 +106,7 @@ def guided_negative_elbo(model: Model, num_samples: int, kl_c_weight: float = 1.
     """
 
     def objective(params, batch, keys, step):
-        log_px_given_z, z, z_mean, z_log_var = _sampled_reconstruction(model, params, batch["x"], keys, num_samples)
+        log_px_given_z, z, z_mean, z_log_var = _sampled_reconstruction(model, params, batch, keys, num_samples)
         log_q_c = jnp.log(batch["memberships"])
         terms = elbo_terms_given_q_c(log_px_given_z, z_mean, z_log_var, params["prior"], log_q_c)
         kl_c = kl_cluster_posterior(log_q_c, z, params["prior"])
@@ -123,13 +126,33 @@ def dec(model: Model) -> Objective:
     """
 
     def objective(params, batch, keys, step):
-        z_mean, _ = model.encode(params, batch["x"])
+        z_mean, _ = model.encode(params, _seen(batch))
         log_q_c = log_soft_assignments(z_mean, params["prior"])
         targets = batch["targets"]
         kl_targets = jnp.sum(targets * (jnp.log(jnp.maximum(targets, _TINY)) - log_q_c), axis=-1)
         return kl_targets, {"kl_targets": kl_targets}
 
     return objective
+
+
+def seeing_moved(objective: Objective, move: Move) -> Objective:
+    """The objective with an encoder that sees each image moved, anew in every step; the decoder gives it as it is.
+
+    The bound holds for any q(z|x), for one that looks at a moved image as well; and z keeps what a move leaves.
+
+    Args:
+      objective: what to minimise.
+      move: (key, x [D]) -> [D].
+
+    Returns:
+      The objective, of the same batches.
+    """
+
+    def moved(params, batch, keys, step):
+        own = jax.vmap(jax.random.fold_in, (0, None))(keys, _MOVES)  # draws of z use the keys as they are
+        return objective(params, {**batch, SEEN: jax.vmap(move)(own, batch["x"])}, keys, step)
+
+    return moved
 
 
 class Method(NamedTuple):
@@ -158,14 +181,14 @@ CLUSTERING = {
 
 
 def batch_elbo_terms(
-    model: Model, params: Params, x: jax.Array, keys: jax.Array, estimator: str, num_samples: int
+    model: Model, params: Params, batch: Batch, keys: jax.Array, estimator: str, num_samples: int
 ) -> ELBOTerms:
     """The bound's terms for a batch, each example with the draws of its own key.
 
     Args:
       model: the networks and the likelihood.
       params: their parameters and the prior's.
-      x: [B, D].
+      batch: 'x' [B, D], and where the encoder sees something else, that as `SEEN`.
       keys: [B], JAX random keys.
       estimator: of q(c|x): 'sample', 'mean' or 'optimal'.
       num_samples: L.
@@ -173,15 +196,19 @@ def batch_elbo_terms(
     Returns:
       ELBOTerms of [B] each, nats.
     """
-    log_px_given_z, z, z_mean, z_log_var = _sampled_reconstruction(model, params, x, keys, num_samples)
+    log_px_given_z, z, z_mean, z_log_var = _sampled_reconstruction(model, params, batch, keys, num_samples)
     return elbo_terms(log_px_given_z, z, z_mean, z_log_var, params["prior"], estimator)
 
 
-def _sampled_reconstruction(model, params, x, keys, num_samples):
+def _sampled_reconstruction(model, params, batch, keys, num_samples):
     """log p(x|z) [L, B] of draws z [L, B, J] from q(z|x), the draws, and the moments z_mean and z_log_var [B, J]."""
-    z_mean, z_log_var = model.encode(params, x)
+    z_mean, z_log_var = model.encode(params, _seen(batch))
     z = sample_z_each(keys, z_mean, z_log_var, num_samples)
-    return model.log_px_given_z(params, x, z), z, z_mean, z_log_var
+    return model.log_px_given_z(params, batch["x"], z), z, z_mean, z_log_var
+
+
+def _seen(batch):
+    return batch.get(SEEN, batch["x"])
 
 
 def sample_z_each(keys: jax.Array, z_mean: jax.Array, z_log_var: jax.Array, num_samples: int) -> jax.Array:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -16,6 +17,7 @@ from vade_jax.run import Run
 from vade_jax.train_state import Scaling
 
 _SPREAD_ROWS = 2**16  # at a time
+_MOVED_ROWS = 1024  # at a time
 _GRAPH_ROWS = 20_000  # joined to their neighbours among all: with so many MNIST's rounds keep their order
 
 
@@ -91,12 +93,31 @@ def input_graph(run: Run, scaling: Scaling, x: np.ndarray) -> csr_matrix:
         with file.open("rb") as stream:
             return load_npz(stream)
     except Exception:  # it is not there yet, or damaged: it can be made anew
-        config = run.config
-        inputs = np.asarray(scaling(jnp.asarray(x[sample(run)])))
-        count = graphs.num_neighbors(len(inputs), config.model.num_clusters, config.init.neighbor_share)
+        count = graphs.num_neighbors(len(sample(run)), run.config.model.num_clusters, run.config.init.neighbor_share)
         with whole(file) as partial:
-            save_npz(partial, graphs.sampled_graph(inputs, count, _GRAPH_ROWS, seed=0))
+            save_npz(partial, graph_of_inputs(run, scaling, x[sample(run)], count, _GRAPH_ROWS))
         return load_npz(file)
+
+
+def graph_of_inputs(run: Run, scaling: Scaling, x: np.ndarray, count: int, num_rows: int) -> csr_matrix:
+    """The neighbour graph [M, M] of rows as the model sees them.
+
+    Where training moves images, a row is joined to those that are near to it once it was moved: near is then what is
+    alike but for a move.
+
+    Args:
+      run: its config says whether and how images are moved.
+      scaling: of the rows.
+      x: [M, D], as stored.
+      count: k, neighbours of each row.
+      num_rows: that are joined to their neighbours among all.
+    """
+    inputs = np.asarray(scaling(jnp.asarray(x)))
+    moved, move = None, run.move
+    if move:
+        keys = jax.random.split(jax.random.key(0), len(inputs))
+        moved = np.asarray(jax.lax.map(lambda pair: move(*pair), (keys, inputs), batch_size=_MOVED_ROWS))
+    return graphs.sampled_graph(inputs, count, num_rows, seed=0, queries=moved)
 
 
 def spread(run: Run, stage: str, embeddings: np.ndarray, embed: Callable[[slice], np.ndarray]) -> None:

@@ -1,5 +1,6 @@
 """One run: its settings, its folder, its model and the keys of its seed. It holds no rows and no labels."""
 
+import functools
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +9,7 @@ import jax
 from ml_collections import ConfigDict
 
 from vade_jax import defaults, settings, workdir
+from vade_jax.augmentation import Move, move
 from vade_jax.model import Model, make_model
 
 
@@ -32,6 +34,7 @@ class Run(NamedTuple):
       model: the networks and the likelihood.
       num_rows: N, of the rows to cluster.
       num_features: D.
+      image_shape: (H, W, C), or None where rows are no images.
     """
 
     config: ConfigDict
@@ -39,6 +42,15 @@ class Run(NamedTuple):
     model: Model
     num_rows: int
     num_features: int
+    image_shape: tuple[int, int, int] | None
+
+    @property
+    def move(self) -> Move | None:
+        """How images are moved in training; None where they are not."""
+        options = self.config.augment
+        if not self.image_shape or not any(options.values()):
+            return None
+        return functools.partial(move, image_shape=self.image_shape, **options)
 
     def key(self, use: Use) -> jax.Array:
         """The random key for one use of the seed."""
@@ -47,17 +59,17 @@ class Run(NamedTuple):
 
 def make_run(config: ConfigDict, folder: Path, description: dict[str, Any]) -> Run:
     """The run of a config on rows of this description: num_rows, num_features and image_shape (None: no images)."""
-    image_shape = description["image_shape"]
+    image_shape = tuple(description["image_shape"]) if description["image_shape"] else None
     model = make_model(
         network=config.model.network,
         likelihood=config.model.likelihood,
         num_features=description["num_features"],
-        image_shape=tuple(image_shape) if image_shape else None,
+        image_shape=image_shape,
         latent_dim=config.model.latent_dim,
         hidden=tuple(config.model.hidden),
         min_log_var=config.model.min_log_var,
     )
-    return Run(config, folder, model, description["num_rows"], description["num_features"])
+    return Run(config, folder, model, description["num_rows"], description["num_features"], image_shape)
 
 
 def read_run(folder: Path) -> Run:

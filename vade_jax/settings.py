@@ -96,6 +96,8 @@ RULES: dict[str, Rule] = {
     "model.hidden": _WIDTHS,
     "model.likelihood": _one_of([*LIKELIHOODS, AUTO]),
     "model.min_log_var": _NUMBER,
+    "augment.max_degrees": _number(lambda value: 0 <= value <= 180, "a number in [0, 180]"),
+    "augment.max_shift": _FRACTION,
     "optimizer.rate_factor": _POSITIVE,
     "optimizer.schedule": _one_of(SCHEDULES),
     "optimizer.final_fraction": _FRACTION,

@@ -19,7 +19,7 @@ from vade_jax.errors import InputError
 from vade_jax.evaluation import make_embed
 from vade_jax.model import init_params
 from vade_jax.networks import with_constant_log_var
-from vade_jax.objectives import CLUSTERING, PRETRAINING, Objective, guided_negative_elbo
+from vade_jax.objectives import CLUSTERING, PRETRAINING, Objective, guided_negative_elbo, seeing_moved
 from vade_jax.optimizer import make_schedule, make_tx
 from vade_jax.run import Run, Use, read_run
 from vade_jax.scalings import SCALINGS
@@ -152,6 +152,8 @@ def _stage(run, name, objective, section, begin, rows=types.MappingProxyType({})
             max(1, epochs * steps_per_epoch),
         )
 
+    if run.move:
+        objective = seeing_moved(objective, run.move)
     rate, prior_rate = schedule(section.learning_rate), schedule(section.prior_learning_rate)
     return Stage(
         name,

@@ -82,6 +82,14 @@ def check_data(settings: Mapping[str, Any], train: Dataset, test: Dataset | None
             "it needs images [N, H, W] or [N, H, W, C], and these rows have no image shape",
             "Set --config.model.network=mlp, or save the array as images.",
         )
+    for field in ("augment.max_degrees", "augment.max_shift"):
+        if flat[field] and train.image_shape is None:
+            raise InputError(
+                f"config.{field}",
+                f"{flat[field]} came",
+                "only images [N, H, W] or [N, H, W, C] can be moved, and these rows have no image shape",
+                f"Set --config.{field}=0, or save the array as images.",
+            )
     if flat["model.likelihood"] == "bernoulli":
         shift, scale = SCALINGS[flat["data.scaling"]](train.x)
         for part in filter(None, (train, test)):
