@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "vade_jax"
 # Lowest first: a module imports only from the layers above its own line.
 LAYERS = [
     ["errors", "defaults", "files", "interruption", "progress"],
-    ["hosts", "devices", "arrays", "priors", "metrics", "health", "graphs", "mixtures"],
+    ["hosts", "devices", "arrays", "priors", "metrics", "health", "graphs", "mixtures", "augmentation"],
     ["losses", "dec", "figures", "manifold", "rows", "columns", "extras"],
     ["networks", "scalings", "tables", "images", "rcv1"],
     ["cells"],
@@ -35,7 +35,7 @@ LAYERS = [
     ["__init__"],
 ]
 MAY_KNOW_CONFIG_DICT = {"defaults", "run", "stages", "experiment", "num_clusters", "estimator"}
-LIGHT = {"__init__", "priors", "losses", "networks", "model", "objectives", "train_state", "dec"}
+LIGHT = {"__init__", "priors", "losses", "networks", "model", "objectives", "train_state", "dec", "augmentation"}
 
 
 def imports(module):
