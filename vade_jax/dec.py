@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vade_jax.priors import GMMPrior, as_floats, prepend_axes
+from vade_jax.priors import GMMPrior, beside_clusters
 
 
 def log_soft_assignments(z: jax.Array, prior: GMMPrior) -> jax.Array:
@@ -25,9 +25,8 @@ def log_soft_assignments(z: jax.Array, prior: GMMPrior) -> jax.Array:
     """
     if z.shape[-1:] != prior.means.shape[-1:]:
         raise ValueError(f"z has shape {z.shape} and means {prior.means.shape}; their last axes must be the same")
-    z, means, log_vars = as_floats(z, prior.means, jax.lax.stop_gradient(prior.log_vars))
-    differences = jnp.expand_dims(z, -2) - prepend_axes(means, z.ndim + 1)
-    distances = jnp.sum(differences**2 * prepend_axes(jnp.exp(-log_vars), z.ndim + 1), axis=-1)
+    z, means, log_vars = beside_clusters(z, prior)
+    distances = jnp.sum((z - means) ** 2 * jnp.exp(-jax.lax.stop_gradient(log_vars)), axis=-1)
     return jax.nn.log_softmax(-jnp.log1p(distances), axis=-1)
 
 

@@ -68,7 +68,7 @@ def log_prob_z_given_c(z: jax.Array, prior: GMMPrior) -> jax.Array:
     _check_latent("z", z, prior)
     if _is_large(prior):
         return _log_prob_z_given_many(z, prior)
-    z, means, log_vars = _beside_clusters(z, prior)
+    z, means, log_vars = beside_clusters(z, prior)
     return log_prob_normal(z, means, log_vars)
 
 
@@ -128,8 +128,8 @@ def expected_log_prob_z_given_c(z_mean: jax.Array, z_log_var: jax.Array, prior: 
         z_log_var, log_vars = as_floats(z_log_var, prior.log_vars)
         variances = jnp.matmul(jnp.exp(z_log_var), jnp.exp(-log_vars).T, precision=lax.Precision.HIGHEST)
         return _log_prob_z_given_many(z_mean, prior) - 0.5 * variances
-    z_mean, means, log_vars = _beside_clusters(z_mean, prior)
-    z_log_var, *_ = _beside_clusters(z_log_var, prior)
+    z_mean, means, log_vars = beside_clusters(z_mean, prior)
+    z_log_var, *_ = beside_clusters(z_log_var, prior)
     return log_prob_normal(z_mean, means, log_vars) - 0.5 * jnp.sum(jnp.exp(z_log_var - log_vars), axis=-1)
 
 
@@ -262,8 +262,8 @@ def _log_prob_z_given_many(z, prior):
     return products - 0.5 * prepend_axes(constants, products.ndim)
 
 
-def _beside_clusters(z, prior):
-    """z [..., 1, J] and the prior's means and log_vars [..., K, J], of one type and rank."""
+def beside_clusters(z: jax.Array, prior: GMMPrior) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """z [..., J] as [..., 1, J], and the prior's means and log_vars as [..., K, J], of one type and rank."""
     z, means, log_vars = as_floats(z, prior.means, prior.log_vars)
     z = jnp.expand_dims(z, -2)
     return z, prepend_axes(means, z.ndim), prepend_axes(log_vars, z.ndim)

@@ -93,9 +93,10 @@ def input_graph(run: Run, scaling: Scaling, x: np.ndarray) -> csr_matrix:
         with file.open("rb") as stream:
             return load_npz(stream)
     except Exception:  # it is not there yet, or damaged: it can be made anew
-        count = graphs.num_neighbors(len(sample(run)), run.config.model.num_clusters, run.config.init.neighbor_share)
+        rows = x[sample(run)]
+        count = graphs.num_neighbors(len(rows), run.config.model.num_clusters, run.config.init.neighbor_share)
         with whole(file) as partial:
-            save_npz(partial, graph_of_inputs(run, scaling, x[sample(run)], count, _GRAPH_ROWS))
+            save_npz(partial, graph_of_inputs(run, scaling, rows, count, _GRAPH_ROWS))
         return load_npz(file)
 
 
@@ -113,11 +114,11 @@ def graph_of_inputs(run: Run, scaling: Scaling, x: np.ndarray, count: int, num_r
       num_rows: that are joined to their neighbours among all.
     """
     inputs = np.asarray(scaling(jnp.asarray(x)))
-    moved, move = None, run.move
-    if move:
+    queries = inputs
+    if move := run.move:
         keys = jax.random.split(jax.random.key(0), len(inputs))
-        moved = np.asarray(jax.lax.map(lambda pair: move(*pair), (keys, inputs), batch_size=_MOVED_ROWS))
-    return graphs.sampled_graph(inputs, count, num_rows, seed=0, queries=moved)
+        queries = np.asarray(jax.lax.map(lambda pair: move(*pair), (keys, inputs), batch_size=_MOVED_ROWS))
+    return graphs.sampled_graph(inputs, count, num_rows, seed=0, queries=queries)
 
 
 def spread(run: Run, stage: str, embeddings: np.ndarray, embed: Callable[[slice], np.ndarray]) -> None:

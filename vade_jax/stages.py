@@ -152,8 +152,8 @@ def _stage(run, name, objective, section, begin, rows=types.MappingProxyType({})
             max(1, epochs * steps_per_epoch),
         )
 
-    if run.move:
-        objective = seeing_moved(objective, run.move)
+    if move := run.move:
+        objective = seeing_moved(objective, move)
     rate, prior_rate = schedule(section.learning_rate), schedule(section.prior_learning_rate)
     return Stage(
         name,
