@@ -34,8 +34,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workdir", type=Path, required=True, help="a folder for the runs")
     run = [name for name in CONFIGS if name not in NOT_RUN]
-    parser.add_argument("--data", type=_names, default=run, help="joined by commas; those at hand by default")
-    parser.add_argument("--methods", type=_names, default=list(METHODS), help="joined by commas; all by default")
+    parser.add_argument("--data", type=_joined_by(","), default=run, help="joined by commas; those at hand by default")
+    split, text = _joined_by(";"), "joined by semicolons, as some have a comma; all by default"
+    parser.add_argument("--methods", type=split, default=list(METHODS), help=text)
     parser.add_argument("--seeds", type=seeds.integers, default="0,1,2", help="joined by commas")
     parser.add_argument("--budget", type=float, default=math.inf, help="minutes after which no run is started")
     parser.add_argument("flags", nargs="*", help="further flags of main.py, after --")
@@ -56,8 +57,8 @@ def main() -> None:
     save_figure(seeds.RESULTS / "table.png")
 
 
-def _names(text):
-    return text.split(",")
+def _joined_by(separator):
+    return lambda text: text.split(separator)
 
 
 def record_path(name: str) -> Path:

@@ -126,6 +126,20 @@ def test_rows_are_clustered_once(tmp_path):
     assert table.measure("GMM", *arguments[1:], time.monotonic() - 1) is None
 
 
+def test_methods_are_chosen_by_name(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(table, "measure", lambda method, *rest: asked.append(method))
+    monkeypatch.setattr(table, "save_figure", lambda path: None)
+    chosen = ["VaDE, the paper's stages", "KMeans"]
+    arguments = [f"--workdir={tmp_path}", "--data=digits", f"--methods={';'.join(chosen)}", "--seeds=0"]
+    monkeypatch.setattr("sys.argv", ["table", *arguments])
+    table.main()
+    assert asked == chosen
+    monkeypatch.setattr("sys.argv", ["table", *arguments, "--methods=VaDE"])
+    with pytest.raises(SystemExit):
+        table.main()
+
+
 @pytest.mark.slow
 def test_deep_methods_share_an_autoencoder(tmp_path):
     def measure(method):
