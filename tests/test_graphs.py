@@ -6,7 +6,14 @@ from scipy.sparse import csr_matrix
 from sklearn.neighbors import kneighbors_graph
 
 from vade_jax import graphs
-from vade_jax.graphs import modularity, nearest_neighbors, neighbor_graph, num_neighbors, sampled_graph
+from vade_jax.graphs import (
+    modularity,
+    nearest_neighbors,
+    nearest_of_both,
+    neighbor_graph,
+    num_neighbors,
+    sampled_graph,
+)
 
 
 def test_modularity_is_newmans():
@@ -36,6 +43,26 @@ def test_the_graph_joins_rows_of_which_one_names_the_other():
 )
 def test_neighbours_are_a_share_of_an_average_cluster(num_rows, num_clusters, expected):
     assert num_neighbors(num_rows, num_clusters, 0.05) == expected
+
+
+def test_the_nearest_of_both_measures_come_once_each():
+    rng = np.random.default_rng(0)
+    rows, inputs = rng.normal(size=(50, 2)), rng.normal(size=(50, 6))
+    one, other = (nearest_neighbors(points, points, 5, own=np.arange(50)) for points in (rows, inputs))
+    distances, neighbors = nearest_of_both(one, other)
+    assert (np.diff(distances) >= 0).all()
+    for row in range(50):
+        measured = {}
+        for of_row, numbers in ((d[row], n[row]) for d, n in (one, other)):
+            for distance, number in zip(of_row / of_row[-1], numbers, strict=True):
+                measured[number] = min(distance, measured.get(number, np.inf))
+        expected = sorted(measured.values())[:5]
+        np.testing.assert_allclose(distances[row], expected)
+        np.testing.assert_allclose([measured[number] for number in neighbors[row]], expected)
+    for array, expected in zip(nearest_of_both(one, one), (one[0] / one[0][:, -1:], one[1]), strict=True):
+        np.testing.assert_allclose(array, expected)
+    equal = np.zeros((50, 5)), one[1]
+    assert np.isfinite(nearest_of_both(equal, equal)[0]).all()
 
 
 def test_a_sampled_graph_has_the_edges_of_its_rows_among_all():

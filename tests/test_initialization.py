@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import make_blobs
 from sklearn.neighbors import NearestNeighbors
 
-from vade_jax.graphs import modularity, neighbor_graph, num_neighbors
+from vade_jax.graphs import modularity, nearest_neighbors, neighbor_graph, num_neighbors
 from vade_jax.initialization import (
     COVARIANCES,
     METHODS,
@@ -116,6 +116,20 @@ def test_a_layout_that_tears_clusters_apart_loses_to_one_that_does_not(blobs, mo
     assert len(scores) >= 3 * THREE.num_restarts
     memberships, _ = manifold(embeddings, THREE._replace(num_layouts=1))
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) < 0.7
+
+
+def test_inputs_join_what_an_embedding_tears_apart():
+    """One of two clusters lies in the embedding in two pieces, of which one is nearer to the other cluster."""
+    inputs, labels = make_blobs([120, 120], centers=[[0] * 4, [9] * 4], cluster_std=1.0, random_state=0)
+    rng = np.random.default_rng(0)
+    places = np.where(labels == 0, 0.0, np.where(rng.random(240) < 0.5, 3.0, 12.0))
+    embeddings = places[:, None] + rng.normal(size=(240, 2))
+    two = Options(num_clusters=2, seed=0, num_restarts=3)
+    alone = manifold(embeddings, two).memberships.argmax(axis=1)
+    count = num_neighbors(240, 2, two.neighbor_share)
+    neighbors = nearest_neighbors(inputs, inputs, count, own=np.arange(240))
+    both = manifold(embeddings, two._replace(input_neighbors=neighbors)).memberships.argmax(axis=1)
+    assert clustering_accuracy(labels, both) > 0.95 > 0.85 > clustering_accuracy(labels, alone)
 
 
 def test_layouts_in_processes_of_their_own_find_the_same_clusters(blobs, monkeypatch):

@@ -74,6 +74,7 @@ def get_config() -> ConfigDict:
     config.init.num_restarts = 5  # mixtures or k-means fitted, on each layout; the best is kept
     config.init.covariance = "full"  # 'gmm': of the mixture fitted to the embeddings, 'full' or 'diag'
     config.init.num_layouts = 4  # 'manifold': of the neighbour graph
+    config.init.neighbors = "embedding"  # 'manifold': in the 'embedding', or the nearest of 'both' it and the inputs
     config.init.neighbor_share = 0.05  # 'manifold': of an average cluster's rows, that a row is joined to; 10 to 60
     config.init.max_rows = 100_000  # that clusters are found on; the others take their neighbours'
     config.init.log_var = -4.0  # log sigma_z^2 that the encoder starts clustering from
@@ -85,6 +86,7 @@ def get_config() -> ConfigDict:
     config.guide.learning_rate = 2e-3  # of encoder and decoder
     config.guide.prior_learning_rate = 2e-3  # of the mixture prior
     config.guide.num_samples = 1  # L, draws of z for each row and step
+    config.guide.kl_c_weight = 1.0  # of KL(q(c|x) || p(c|z)); 1 is the bound itself
 
     config.align = ConfigDict()  # stage 3: the same once more, with more weight on KL(q(c|x) || p(c|z))
     config.align.num_epochs = 6  # 0: no such stage
@@ -92,7 +94,7 @@ def get_config() -> ConfigDict:
     config.align.learning_rate = 1e-3  # of encoder and decoder
     config.align.prior_learning_rate = 1e-3  # of the mixture prior
     config.align.num_samples = 1  # L, draws of z for each row and step
-    config.align.kl_c_weight = 10.0  # 1 is the bound itself
+    config.align.kl_c_weight = 10.0  # of KL(q(c|x) || p(c|z)); 1 is the bound itself
 
     config.train = ConfigDict()  # stage 4: the ELBO
     # a key of vade_jax.objectives.CLUSTERING: 'elbo', or 'dec' (Xie et al. 2016), which trains no decoder

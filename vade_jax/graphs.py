@@ -10,6 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 
 _LEAST_NEIGHBORS, _MOST_NEIGHBORS = 10, 60
 _QUERIES = 1024  # at a time on the device
+_TINY = 1e-30  # for a row whose neighbours all equal it
 _MORE = 4  # candidates than neighbours there: the expanded square rounds the order of nearly equal distances
 
 
@@ -83,6 +84,27 @@ def _nearest(rows, queries, candidates, count):
     distances = jax.lax.map(lambda pair: jnp.linalg.norm(rows[pair[1]] - pair[0][None], axis=1), (queries, neighbors))
     order = jnp.argsort(distances, axis=1)[:, :count]
     return jnp.take_along_axis(distances, order, 1), jnp.take_along_axis(neighbors, order, 1)
+
+
+def nearest_of_both(
+    one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest neighbours by either of two measures, each measured in its distance to a row's k-th neighbour.
+
+    Args:
+      one: distances in ascending order and the rows' numbers, each [N, k].
+      other: the same rows' by the other measure.
+
+    Returns:
+      Distances in ascending order and the rows' numbers, each [N, k]; no number twice in a row.
+    """
+    measured = [distances / np.maximum(distances[:, -1:], _TINY) for distances, _ in (one, other)]
+    distances, neighbors = np.concatenate(measured, axis=1), np.concatenate([one[1], other[1]], axis=1)
+    order = np.lexsort((distances, neighbors))  # the same number lies side by side, the less distance first
+    distances, neighbors = (np.take_along_axis(array, order, 1) for array in (distances, neighbors))
+    distances[:, 1:][neighbors[:, 1:] == neighbors[:, :-1]] = np.inf
+    order = np.argsort(distances, axis=1, kind="stable")[:, : one[1].shape[1]]
+    return np.take_along_axis(distances, order, 1), np.take_along_axis(neighbors, order, 1)
 
 
 def neighbor_graph(rows: np.ndarray, neighbors: np.ndarray, num_rows: int) -> csr_matrix:

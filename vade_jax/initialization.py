@@ -40,6 +40,8 @@ class Options(NamedTuple):
       covariance: of the mixture of 'gmm', 'full' or 'diag'.
       num_layouts: of 'manifold', at least 1.
       neighbor_share: 'manifold' joins each row to so many others, as a share of an average cluster's rows.
+      input_neighbors: distances and numbers, each [N, k], of so many nearest others of each row by its input, if
+        'manifold' is to join it to those too that are nearer than the embedding's; None for the embedding's alone.
     """
 
     num_clusters: int
@@ -48,6 +50,7 @@ class Options(NamedTuple):
     covariance: str = "full"
     num_layouts: int = 4
     neighbor_share: float = 0.05
+    input_neighbors: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def gmm(embeddings: np.ndarray, options: Options) -> Clustering:
@@ -111,6 +114,7 @@ def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
         options.neighbor_share,
         layout_seeds=_seeds(options.seed, options.num_layouts),
         mixture_seeds=_seeds(options.seed, options.num_restarts),
+        input_neighbors=options.input_neighbors,
     )
     return Clustering(memberships, scores)
 

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from vade_jax import progress
-from vade_jax.graphs import modularity, nearest_neighbors, neighbor_graph, num_neighbors
+from vade_jax.graphs import modularity, nearest_neighbors, nearest_of_both, neighbor_graph, num_neighbors
 from vade_jax.mixtures import mixtures_without_outliers
 
 _LAYOUT_DIM = 10
@@ -28,6 +28,7 @@ def best_on_layouts(
     neighbor_share: float,
     layout_seeds: list[int],
     mixture_seeds: list[int],
+    input_neighbors: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, list[float]]:
     """The mixture that cuts the embeddings' neighbour graph best, of several layouts and several starts on each.
 
@@ -37,12 +38,13 @@ def best_on_layouts(
       neighbor_share: each row is joined to so many others, as a share of an average cluster's rows.
       layout_seeds: a layout each.
       mixture_seeds: a start on each layout each.
+      input_neighbors: as `initialization.Options` has them; as many as are asked for of the embeddings.
 
     Returns:
       Memberships [N, K], and the modularity of every mixture.
     """
     count = num_neighbors(len(embeddings), num_clusters, neighbor_share)
-    distances, neighbors, graph = _neighborhoods(embeddings, count)
+    distances, neighbors, graph = _neighborhoods(embeddings, count, input_neighbors)
     # A layout with a seed runs on one core.
     num_jobs = min(len(layout_seeds), cpu_count()) if len(embeddings) >= _ROWS_FOR_PROCESSES else 1
     tasks = (
@@ -79,10 +81,12 @@ def finder_on_layouts(
     return find
 
 
-def _neighborhoods(embeddings, count):
+def _neighborhoods(embeddings, count, input_neighbors=None):
     """The distances and the numbers of each row's nearest others, [N, count] each, and their graph."""
     rows = np.arange(len(embeddings))
     distances, neighbors = nearest_neighbors(embeddings, embeddings, count, own=rows)
+    if input_neighbors:
+        distances, neighbors = nearest_of_both((distances, neighbors), input_neighbors)
     return distances, neighbors, neighbor_graph(rows, neighbors, len(embeddings))
 
 

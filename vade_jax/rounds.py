@@ -46,7 +46,13 @@ def sample(run: Run) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(run.num_rows, run.config.init.max_rows, replace=False))
 
 
-def find(run: Run, embeddings: np.ndarray, graph: csr_matrix, last: Found | None) -> Found:
+def find(
+    run: Run,
+    embeddings: np.ndarray,
+    graph: csr_matrix,
+    last: Found | None,
+    input_neighbors: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Found:
     """Clusters of the embeddings by the config's method, or the last ones where these are no better.
 
     A network that was guided to clusters shows them as clearer than they are; only the inputs can tell whether the ones
@@ -57,6 +63,7 @@ def find(run: Run, embeddings: np.ndarray, graph: csr_matrix, last: Found | None
       embeddings: [M, J], of the sample.
       graph: [M, M], of its inputs: clusters of higher modularity there are better.
       last: what was found the last time, or None.
+      input_neighbors: of the sample, where clusters are found on the neighbours of both.
 
     Returns:
       The clusters; the last ones again where those had settled.
@@ -71,6 +78,7 @@ def find(run: Run, embeddings: np.ndarray, graph: csr_matrix, last: Found | None
         config.init.covariance,
         config.init.num_layouts,
         config.init.neighbor_share,
+        input_neighbors,
     )
     clustering = initialization.METHODS[config.init.method](embeddings, options)
     scores = np.array(clustering.scores)
@@ -88,16 +96,53 @@ def input_graph(run: Run, scaling: Scaling, x: np.ndarray) -> csr_matrix:
       scaling: of the rows.
       x: [N, D], all rows, as stored.
     """
-    file = run.folder / "input_graph.npz"
+
+    def make(partial):
+        rows = x[sample(run)]
+        save_npz(partial, graph_of_inputs(run, scaling, rows, _num_neighbors(run, rows), _GRAPH_ROWS))
+
+    return _kept(run.folder / "input_graph.npz", load_npz, make)
+
+
+def input_neighbors(run: Run, scaling: Scaling, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each row's nearest others among the sample's inputs, as `graphs.nearest_neighbors` has them; kept in the folder.
+
+    Args:
+      run: its config says how many.
+      scaling: of the rows.
+      x: [N, D], all rows, as stored.
+
+    Returns:
+      Distances in ascending order and numbers in the sample, each [M, k].
+    """
+
+    def make(partial):
+        rows = np.asarray(scaling(jnp.asarray(x[sample(run)])))
+        count = _num_neighbors(run, rows)
+        distances, neighbors = graphs.nearest_neighbors(rows, rows, count, own=np.arange(len(rows)))
+        np.savez(partial, distances=distances.astype(np.float32), neighbors=neighbors.astype(np.int32))
+
+    def load(stream):
+        with np.load(stream) as arrays:
+            return arrays["distances"], arrays["neighbors"]
+
+    return _kept(run.folder / "input_neighbors.npz", load, make)
+
+
+def _kept(file, load, make):
+    """What the file holds; it is made anew where it is not there yet, or damaged."""
     try:
         with file.open("rb") as stream:
-            return load_npz(stream)
-    except Exception:  # it is not there yet, or damaged: it can be made anew
-        rows = x[sample(run)]
-        count = graphs.num_neighbors(len(rows), run.config.model.num_clusters, run.config.init.neighbor_share)
+            return load(stream)
+    except Exception:
         with whole(file) as partial:
-            save_npz(partial, graph_of_inputs(run, scaling, rows, count, _GRAPH_ROWS))
-        return load_npz(file)
+            make(partial)
+        with file.open("rb") as stream:
+            return load(stream)
+
+
+def _num_neighbors(run, rows):
+    return graphs.num_neighbors(len(rows), run.config.model.num_clusters, run.config.init.neighbor_share)
 
 
 def graph_of_inputs(run: Run, scaling: Scaling, x: np.ndarray, count: int, num_rows: int) -> csr_matrix:

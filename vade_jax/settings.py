@@ -55,6 +55,7 @@ _SWITCH = Rule(lambda value: isinstance(value, bool), "it must be True or False"
 _NUMBER = _number(lambda value: True, "a number")
 _NOT_NEGATIVE = _number(lambda value: value >= 0, "a number >= 0")
 _POSITIVE = _number(lambda value: value > 0, "a number > 0")
+_AT_LEAST_ONE = _number(lambda value: value >= 1, "a number >= 1")
 _FRACTION = _number(lambda value: 0 <= value <= 1, "a number in [0, 1]")
 _WIDTHS = Rule(
     lambda value: isinstance(value, tuple | list) and all(_integer(1).holds(width) for width in value),
@@ -116,6 +117,7 @@ RULES: dict[str, Rule] = {
     "init.num_restarts": _integer(1),
     "init.covariance": _one_of(COVARIANCES),
     "init.num_layouts": _integer(1),
+    "init.neighbors": _one_of(("embedding", "both")),
     "init.neighbor_share": _FRACTION,
     "init.max_rows": _integer(1),
     "init.log_var": _NUMBER,
@@ -125,12 +127,13 @@ RULES: dict[str, Rule] = {
     "guide.learning_rate": _POSITIVE,
     "guide.prior_learning_rate": _NOT_NEGATIVE,
     "guide.num_samples": _integer(1),
+    "guide.kl_c_weight": _AT_LEAST_ONE,
     "align.num_epochs": _integer(0),
     "align.batch_size": _integer(1),
     "align.learning_rate": _POSITIVE,
     "align.prior_learning_rate": _NOT_NEGATIVE,
     "align.num_samples": _integer(1),
-    "align.kl_c_weight": _number(lambda value: value >= 1, "a number >= 1"),
+    "align.kl_c_weight": _AT_LEAST_ONE,
     "train.objective": _one_of(CLUSTERING),
     "train.num_epochs": _integer(0),
     "train.batch_size": _integer(1),

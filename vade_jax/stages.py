@@ -71,10 +71,8 @@ def make_stages(run: Run) -> list[Stage]:
         kl_weight = optax.linear_schedule(0.0, 1.0, config.train.kl_warmup_epochs * _steps_per_epoch(run, config.train))
     method = CLUSTERING[config.train.objective]
     objective = method.objective(model, config.train.estimator, config.train.num_samples, kl_weight)
-    guided = guided_negative_elbo(model, config.guide.num_samples)
-    aligned = guided_negative_elbo(model, config.align.num_samples, config.align.kl_c_weight)
-    guides = [_held_stage(run, name, guided, config.guide) for name in _guide_names(run)]
-    aligns = [_held_stage(run, name, aligned, config.align) for name in _align_names(run)]
+    guides = [_held_stage(run, name, config.guide) for name in _guide_names(run)]
+    aligns = [_held_stage(run, name, config.align) for name in _align_names(run)]
     return [
         _stage(
             run,
@@ -131,7 +129,8 @@ def _steps_per_epoch(run, section):
     return run.num_rows // section.batch_size
 
 
-def _held_stage(run, name, objective, section):
+def _held_stage(run, name, section):
+    objective = guided_negative_elbo(run.model, section.num_samples, section.kl_c_weight)
     rows = {"memberships": lambda state, x: rounds.memberships(run, name)}
     return _stage(run, name, objective, section, begin=_initialize, rows=rows)
 
@@ -228,7 +227,8 @@ def _initialize(run, name, state, x):
 
     def find():
         graph = rounds.input_graph(run, state.scaling, x)
-        found = rounds.find(run, z_mean, graph, rounds.read(run, before[-1]) if before else None)
+        neighbors = rounds.input_neighbors(run, state.scaling, x) if run.config.init.neighbors == "both" else None
+        found = rounds.find(run, z_mean, graph, rounds.read(run, before[-1]) if before else None, neighbors)
         rounds.write(run, name, found)
         if len(sample) < run.num_rows and not _adds_nothing(run, name, found):
             rounds.spread(run, name, z_mean, lambda rows: embed(state, x[rows])[0])
