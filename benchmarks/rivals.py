@@ -73,7 +73,15 @@ METHODS: dict[str, Shallow | Deep] = {
     "spectral clustering": Shallow(_spectral, _SPECTRAL_ROWS),
     FIRST: Deep({**_FOUND, "init.method": "gmm", "init.num_restarts": 10}, "found", shares=False),
     "VAE+GMM": Deep(
-        {**_FOUND, "pretrain.objective": "vae", "init.method": "gmm", "init.num_restarts": 10}, "found", shares=False
+        {
+            **_FOUND,
+            "pretrain.objective": "vae",
+            "pretrain.kl_warmup_epochs": 20,
+            "init.method": "gmm",
+            "init.num_restarts": 10,
+        },
+        "found",
+        shares=False,
     ),
     "DEC": Deep(
         {

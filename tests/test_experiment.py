@@ -8,7 +8,7 @@ import pytest
 from runs import assert_same_bits, params_of, stop_after, tiny
 
 from configs import digits
-from vade_jax import data, experiment, fitting, graphs, prediction, sweep, workdir
+from vade_jax import data, experiment, fitting, graphs, prediction, rounds, sweep, workdir
 from vade_jax.checkpoints import Checkpoints
 from vade_jax.data import Source
 from vade_jax.errors import DivergedError, InputError
@@ -139,6 +139,31 @@ def test_clusters_are_compared_on_the_graph_of_the_inputs(guided):
     assert held == sorted(held)
     with np.load(folder / "assignments.npz") as answer:
         assert results["input_modularity"] == pytest.approx(graphs.modularity(graph, answer["cluster"]), abs=1e-3)
+
+
+def test_clusters_are_found_on_the_neighbours_of_inputs_too_where_asked(guided, tmp_path):
+    folder, _ = guided
+    changes = GUIDED | {"init__neighbors": "both", "guide__num_rounds": 0}
+    experiment.train(tiny(**changes), tmp_path)
+    memberships = []
+    for place, stage in ((folder, "guide1"), (tmp_path, "align")):  # the first finding of each, in one embedding
+        with np.load(place / f"initialization_{stage}.npz") as arrays:
+            memberships.append(arrays["memberships"])
+    assert not np.allclose(*memberships)
+    run, state, _ = experiment.restore(tmp_path)
+    rows = experiment.read_rows(run).x
+    file = tmp_path / "input_neighbors.npz"
+    kept = file.read_bytes()
+    distances, neighbors = rounds.input_neighbors(run, state.scaling, rows)
+    inputs = rows.astype(np.float32) / 16.0
+    count = graphs.num_neighbors(1797, 10, 0.05)
+    expected, _ = graphs.nearest_neighbors(inputs, inputs, count, own=np.arange(1797))
+    np.testing.assert_allclose(distances, expected, rtol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(inputs[neighbors] - inputs[:, None], axis=-1), expected, rtol=1e-5)
+    file.write_bytes(kept[:100])
+    again = rounds.input_neighbors(run, state.scaling, rows)
+    np.testing.assert_array_equal(again, (distances, neighbors))
+    assert file.stat().st_size == len(kept)
 
 
 def test_rounds_end_where_the_clusters_found_are_no_better(guided, tmp_path, monkeypatch):

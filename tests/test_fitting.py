@@ -147,8 +147,8 @@ def break_gradients(monkeypatch, every):
     """From now on the loss of the autoencoder has no finite gradient in every so manieth step; its value is sound."""
     real = objectives.PRETRAINING["autoencoder"]
 
-    def make(model):
-        objective = real(model)
+    def make(model, kl_weight):
+        objective = real(model, kl_weight)
 
         def broken(params, batch, keys, step):
             loss, metrics = objective(params, batch, keys, step)

@@ -111,10 +111,13 @@ def test_more_weight_on_the_kl_of_q_c_adds_that_kl(setting):
         np.testing.assert_allclose(metrics["kl_c"][row], expected, rtol=1e-4)
 
 
-def test_kl_warmup_weighs_the_loss_and_not_the_printed_bound(setting):
+@pytest.mark.parametrize(
+    "make", [lambda model, *weight: negative_elbo(model, "mean", 1, *weight), vae], ids=["negative_elbo", "vae"]
+)
+def test_kl_warmup_weighs_the_loss_and_not_the_printed_bound(setting, make):
     model, params, x, keys = setting
-    full, metrics = negative_elbo(model, "mean", 1)(params, {"x": x}, keys, jnp.int32(0))
-    objective = negative_elbo(model, "mean", 1, kl_weight=lambda step: step / 10)
+    full, metrics = make(model)(params, {"x": x}, keys, jnp.int32(0))
+    objective = make(model, lambda step: step / 10)
     start, start_metrics = objective(params, {"x": x}, keys, jnp.float32(0))
     half, _ = objective(params, {"x": x}, keys, jnp.float32(5))
     np.testing.assert_allclose(start, -metrics["log_px_given_z"], rtol=1e-6)

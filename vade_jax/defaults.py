@@ -68,6 +68,7 @@ def get_config() -> ConfigDict:
     config.pretrain.batch_size = 256  # over all devices
     config.pretrain.learning_rate = 1e-3
     config.pretrain.prior_learning_rate = 0.0  # the autoencoder has no prior
+    config.pretrain.kl_warmup_epochs = 20  # 'vae': the weight of the KL term rises from 0 to 1 over so many epochs
 
     config.init = ConfigDict()  # then clusters in the embedding, and the prior that holds them
     config.init.method = "manifold"  # a key of vade_jax.initialization.METHODS

@@ -24,6 +24,12 @@ Metrics = dict[str, jax.Array]  # name -> [B], nats
 # depends neither on the batch nor on the device that holds it.
 Objective = Callable[[Params, Batch, jax.Array, jax.Array], tuple[jax.Array, Metrics]]
 
+Weight = Callable[[jax.Array], Any]  # the step -> a factor on a term of the loss
+
+
+def _bound_itself(step: jax.Array) -> float:
+    return 1.0
+
 
 def reconstruction(model: Model) -> Objective:
     """-log p(x | z = mu_z), the autoencoder of the pretraining stage (arXiv:1611.05148, Sec. 4.2).
@@ -43,32 +49,35 @@ def reconstruction(model: Model) -> Objective:
     return objective
 
 
-def vae(model: Model) -> Objective:
+def vae(model: Model, kl_weight: Weight = _bound_itself) -> Objective:
     """-ELBO(x) of a variational autoencoder, under a standard normal prior: VaDE's with that one cluster.
 
     Args:
       model: the networks and the likelihood; the prior among their parameters is not read.
+      kl_weight: the weight of KL(q(z|x) || N(0, I)) at a step. Where a z tells little of x, a whole one from the first
+        step on drives q(z|x) to the prior, and it stays there.
 
     Returns:
-      The objective; metrics: elbo and its five terms.
+      The objective; metrics: elbo (the true bound, whatever the weight) and its five terms.
     """
 
     def objective(params, batch, keys, step):
         log_px_given_z, z, z_mean, z_log_var = _sampled_reconstruction(model, params, batch, keys, 1)
         zeros = jnp.zeros((1, z_mean.shape[-1]))
         terms = elbo_terms(log_px_given_z, z, z_mean, z_log_var, GMMPrior(zeros[:, 0], zeros, zeros), "mean")
-        return -terms.elbo, elbo_metrics(terms)
+        return -terms.log_px_given_z + kl_weight(step) * terms.kl, elbo_metrics(terms)
 
     return objective
 
 
-# pretrain.objective -> function of the model that returns what an autoencoder minimises.
-PRETRAINING: dict[str, Callable[[Model], Objective]] = {"autoencoder": reconstruction, "vae": vae}
+# pretrain.objective -> function of the model and of the KL term's weight that returns what an autoencoder minimises.
+PRETRAINING: dict[str, Callable[[Model, Weight], Objective]] = {
+    "autoencoder": lambda model, kl_weight: reconstruction(model),
+    "vae": vae,
+}
 
 
-def negative_elbo(
-    model: Model, estimator: str, num_samples: int, kl_weight: Callable[[jax.Array], Any] = lambda step: 1.0
-) -> Objective:
+def negative_elbo(model: Model, estimator: str, num_samples: int, kl_weight: Weight = _bound_itself) -> Objective:
     """-ELBO(x), with a weight on KL(q(z, c|x) || p(z, c)) for warm-up.
 
     Args:

@@ -113,6 +113,7 @@ RULES: dict[str, Rule] = {
     "pretrain.batch_size": _integer(1),
     "pretrain.learning_rate": _POSITIVE,
     "pretrain.prior_learning_rate": _NOT_NEGATIVE,
+    "pretrain.kl_warmup_epochs": _integer(0),
     "init.method": _one_of(METHODS),
     "init.num_restarts": _integer(1),
     "init.covariance": _one_of(COVARIANCES),

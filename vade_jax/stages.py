@@ -66,18 +66,16 @@ def make_stages(run: Run) -> list[Stage]:
     the ELBO starts from clusters found in the autoencoder's embedding: the paper's recipe.
     """
     config, model = run.config, run.model
-    kl_weight = optax.constant_schedule(1.0)
-    if config.train.kl_warmup_epochs:
-        kl_weight = optax.linear_schedule(0.0, 1.0, config.train.kl_warmup_epochs * _steps_per_epoch(run, config.train))
     method = CLUSTERING[config.train.objective]
-    objective = method.objective(model, config.train.estimator, config.train.num_samples, kl_weight)
+    weight = _kl_weight(run, config.train)
+    objective = method.objective(model, config.train.estimator, config.train.num_samples, weight)
     guides = [_held_stage(run, name, config.guide) for name in _guide_names(run)]
     aligns = [_held_stage(run, name, config.align) for name in _align_names(run)]
     return [
         _stage(
             run,
             "pretrain",
-            PRETRAINING[config.pretrain.objective](model),
+            PRETRAINING[config.pretrain.objective](model, _kl_weight(run, config.pretrain)),
             config.pretrain,
             begin=_take_autoencoder if config.pretrain.workdir else _prepare,
         ),
@@ -127,6 +125,12 @@ def num_epochs(asked: int, batch_size: int, num_rows: int, min_steps: int) -> in
 
 def _steps_per_epoch(run, section):
     return run.num_rows // section.batch_size
+
+
+def _kl_weight(run, section):
+    if not section.kl_warmup_epochs:
+        return optax.constant_schedule(1.0)
+    return optax.linear_schedule(0.0, 1.0, section.kl_warmup_epochs * _steps_per_epoch(run, section))
 
 
 def _held_stage(run, name, section):
