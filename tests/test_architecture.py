@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "vade_jax"
 LAYERS = [
     ["errors", "defaults", "files", "interruption", "progress"],
     ["hosts", "devices", "arrays", "priors", "metrics", "health", "graphs", "mixtures", "augmentation"],
-    ["losses", "dec", "figures", "manifold", "rows", "columns", "extras"],
+    ["losses", "dec", "figures", "manifold", "parts", "rows", "columns", "extras"],
     ["networks", "scalings", "tables", "images", "rcv1"],
     ["cells"],
     ["readers"],

@@ -143,7 +143,7 @@ def test_clusters_are_compared_on_the_graph_of_the_inputs(guided):
 
 def test_clusters_are_found_on_the_neighbours_of_inputs_too_where_asked(guided, tmp_path):
     folder, _ = guided
-    changes = GUIDED | {"init__neighbors": "both", "guide__num_rounds": 0}
+    changes = GUIDED | {"init__neighbors": "both", "init__part_rows": 20, "guide__num_rounds": 0}
     experiment.train(tiny(**changes), tmp_path)
     memberships = []
     for place, stage in ((folder, "guide1"), (tmp_path, "align")):  # the first finding of each, in one embedding

@@ -77,6 +77,8 @@ def get_config() -> ConfigDict:
     config.init.num_layouts = 4  # 'manifold': of the neighbour graph
     config.init.neighbors = "embedding"  # 'manifold': in the 'embedding', or the nearest of 'both' it and the inputs
     config.init.neighbor_share = 0.05  # 'manifold': of an average cluster's rows, that a row is joined to; 10 to 60
+    # clusters are cut into parts of about so many rows, which move to where the inputs' neighbours join them; 0: not
+    config.init.part_rows = 0
     config.init.max_rows = 100_000  # that clusters are found on; the others take their neighbours'
     config.init.log_var = -4.0  # log sigma_z^2 that the encoder starts clustering from
 

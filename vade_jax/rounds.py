@@ -13,9 +13,11 @@ from scipy.sparse import csr_matrix, load_npz, save_npz
 from vade_jax import graphs, initialization, progress
 from vade_jax.errors import intact
 from vade_jax.files import reserve, whole
+from vade_jax.parts import moved_parts
 from vade_jax.run import Run
 from vade_jax.train_state import Scaling
 
+_BOTH = "both"
 _SPREAD_ROWS = 2**16  # at a time
 _MOVED_ROWS = 1024  # at a time
 _GRAPH_ROWS = 20_000  # joined to their neighbours among all: with so many MNIST's rounds keep their order
@@ -63,7 +65,7 @@ def find(
       embeddings: [M, J], of the sample.
       graph: [M, M], of its inputs: clusters of higher modularity there are better.
       last: what was found the last time, or None.
-      input_neighbors: of the sample, where clusters are found on the neighbours of both.
+      input_neighbors: of the sample, as the function of that name has them.
 
     Returns:
       The clusters; the last ones again where those had settled.
@@ -78,14 +80,16 @@ def find(
         config.init.covariance,
         config.init.num_layouts,
         config.init.neighbor_share,
-        input_neighbors,
+        input_neighbors if config.init.neighbors == _BOTH else None,
     )
-    clustering = initialization.METHODS[config.init.method](embeddings, options)
-    scores = np.array(clustering.scores)
-    modularity = np.array(graphs.modularity(graph, clustering.memberships.argmax(axis=1)))
+    memberships, scores = initialization.METHODS[config.init.method](embeddings, options)
+    if input_neighbors and config.init.part_rows:
+        unmoved = graphs.neighbor_graph(np.arange(len(embeddings)), input_neighbors[1], len(embeddings))
+        memberships = moved_parts(memberships, embeddings, [graph, unmoved], config.init.part_rows, config.seed)
+    modularity = np.array(graphs.modularity(graph, memberships.argmax(axis=1)))
     if last is not None and modularity <= last.modularity:
-        return Found(last.memberships, scores, modularity, last.modularity, np.array(True))
-    return Found(clustering.memberships.astype(np.float32), scores, modularity, modularity, np.array(False))
+        return Found(last.memberships, np.array(scores), modularity, last.modularity, np.array(True))
+    return Found(memberships.astype(np.float32), np.array(scores), modularity, modularity, np.array(False))
 
 
 def input_graph(run: Run, scaling: Scaling, x: np.ndarray) -> csr_matrix:
@@ -104,17 +108,19 @@ def input_graph(run: Run, scaling: Scaling, x: np.ndarray) -> csr_matrix:
     return _kept(run.folder / "input_graph.npz", load_npz, make)
 
 
-def input_neighbors(run: Run, scaling: Scaling, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def input_neighbors(run: Run, scaling: Scaling, x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """Each row's nearest others among the sample's inputs, as `graphs.nearest_neighbors` has them; kept in the folder.
 
     Args:
-      run: its config says how many.
+      run: its config says how many, and whether finding clusters reads them.
       scaling: of the rows.
       x: [N, D], all rows, as stored.
 
     Returns:
-      Distances in ascending order and numbers in the sample, each [M, k].
+      Distances in ascending order and numbers in the sample, each [M, k]; None where nothing reads them.
     """
+    if run.config.init.neighbors != _BOTH and not run.config.init.part_rows:
+        return None
 
     def make(partial):
         rows = np.asarray(scaling(jnp.asarray(x[sample(run)])))

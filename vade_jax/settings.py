@@ -120,6 +120,7 @@ RULES: dict[str, Rule] = {
     "init.num_layouts": _integer(1),
     "init.neighbors": _one_of(("embedding", "both")),
     "init.neighbor_share": _FRACTION,
+    "init.part_rows": _integer(0),
     "init.max_rows": _integer(1),
     "init.log_var": _NUMBER,
     "guide.num_rounds": _integer(0),

@@ -231,8 +231,8 @@ def _initialize(run, name, state, x):
 
     def find():
         graph = rounds.input_graph(run, state.scaling, x)
-        neighbors = rounds.input_neighbors(run, state.scaling, x) if run.config.init.neighbors == "both" else None
-        found = rounds.find(run, z_mean, graph, rounds.read(run, before[-1]) if before else None, neighbors)
+        last = rounds.read(run, before[-1]) if before else None
+        found = rounds.find(run, z_mean, graph, last, rounds.input_neighbors(run, state.scaling, x))
         rounds.write(run, name, found)
         if len(sample) < run.num_rows and not _adds_nothing(run, name, found):
             rounds.spread(run, name, z_mean, lambda rows: embed(state, x[rows])[0])

@@ -1,0 +1,77 @@
+"""Parts of clusters move where every graph joins them better, by modularity's definition, and nowhere else."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
+from sklearn.datasets import make_blobs
+
+from vade_jax.graphs import modularity, nearest_neighbors, neighbor_graph
+from vade_jax.parts import better_joined, moved_parts
+
+
+def random_graph(rng, num_rows, share=0.3):
+    upper = np.triu(rng.random((num_rows, num_rows)) < share, 1)
+    return csr_matrix((upper | upper.T).astype(float))
+
+
+@given(st.integers(0, 10**6), st.integers(1, 3), st.integers(2, 4))
+def test_no_move_of_one_part_is_left_that_raises_every_modularity(seed, num_graphs, num_clusters):
+    rng = np.random.default_rng(seed)
+    graphs = [random_graph(rng, 40) for _ in range(num_graphs)]
+    parts = np.concatenate([np.arange(12), rng.integers(12, size=28)])
+    clusters = rng.integers(num_clusters, size=12)
+    found = better_joined(graphs, parts, clusters, num_clusters)
+    held = [modularity(graph, found[parts]) for graph in graphs]
+    for graph, after in zip(graphs, held, strict=True):
+        assert after >= modularity(graph, clusters[parts]) - 1e-12
+    for part in range(12):
+        for target in range(num_clusters):
+            other = found.copy()
+            other[part] = target
+            gains = [modularity(graph, other[parts]) - now for graph, now in zip(graphs, held, strict=True)]
+            assert min(gains) < 1e-6
+
+
+def torn(seed=0):
+    """Two kinds by their inputs; in the embedding some rows of the one lie beside the other, and joined its cluster."""
+    inputs, labels = make_blobs([150, 150], centers=[[0] * 4, [9] * 4], cluster_std=1.0, random_state=seed)
+    rng = np.random.default_rng(seed)
+    astray = np.flatnonzero(labels == 0)[:20]
+    embeddings = np.array([[0.0, 0.0], [9.0, 0.0]])[labels] + rng.normal(size=(300, 2))
+    embeddings[astray] = [9.0, 4.0] + 0.3 * rng.normal(size=(20, 2))
+    memberships = np.where(labels[:, None] == [0, 1], 0.9, 0.1)
+    memberships[astray] = [0.2, 0.8]
+    return inputs, labels, embeddings, memberships, astray
+
+
+def graph_of(rows):
+    return neighbor_graph(
+        np.arange(len(rows)), nearest_neighbors(rows, rows, 10, own=np.arange(len(rows)))[1], len(rows)
+    )
+
+
+def test_a_part_astray_is_put_where_its_inputs_lie():
+    inputs, labels, embeddings, memberships, astray = torn()
+    found = moved_parts(memberships, embeddings, [graph_of(inputs)], 8, seed=0)
+    np.testing.assert_array_equal(found.argmax(axis=1), labels)
+    np.testing.assert_array_equal(found[astray], np.tile([0.8, 0.2], (20, 1)))
+    others = np.setdiff1d(np.arange(300), astray)
+    np.testing.assert_array_equal(found[others], memberships[others])
+
+
+def test_one_graph_of_several_keeps_a_part_where_it_is():
+    inputs, _, embeddings, memberships, _ = torn()
+    found = moved_parts(memberships, embeddings, [graph_of(inputs), graph_of(embeddings)], 8, seed=0)
+    np.testing.assert_array_equal(found, memberships)
+
+
+@pytest.mark.parametrize("part_rows", [1, 7, 1000])
+def test_parts_of_any_size(part_rows):
+    inputs, _, embeddings, memberships, _ = torn()
+    graph = graph_of(inputs)
+    found = moved_parts(memberships, embeddings, [graph], part_rows, seed=0)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert modularity(graph, found.argmax(axis=1)) >= modularity(graph, memberships.argmax(axis=1))
+    np.testing.assert_array_equal(found, moved_parts(memberships, embeddings, [graph], part_rows, seed=0))
