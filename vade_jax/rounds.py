@@ -128,23 +128,23 @@ def input_neighbors(run: Run, scaling: Scaling, x: np.ndarray) -> tuple[np.ndarr
         distances, neighbors = graphs.nearest_neighbors(rows, rows, count, own=np.arange(len(rows)))
         np.savez(partial, distances=distances.astype(np.float32), neighbors=neighbors.astype(np.int32))
 
-    def load(stream):
+    def from_stream(stream):
         with np.load(stream) as arrays:
             return arrays["distances"], arrays["neighbors"]
 
-    return _kept(run.folder / "input_neighbors.npz", load, make)
+    return _kept(run.folder / "input_neighbors.npz", from_stream, make)
 
 
-def _kept(file, load, make):
+def _kept(file, from_stream, make):
     """What the file holds; it is made anew where it is not there yet, or damaged."""
     try:
         with file.open("rb") as stream:
-            return load(stream)
+            return from_stream(stream)
     except Exception:
         with whole(file) as partial:
             make(partial)
         with file.open("rb") as stream:
-            return load(stream)
+            return from_stream(stream)
 
 
 def _num_neighbors(run, rows):
