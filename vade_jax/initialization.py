@@ -15,6 +15,8 @@ from vade_jax.mixtures import MIN_VAR, fit_mixture
 from vade_jax.priors import GMMPrior
 
 COVARIANCES = ("full", "diag")
+BOTH = "both"
+NEIGHBORS = ("embedding", BOTH)
 _MIN_LAYOUT_ROWS = 4
 
 

@@ -78,13 +78,14 @@ class _Links:
         self._weights, self._loops = weights, weights.diagonal()
         self._degrees = np.asarray(weights.sum(axis=1)).ravel()
         self._links, self._volumes = weights @ members, self._degrees @ members
+        self._total = self._degrees.sum()
 
     def gains(self, part, cluster):
         """[K]: by how much the modularity would rise, in half the sum of all weights."""
         links, volumes = self._links[part].copy(), self._volumes.copy()
         links[cluster] -= self._loops[part]
         volumes[cluster] -= self._degrees[part]
-        joined = links - self._degrees[part] * volumes / self._degrees.sum()
+        joined = links - self._degrees[part] * volumes / self._total
         return joined - joined[cluster]
 
     def move(self, part, cluster, target):

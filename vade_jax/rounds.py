@@ -17,7 +17,6 @@ from vade_jax.parts import moved_parts
 from vade_jax.run import Run
 from vade_jax.train_state import Scaling
 
-_BOTH = "both"
 _SPREAD_ROWS = 2**16  # at a time
 _MOVED_ROWS = 1024  # at a time
 _GRAPH_ROWS = 20_000  # joined to their neighbours among all: with so many MNIST's rounds keep their order
@@ -80,7 +79,7 @@ def find(
         config.init.covariance,
         config.init.num_layouts,
         config.init.neighbor_share,
-        input_neighbors if config.init.neighbors == _BOTH else None,
+        input_neighbors if config.init.neighbors == initialization.BOTH else None,
     )
     memberships, scores = initialization.METHODS[config.init.method](embeddings, options)
     if input_neighbors and config.init.part_rows:
@@ -119,7 +118,7 @@ def input_neighbors(run: Run, scaling: Scaling, x: np.ndarray) -> tuple[np.ndarr
     Returns:
       Distances in ascending order and numbers in the sample, each [M, k]; None where nothing reads them.
     """
-    if run.config.init.neighbors != _BOTH and not run.config.init.part_rows:
+    if run.config.init.neighbors != initialization.BOTH and not run.config.init.part_rows:
         return None
 
     def make(partial):
@@ -182,7 +181,7 @@ def spread(run: Run, stage: str, embeddings: np.ndarray, embed: Callable[[slice]
       embed: a slice of the rows -> their embeddings.
     """
     found = read(run, stage).memberships
-    count = graphs.num_neighbors(len(found), found.shape[1], run.config.init.neighbor_share)
+    count = _num_neighbors(run, found)
     everywhere = open_memmap(_everywhere(run, stage), "w+", np.float32, (run.num_rows, found.shape[1]))
     with _everywhere(run, stage).open("rb+") as file:
         reserve(file)

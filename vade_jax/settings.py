@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from vade_jax.data import SOURCES
 from vade_jax.devices import PRECISIONS
 from vade_jax.errors import InputError
-from vade_jax.initialization import COVARIANCES, METHODS
+from vade_jax.initialization import COVARIANCES, METHODS, NEIGHBORS
 from vade_jax.losses import ESTIMATORS
 from vade_jax.model import LIKELIHOODS
 from vade_jax.networks import NETWORKS
@@ -118,7 +118,7 @@ RULES: dict[str, Rule] = {
     "init.num_restarts": _integer(1),
     "init.covariance": _one_of(COVARIANCES),
     "init.num_layouts": _integer(1),
-    "init.neighbors": _one_of(("embedding", "both")),
+    "init.neighbors": _one_of(NEIGHBORS),
     "init.neighbor_share": _FRACTION,
     "init.part_rows": _integer(0),
     "init.max_rows": _integer(1),
