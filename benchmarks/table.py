@@ -1,7 +1,8 @@
 """The paper's comparison, from scratch: python -m benchmarks.table --workdir=/tmp/table --data=digits,har.
 
 Methods x data sets x seeds: a run of main.py each, or a fit of scikit-learn's on the same rows, scaled as the model
-sees them. The deep methods of a seed share one autoencoder, AE+GMM's. What is finished is not run again. A record for
+sees them. The deep methods of a seed share one autoencoder, AE+GMM's or, with --autoencoders=/tmp/mnist, that of this
+project's recipe, whose runs `python -m benchmarks.seeds` left there. What is finished is not run again. A record for
 each data set goes to benchmarks/results/ after every run, and `python -m benchmarks.readme` writes the tables. The row
 of this project's recipe is that of `python -m benchmarks.seeds`.
 """
@@ -38,19 +39,23 @@ def main() -> None:
     split, text = _joined_by(";"), "joined by semicolons, as some have a comma; all by default"
     parser.add_argument("--methods", type=split, default=list(METHODS), help=text)
     parser.add_argument("--seeds", type=seeds.integers, default="0,1,2", help="joined by commas")
+    text = "a folder of benchmarks.seeds' runs on the one data set, whose autoencoders are taken; trained by default"
+    parser.add_argument("--autoencoders", type=Path, help=text)
     parser.add_argument("--budget", type=float, default=math.inf, help="minutes after which no run is started")
     parser.add_argument("flags", nargs="*", help="further flags of main.py, after --")
     options = parser.parse_args()
     for kind, chosen, known in (("data", options.data, CONFIGS), ("methods", options.methods, METHODS)):
         if unknown := [name for name in chosen if name not in known]:
             parser.error(f"no such {kind}: {', '.join(unknown)}; there are {', '.join(known)}")
+    if options.autoencoders and len(options.data) != 1:
+        parser.error(f"--autoencoders are of one data set, not of {', '.join(options.data)}; name it with --data")
     deadline = time.monotonic() + 60 * options.budget
     for name in options.data:
         path = record_path(name)
         for method in options.methods:
             for seed in options.seeds:
                 folder = options.workdir / Path(CONFIGS[name]).stem
-                cell = measure(method, CONFIGS[name], seed, folder, options.flags, deadline)
+                cell = measure(method, CONFIGS[name], seed, folder, options.flags, deadline, options.autoencoders)
                 if cell:
                     seeds.write(path, with_run(seeds.read(path), CONFIGS[name], method, cell))
         print(f"{name}\n{seeds.aligned(rows(name))}")
@@ -67,7 +72,13 @@ def record_path(name: str) -> Path:
 
 
 def measure(
-    method: str, config: str, seed: int, folder: Path, flags: Sequence[str], deadline: float
+    method: str,
+    config: str,
+    seed: int,
+    folder: Path,
+    flags: Sequence[str],
+    deadline: float,
+    autoencoders: Path | None = None,
 ) -> dict[str, Any] | None:
     """One run of a method.
 
@@ -78,6 +89,7 @@ def measure(
       folder: of the data set's runs.
       flags: further ones of main.py, for every method.
       deadline: by time.monotonic(); later than that nothing is run.
+      autoencoders: a folder of runs of the config, by seed, whose autoencoders are taken; None: AE+GMM trains them.
 
     Returns:
       'settings' (its own, by name), 'device' and 'versions', and 'run': 'seed', 'commit', the scores and 'seconds', or
@@ -86,7 +98,9 @@ def measure(
     how, place = METHODS[method], folder / _slug(method)
     if isinstance(how, Shallow):
         return _fit(how, config, seed, place / f"seed{seed}.json", flags, deadline)
-    return _train(how, config, seed, place, folder / _slug(FIRST) / f"seed{seed}", flags, deadline)
+    if autoencoders and method == FIRST:
+        how = how._replace(shares=True)
+    return _train(how, config, seed, place, (autoencoders or folder / _slug(FIRST)) / f"seed{seed}", flags, deadline)
 
 
 def _fit(how: Shallow, config, seed, file, flags, deadline):

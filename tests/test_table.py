@@ -135,9 +135,10 @@ def test_methods_are_chosen_by_name(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["table", *arguments])
     table.main()
     assert asked == chosen
-    monkeypatch.setattr("sys.argv", ["table", *arguments, "--methods=VaDE"])
-    with pytest.raises(SystemExit):
-        table.main()
+    for wrong in ("--methods=VaDE", f"--data=digits,HAR --autoencoders={tmp_path}"):
+        monkeypatch.setattr("sys.argv", ["table", *arguments, *wrong.split()])
+        with pytest.raises(SystemExit):
+            table.main()
 
 
 @pytest.mark.slow
@@ -153,3 +154,19 @@ def test_deep_methods_share_an_autoencoder(tmp_path):
         assert cell["run"]["seconds"] > first["run"]["seconds"] / 4
         assert str(tmp_path) not in str(cell)  # no path of this machine is kept
     assert rivals[0]["settings"]["train.objective"] == "dec"
+
+
+@pytest.mark.slow
+def test_autoencoders_of_other_runs_are_taken(tmp_path):
+    """AE+GMM's own here, so that what comes is the same cell."""
+
+    def measure(method, folder, autoencoders=None):
+        return table.measure(method, "configs/digits.py", 0, tmp_path / folder, SMALL, math.inf, autoencoders)
+
+    assert measure("AE+GMM", "taken", tmp_path / "nowhere") is None
+    trained = measure("AE+GMM", "trained")
+    for method in ("AE+GMM", "DEC"):
+        taken, own = measure(method, "taken", tmp_path / "trained" / "ae_gmm"), measure(method, "trained")
+        assert taken["settings"] == own["settings"]
+        assert {**taken["run"], "seconds": 0} == {**own["run"], "seconds": 0}
+        assert taken["run"]["seconds"] > trained["run"]["seconds"] / 4
