@@ -19,7 +19,7 @@ def main(argv: list[str]) -> None:
     """Runs the mode that the flags name."""
     from vade_jax import experiment, generation, hosts, num_clusters, prediction, progress, results, settings
     from vade_jax.errors import DivergedError, InputError, StorageError
-    from vade_jax.interruption import Interrupted, obeyed
+    from vade_jax.interruption import Interrupted, leave_soon, obeyed
 
     if not FLAGS["verbosity"].present:
         logging.set_verbosity(logging.FATAL)  # what the libraries log of an error, the error itself says
@@ -39,7 +39,10 @@ def main(argv: list[str]) -> None:
             answer = modes[FLAGS.mode]()
         if hosts.is_first():
             print(answer)
-    except (InputError, DivergedError, StorageError, Interrupted) as error:
+    except Interrupted as error:
+        leave_soon(error.status)
+        _leave(error, error.status)
+    except (InputError, DivergedError, StorageError) as error:
         _leave(error, error.status)
 
 

@@ -68,3 +68,16 @@ with interruption.obeyed(), interruption.deferred():
     assert process.returncode == 130
     assert said == "error: SIGINT: the same command goes on from where this one stopped\n"
     assert (time.monotonic() - started < 1.5) == again
+
+
+def test_a_thread_that_waits_does_not_hold_the_end_up():
+    program = """
+import sys, threading, time
+from vade_jax import interruption
+interruption._GRACE = 0.5
+threading.Thread(target=time.sleep, args=(60,)).start()
+interruption.leave_soon(143)
+sys.exit(143)
+"""
+    process = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parent.parent, timeout=30, check=False)
+    assert process.returncode == 143

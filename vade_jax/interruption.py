@@ -76,6 +76,13 @@ def obeyed() -> Iterator[None]:
         _requested.clear()
 
 
+def leave_soon(status: int) -> None:
+    """Ends the process with the status in some seconds, if it has not ended: a library's thread may wait longer."""
+    timer = threading.Timer(_GRACE, os._exit, (status,))
+    timer.daemon = True
+    timer.start()
+
+
 def _leave_in_time(hears: socket.socket) -> None:
     """Ends the process some seconds after a signal, or at a second one; returns where the other end is closed."""
     with hears:
