@@ -82,6 +82,8 @@ def make_cells(settings: Mapping[str, Any], num_rows: int) -> dict[str, list[str
         "rounds_3": {"guide.num_rounds": 3},
         "no_align": {"align.num_epochs": 0},
         "one_layout": {"init.num_layouts": 1},
+        "one_component": {"init.components": 1},
+        "embedding_neighbors": {"init.neighbors": "embedding"},
     }
     cells, known = {}, []
     for name, change in changes.items():

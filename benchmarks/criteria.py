@@ -1,27 +1,29 @@
 """What tells right clusters from wrong ones without labels: python -m benchmarks.criteria --config=configs/digits.py.
 
 An autoencoder is trained as the config has it. On layouts of its embedding with several numbers of neighbours, every
-mixture that the initialization would choose from is scored by its accuracy and by criteria that read no label. Their
-rank correlations over all these candidates go to benchmarks/results/criteria_<config>.json. Flags for main.py follow
-`--`.
+start that the initialization would choose from is scored by its accuracy and by criteria that read no label: mixtures
+of a component for each cluster, and of two, which are joined. Their rank correlations over all these candidates go to
+benchmarks/results/criteria_<config>.json. Flags for main.py follow `--`.
 """
 
+import itertools
 import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from scipy.stats import entropy
-from sklearn.neighbors import NearestNeighbors
 
 from benchmarks import seeds
 from benchmarks.selection import spearman
 from vade_jax import data, experiment, graphs, metrics
 from vade_jax.evaluation import make_embed
 from vade_jax.manifold import lay_out
-from vade_jax.mixtures import mixtures_without_outliers
+from vade_jax.mixtures import fit_mixture
+from vade_jax.parts import joined
 
 _AUTOENCODER = (
     "--config.init.method=kmeans",
@@ -29,7 +31,8 @@ _AUTOENCODER = (
     "--config.align.num_epochs=0",
     "--config.train.num_epochs=0",
 )
-CRITERIA = ("modularity", "log_likelihood", "occupancy_entropy")
+COMPONENTS = (1, 2)  # for each cluster
+CRITERIA = ("modularity_of_embedding", "modularity_of_inputs", "log_likelihood", "occupancy_entropy")
 
 
 def main() -> None:
@@ -56,15 +59,16 @@ def main() -> None:
 
 
 def candidates(folder: Path, neighbors: Sequence[int]) -> list[dict[str, Any]]:
-    """The mixtures on layouts of a trained run's embedding, each with its accuracy and its criteria.
+    """The clusters on layouts of a trained run's embedding, each with its accuracy and its criteria.
 
     Args:
       folder: of a run on labelled data.
       neighbors: of the layouts' graphs.
 
     Returns:
-      'neighbors', 'accuracy', and what CRITERIA names, for each. Modularity is that on the run's own neighbour graph,
-      the likelihood that of a mixture in its layout, nats per row.
+      'neighbors', 'components' for each cluster, 'accuracy', and what CRITERIA names, for each. Modularity is that on
+      the graph of the embedding's neighbours or of the inputs', as many as the run's; the likelihood that of a mixture
+      in its layout, nats per row.
     """
     run, state, _ = experiment.restore(folder)
     config = run.config
@@ -72,25 +76,36 @@ def candidates(folder: Path, neighbors: Sequence[int]) -> list[dict[str, Any]]:
     rows = data.select(source, config.data.train_split, "config.data.train_split")
     assert rows.labels is not None
     embeddings, _ = make_embed(run.model, min(config.evaluate.batch_size, len(rows.x)))(state, rows.x)
-    own = graphs.num_neighbors(len(embeddings), config.model.num_clusters, config.init.neighbor_share)
-    distances, nearest = NearestNeighbors(n_neighbors=max(own, *neighbors)).fit(embeddings).kneighbors()
-    graph = graphs.neighbor_graph(np.arange(len(nearest)), nearest[:, :own], len(nearest))
+    numbers, num_clusters = np.arange(len(embeddings)), config.model.num_clusters
+    own = graphs.num_neighbors(len(embeddings), num_clusters, config.init.neighbor_share)
+    spaces = {"embedding": embeddings, "inputs": np.asarray(state.scaling(jnp.asarray(rows.x)))}
+    nearest = {
+        name: graphs.nearest_neighbors(points, points, max(own, *neighbors), own=numbers)
+        for name, points in spaces.items()
+    }
+    judges = {name: graphs.neighbor_graph(numbers, which[:, :own], len(which)) for name, (_, which) in nearest.items()}
     start = np.random.SeedSequence(config.seed)
     found = []
     for number in neighbors:
-        layout = lay_out(embeddings, distances[:, :number], nearest[:, :number], config.seed)
-        for seed in start.generate_state(config.init.num_restarts):
-            for mixture in mixtures_without_outliers(layout, config.model.num_clusters, int(seed)):
-                clusters = mixture.predict(layout)
-                found.append(
-                    {
-                        "neighbors": number,
-                        "accuracy": metrics.clustering_accuracy(rows.labels, clusters),
-                        "modularity": graphs.modularity(graph, clusters),
-                        "log_likelihood": float(mixture.score(layout)),
-                        "occupancy_entropy": float(entropy(np.bincount(clusters))),
-                    }
-                )
+        first = [(distances[:, :number], which[:, :number]) for distances, which in nearest.values()]
+        distances, which = graphs.nearest_of_both(*first)
+        graph = graphs.neighbor_graph(numbers, which, len(which))
+        layout = lay_out(embeddings, distances, which, config.seed)
+        for components, seed in itertools.product(COMPONENTS, start.generate_state(config.init.num_restarts)):
+            num_parts = components * num_clusters
+            mixture = fit_mixture(layout, "full", num_parts, int(seed))
+            parts = mixture.predict(layout)
+            clusters = joined(graph, parts, num_parts, num_clusters)[parts]
+            found.append(
+                {
+                    "neighbors": number,
+                    "components": components,
+                    "accuracy": metrics.clustering_accuracy(rows.labels, clusters),
+                    **{f"modularity_of_{name}": graphs.modularity(judge, clusters) for name, judge in judges.items()},
+                    "log_likelihood": float(mixture.score(layout)),
+                    "occupancy_entropy": float(entropy(np.bincount(clusters))),
+                }
+            )
     return found
 
 
@@ -101,8 +116,8 @@ def judge(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
       found: as `candidates` returns them.
 
     Returns:
-      'best' and 'median' accuracy of a layout's candidates, and 'criteria': name -> 'spearman', the rank correlation
-      with accuracy, and 'accuracy' of the candidate it picks; all means over layouts.
+      'best' accuracy of a layout's candidates, 'medians' for each number of COMPONENTS, and 'criteria': name ->
+      'spearman', the rank correlation with accuracy, and 'accuracy' of the candidate it picks; all means over layouts.
     """
     layouts = [
         [candidate for candidate in found if candidate["neighbors"] == number]
@@ -110,7 +125,10 @@ def judge(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     ]
     return {
         "best": statistics.mean(max(_values(layout, "accuracy")) for layout in layouts),
-        "median": statistics.mean(statistics.median(_values(layout, "accuracy")) for layout in layouts),
+        "medians": [
+            statistics.mean(statistics.median(_values(_of(layout, components), "accuracy")) for layout in layouts)
+            for components in COMPONENTS
+        ],
         "criteria": {
             name: {
                 "spearman": statistics.mean(_spearman(layout, name) for layout in layouts),
@@ -119,6 +137,10 @@ def judge(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
             for name in CRITERIA
         },
     }
+
+
+def _of(layout, components):
+    return [candidate for candidate in layout if candidate["components"] == components]
 
 
 def _values(layout, name):

@@ -45,7 +45,7 @@ _CRITERIA_COLUMNS = (
     "config",
     "embeddings",
     "best candidate",
-    "median candidate",
+    *(f"median, of {count} component{'s' * (count > 1)} a cluster" for count in criteria.COMPONENTS),
     *(f"picked by {name.replace('_', ' ')} (rank correlation)" for name in criteria.CRITERIA),
 )
 
@@ -151,13 +151,13 @@ def criteria_table() -> str:
     for path in sorted(seeds.RESULTS.glob("criteria_*.json")):
         record = seeds.read(path) or {}
         runs = record["runs"]
-        mean = {name: statistics.mean(run[name] for run in runs) for name in ("best", "median")}
-        cells = []
+        found = [run["best"] for run in runs], *zip(*(run["medians"] for run in runs), strict=True)
+        cells = [f"{statistics.mean(accuracies):.3f}" for accuracies in found]
         for name in criteria.CRITERIA:
             picks = [run["criteria"][name] for run in runs]
             accuracy, spearman = (statistics.mean(pick[key] for pick in picks) for key in ("accuracy", "spearman"))
             cells.append(f"{accuracy:.3f} ({spearman:.2f})")
-        rows.append([_command({**record, "flags": []}), str(len(runs)), *_numbers(mean, 3, "best", "median"), *cells])
+        rows.append([_command({**record, "flags": []}), str(len(runs)), *cells])
     return _table(_CRITERIA_COLUMNS, rows)
 
 

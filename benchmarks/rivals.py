@@ -95,7 +95,9 @@ METHODS: dict[str, Shallow | Deep] = {
         },
         "trained",
     ),
-    "AE+UMAP+GMM (N2D)": Deep({**_FOUND, "init.method": "manifold"}, "found"),
+    "AE+UMAP+GMM (N2D)": Deep(
+        {**_FOUND, "init.method": "manifold", "init.neighbors": "embedding", "init.components": 1}, "found"
+    ),
     "VaDE, the paper's stages": Deep(
         {
             **_FREE,

@@ -10,8 +10,8 @@ PACKAGE = Path(__file__).parent.parent / "vade_jax"
 # Lowest first: a module imports only from the layers above its own line.
 LAYERS = [
     ["errors", "defaults", "files", "interruption", "progress"],
-    ["hosts", "devices", "arrays", "priors", "metrics", "health", "graphs", "mixtures", "augmentation"],
-    ["losses", "dec", "figures", "manifold", "parts", "rows", "columns", "extras"],
+    ["hosts", "devices", "arrays", "priors", "metrics", "health", "graphs", "mixtures", "parts", "augmentation"],
+    ["losses", "dec", "figures", "manifold", "rows", "columns", "extras"],
     ["networks", "scalings", "tables", "images", "rcv1"],
     ["cells"],
     ["readers"],

@@ -330,16 +330,17 @@ def test_records_in_the_repository_can_be_read(path):
 
 
 def test_a_criterion_is_judged_within_each_layout():
-    def candidate(neighbors, accuracy, modularity, log_likelihood):
-        scores = {"modularity": modularity, "log_likelihood": log_likelihood, "occupancy_entropy": 1.0}
-        return {"neighbors": neighbors, "accuracy": accuracy, **scores}
+    def candidate(neighbors, components, accuracy, modularity, log_likelihood):
+        modularities = {"modularity_of_embedding": modularity, "modularity_of_inputs": modularity}
+        scores = {**modularities, "log_likelihood": log_likelihood, "occupancy_entropy": 1.0}
+        return {"neighbors": neighbors, "components": components, "accuracy": accuracy, **scores}
 
     # the likelihoods of two layouts lie on scales of their own, and order the candidates backwards in each
-    found = [candidate(10, 0.5, 0.1, 2.0), candidate(10, 0.7, 0.3, 1.0)]
-    found += [candidate(30, 0.8, 0.5, 9.0), candidate(30, 0.9, 0.6, 8.0)]
+    found = [candidate(10, 1, 0.5, 0.1, 2.0), candidate(10, 2, 0.7, 0.3, 1.0)]
+    found += [candidate(30, 1, 0.8, 0.5, 9.0), candidate(30, 2, 0.9, 0.6, 8.0)]
     judged = criteria.judge(found)
-    assert (judged["best"], judged["median"]) == pytest.approx((0.8, 0.725))
-    assert judged["criteria"]["modularity"] == pytest.approx({"spearman": 1, "accuracy": 0.8})
+    assert (judged["best"], *judged["medians"]) == pytest.approx((0.8, 0.65, 0.8))
+    assert judged["criteria"]["modularity_of_inputs"] == pytest.approx({"spearman": 1, "accuracy": 0.8})
     assert judged["criteria"]["log_likelihood"] == pytest.approx({"spearman": -1, "accuracy": 0.65})
     assert judged["criteria"]["occupancy_entropy"]["spearman"] == 0
 
@@ -347,11 +348,11 @@ def test_a_criterion_is_judged_within_each_layout():
 def test_the_table_of_criteria_has_means_over_embeddings(results):
     def run(accuracy):
         picks = {name: {"spearman": accuracy - 1, "accuracy": accuracy} for name in criteria.CRITERIA}
-        return {"seed": 0, "best": 0.9, "median": 0.5, "criteria": picks}
+        return {"seed": 0, "best": 0.9, "medians": [0.5, 0.6], "criteria": picks}
 
     seeds.write(results / "criteria_x.json", {"config": "configs/x.py", "flags": ["--a"], "runs": [run(0.6), run(0.8)]})
     row = readme.criteria_table().splitlines()[2]
-    assert row.startswith("| `configs/x.py` | 2 | 0.900 | 0.500 | 0.700 (-0.30) |")
+    assert row.startswith("| `configs/x.py` | 2 | 0.900 | 0.500 | 0.600 | 0.700 (-0.30) |")
 
 
 def test_rivals_are_scored_on_principal_components():

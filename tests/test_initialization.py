@@ -85,7 +85,8 @@ def test_the_likeliest_restart_is_kept():
     assert not any(np.array_equal(worse, memberships) for worse in alone[:-1])
 
 
-def test_the_clusters_that_cut_the_graph_best_are_kept_and_small_pieces_are_no_clusters(monkeypatch):
+@pytest.mark.parametrize("components", [2, 3])
+def test_the_clusters_that_cut_the_graph_best_are_kept_and_small_pieces_are_no_clusters(components, monkeypatch):
     """Two of three blobs touch, and a speck of outliers lies far off: likelihood alone gives the speck a cluster."""
     blobs, labels = make_blobs([200, 200, 200], centers=[[0, 0], [3, 0], [20, 0]], cluster_std=0.5, random_state=0)
     rows = np.concatenate([blobs, np.random.default_rng(0).normal([0, 60], 1e-3, (12, 2))])
@@ -93,11 +94,15 @@ def test_the_clusters_that_cut_the_graph_best_are_kept_and_small_pieces_are_no_c
     monkeypatch.setattr("vade_jax.manifold.lay_out", lambda embeddings, distances, neighbors, seed: embeddings)
     likeliest = gmm(rows, THREE._replace(num_restarts=5)).memberships.argmax(axis=1)
     assert clustering_accuracy(labels, likeliest) < 0.7
-    memberships, scores = manifold(rows, THREE._replace(num_restarts=5))
+    options = THREE._replace(num_restarts=5, components=components)
+    memberships, scores = manifold(rows, options)
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.97
     nearest = NearestNeighbors(n_neighbors=num_neighbors(len(rows), 3, THREE.neighbor_share)).fit(rows)
     graph = neighbor_graph(np.arange(len(rows)), nearest.kneighbors(return_distance=False), len(rows))
     np.testing.assert_allclose(max(scores), modularity(graph, memberships.argmax(axis=1)))
+    judge = neighbor_graph(np.arange(len(rows)), nearest.kneighbors(n_neighbors=5, return_distance=False), len(rows))
+    memberships, scores = manifold(rows, options._replace(input_graph=judge))
+    np.testing.assert_allclose(max(scores), modularity(judge, memberships.argmax(axis=1)))
 
 
 def test_a_layout_that_tears_clusters_apart_loses_to_one_that_does_not(blobs, monkeypatch):
@@ -122,7 +127,7 @@ def test_inputs_join_what_an_embedding_tears_apart():
     """One of two clusters lies in the embedding in two pieces, of which one is nearer to the other cluster."""
     inputs, labels = make_blobs([120, 120], centers=[[0] * 4, [9] * 4], cluster_std=1.0, random_state=0)
     rng = np.random.default_rng(0)
-    places = np.where(labels == 0, 0.0, np.where(rng.random(240) < 0.5, 3.0, 12.0))
+    places = np.where(labels == 0, 0.0, np.where(rng.random(240) < 0.4, 3.0, 12.0))
     embeddings = places[:, None] + rng.normal(size=(240, 2))
     two = Options(num_clusters=2, seed=0, num_restarts=3)
     alone = manifold(embeddings, two).memberships.argmax(axis=1)

@@ -1,4 +1,4 @@
-"""Parts of clusters move where every graph joins them better, by modularity's definition, and nowhere else."""
+"""Parts of clusters are joined, and move, where graphs say so by modularity's definition, and nowhere else."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from scipy.sparse import csr_matrix
 from sklearn.datasets import make_blobs
 
 from vade_jax.graphs import modularity, nearest_neighbors, neighbor_graph
-from vade_jax.parts import better_joined, moved_parts
+from vade_jax.parts import better_joined, joined, moved_parts
 
 
 def random_graph(rng, num_rows, share=0.3):
@@ -32,6 +32,41 @@ def test_no_move_of_one_part_is_left_that_raises_every_modularity(seed, num_grap
             other[part] = target
             gains = [modularity(graph, other[parts]) - now for graph, now in zip(graphs, held, strict=True)]
             assert min(gains) < 1e-6
+
+
+@given(st.integers(0, 10**6), st.integers(2, 8))
+def test_the_two_parts_are_joined_whose_union_has_the_highest_modularity(seed, num_parts):
+    rng = np.random.default_rng(seed)
+    graph = random_graph(rng, 40)
+    parts = rng.integers(num_parts, size=40)
+    clusters = joined(graph, parts, num_parts, num_parts - 1)
+    unions = [
+        modularity(graph, np.where(parts == other, one, parts))
+        for one in range(num_parts)
+        for other in range(one + 1, num_parts)
+    ]
+    assert modularity(graph, clusters[parts]) == pytest.approx(max(unions))
+    for num_clusters in range(1, num_parts + 1):
+        assert set(joined(graph, parts, num_parts, num_clusters)) == set(range(num_clusters))
+
+
+def test_pieces_of_blobs_are_joined_and_a_speck_is_no_cluster():
+    blobs, labels = make_blobs([150, 150], centers=[[0, 0], [20, 0]], cluster_std=1.0, random_state=0)
+    speck = np.random.default_rng(0).normal([5, 0], 1e-3, (12, 2))
+    rows, labels = np.concatenate([blobs, speck]), np.concatenate([labels, np.zeros(12, int)])
+    parts = np.where(np.arange(312) < 300, 2 * labels + (rows[:, 1] > 0), 4)
+    found = joined(graph_of(rows), parts, 6, 2)[parts]  # no row lies in the sixth
+    np.testing.assert_array_equal(found == found[0], labels == labels[0])
+
+
+def test_small_clusters_that_nothing_links_are_not_joined_to_spare_a_large_one_a_cut():
+    rows, labels = make_blobs([100, 100, 600], centers=[[0, 0], [0, 40], [40, 0]], cluster_std=1.0, random_state=0)
+    graph = graph_of(rows)
+    parts = 2 * labels + (rows[:, 1] > np.array([0, 40, 0])[labels])
+    found = joined(graph, parts, 6, 3)[parts]
+    assert len(set(zip(found, labels, strict=True))) == 3
+    halves = np.where(labels == 2, parts, 0)
+    assert modularity(graph, halves) > modularity(graph, labels)
 
 
 def torn(seed=0):

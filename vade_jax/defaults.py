@@ -75,8 +75,10 @@ def get_config() -> ConfigDict:
     config.init.num_restarts = 5  # mixtures or k-means fitted, on each layout; the best is kept
     config.init.covariance = "full"  # 'gmm': of the mixture fitted to the embeddings, 'full' or 'diag'
     config.init.num_layouts = 4  # 'manifold': of the neighbour graph
-    config.init.neighbors = "embedding"  # 'manifold': in the 'embedding', or the nearest of 'both' it and the inputs
+    config.init.neighbors = "both"  # 'manifold': in the 'embedding', or the nearest of 'both' it and the inputs
     config.init.neighbor_share = 0.05  # 'manifold': of an average cluster's rows, that a row is joined to; 10 to 60
+    # 'manifold': mixtures have 1 to so many components for each cluster, and neighbours say which are joined
+    config.init.components = 2
     # clusters are cut into parts of about so many rows, which move to where the inputs' neighbours join them; 0: not
     config.init.part_rows = 0
     config.init.max_rows = 100_000  # that clusters are found on; the others take their neighbours'

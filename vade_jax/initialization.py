@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.sparse import csr_matrix
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from vade_jax.graphs import num_neighbors
-from vade_jax.manifold import best_on_layouts, finder_on_layouts
+from vade_jax.manifold import Search, best_on_layouts, finder_on_layouts
 from vade_jax.mixtures import MIN_VAR, fit_mixture
 from vade_jax.priors import GMMPrior
 
@@ -44,6 +45,8 @@ class Options(NamedTuple):
       neighbor_share: 'manifold' joins each row to so many others, as a share of an average cluster's rows.
       input_neighbors: distances and numbers, each [N, k], of so many nearest others of each row by its input, if
         'manifold' is to join it to those too that are nearer than the embedding's; None for the embedding's alone.
+      components: of a mixture of 'manifold', 1 to so many for each cluster that they are joined to.
+      input_graph: [N, N], of the inputs' neighbours, on which 'manifold' compares what it found; None: on its own.
     """
 
     num_clusters: int
@@ -53,6 +56,8 @@ class Options(NamedTuple):
     num_layouts: int = 4
     neighbor_share: float = 0.05
     input_neighbors: tuple[np.ndarray, np.ndarray] | None = None
+    components: int = 2
+    input_graph: csr_matrix | None = None
 
 
 def gmm(embeddings: np.ndarray, options: Options) -> Clustering:
@@ -95,28 +100,29 @@ def kmeans(embeddings: np.ndarray, options: Options) -> Clustering:
 
 
 def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
-    """A Gaussian mixture of full covariance on UMAP layouts of the embeddings' neighbour graph.
+    """Gaussian mixtures of full covariance on UMAP layouts of a neighbour graph, their components joined to clusters.
 
     Neighbours keep a curved cluster together that no Gaussian in the embedding's own space holds (N2D, McConville et
-    al. 2019, arXiv:1908.05968). Of all mixtures on all layouts that is taken whose clusters cut the graph best: a
-    mixture's likelihood in its layout says little about that, and one layout in two may tear a cluster apart.
+    al. 2019, arXiv:1908.05968). A mixture of K components often divides one cluster and covers two others; of more
+    components each lies in one cluster, and the graph says which belong together (see `parts.joined`). Of all starts of
+    either on all layouts that is taken whose clusters cut the inputs' graph best: a mixture's likelihood in its layout
+    says little about that, and one layout in two may tear a cluster apart.
 
     Args:
       embeddings: [N, J], real.
       options: all but covariance.
 
     Returns:
-      The mixture's posteriors; scores are modularities (see `graphs`).
+      The posteriors of clusters; scores are modularities (see `graphs`).
     """
     if len(embeddings) < _MIN_LAYOUT_ROWS:
         return gmm(embeddings, options._replace(covariance="full"))
     memberships, scores = best_on_layouts(
         embeddings,
         options.num_clusters,
-        options.neighbor_share,
-        layout_seeds=_seeds(options.seed, options.num_layouts),
-        mixture_seeds=_seeds(options.seed, options.num_restarts),
-        input_neighbors=options.input_neighbors,
+        _search(len(embeddings), options),
+        options.input_neighbors,
+        options.input_graph,
     )
     return Clustering(memberships, scores)
 
@@ -153,12 +159,7 @@ def make_finder(method: str, embeddings: np.ndarray, options: Options) -> Callab
       K -> memberships [N, K].
     """
     if method == "manifold" and len(embeddings) >= _MIN_LAYOUT_ROWS:
-        return finder_on_layouts(
-            embeddings,
-            num_neighbors(len(embeddings), options.num_clusters, options.neighbor_share),
-            layout_seeds=_seeds(options.seed, options.num_layouts),
-            mixture_seeds=_seeds(options.seed, options.num_restarts),
-        )
+        return finder_on_layouts(embeddings, _search(len(embeddings), options))
     return lambda num_clusters: METHODS[method](embeddings, options._replace(num_clusters=num_clusters)).memberships
 
 
@@ -186,6 +187,15 @@ def prior_from_memberships(z_mean: np.ndarray, z_var: np.ndarray, memberships: n
     sizes = np.maximum(sizes, 0.5)
     log_weights = np.log(sizes / sizes.sum())
     return GMMPrior(*(jnp.asarray(array, jnp.float32) for array in (log_weights, means, np.log(variances))))
+
+
+def _search(num_rows, options):
+    return Search(
+        num_neighbors(num_rows, options.num_clusters, options.neighbor_share),
+        _seeds(options.seed, options.num_layouts),
+        _seeds(options.seed, options.num_restarts),
+        options.components,
+    )
 
 
 def _seeds(seed, count):

@@ -1,8 +1,10 @@
-"""Clusters on the neighbour graph of embeddings: layouts of it, mixtures on these, and the one that cuts it best."""
+"""Clusters on the neighbour graph of embeddings: layouts of it, mixtures on these, and those that cut a graph best."""
 
+import itertools
 import sys
 import warnings
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from joblib import Parallel, cpu_count, delayed
@@ -10,8 +12,9 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from vade_jax import progress
-from vade_jax.graphs import modularity, nearest_neighbors, nearest_of_both, neighbor_graph, num_neighbors
-from vade_jax.mixtures import mixtures_without_outliers
+from vade_jax.graphs import modularity, nearest_neighbors, nearest_of_both, neighbor_graph
+from vade_jax.mixtures import fit_mixture
+from vade_jax.parts import joined
 
 _LAYOUT_DIM = 10
 _LAYOUT_EPOCHS = 50  # umap-learn's 200 to 500 find the same clusters, later
@@ -22,60 +25,70 @@ _PLANE_LEAST = 10  # points that UMAP is asked to lay out there
 _ROWS_FOR_PROCESSES = 10_000  # layouts of fewer rows are made sooner than processes for them are
 
 
+class Search(NamedTuple):
+    """What is tried on a neighbour graph.
+
+    Attributes:
+      num_neighbors: k, of each row.
+      layout_seeds: a layout each.
+      mixture_seeds: a start on each layout each.
+      components: of a mixture, at most so many for each cluster that they are joined to; all numbers from 1 are tried.
+    """
+
+    num_neighbors: int
+    layout_seeds: list[int]
+    mixture_seeds: list[int]
+    components: int
+
+
 def best_on_layouts(
     embeddings: np.ndarray,
     num_clusters: int,
-    neighbor_share: float,
-    layout_seeds: list[int],
-    mixture_seeds: list[int],
+    search: Search,
     input_neighbors: tuple[np.ndarray, np.ndarray] | None = None,
+    judge: csr_matrix | None = None,
 ) -> tuple[np.ndarray, list[float]]:
-    """The mixture that cuts the embeddings' neighbour graph best, of several layouts and several starts on each.
+    """The clusters that cut a neighbour graph best, of several layouts and several starts on each.
 
     Args:
       embeddings: [N, J], N >= 4.
       num_clusters: K.
-      neighbor_share: each row is joined to so many others, as a share of an average cluster's rows.
-      layout_seeds: a layout each.
-      mixture_seeds: a start on each layout each.
+      search: what is tried.
       input_neighbors: as `initialization.Options` has them; as many as are asked for of the embeddings.
+      judge: [N, N], the graph; None for that of the neighbours.
 
     Returns:
-      Memberships [N, K], and the modularity of every mixture.
+      Memberships [N, K], and the modularity of every candidate.
     """
-    count = num_neighbors(len(embeddings), num_clusters, neighbor_share)
-    distances, neighbors, graph = _neighborhoods(embeddings, count, input_neighbors)
+    distances, neighbors, graph = _neighborhoods(embeddings, search.num_neighbors, input_neighbors)
+    graphs = graph, graph if judge is None else judge
     # A layout with a seed runs on one core.
-    num_jobs = min(len(layout_seeds), cpu_count()) if len(embeddings) >= _ROWS_FOR_PROCESSES else 1
+    num_jobs = min(len(search.layout_seeds), cpu_count()) if len(embeddings) >= _ROWS_FOR_PROCESSES else 1
     tasks = (
-        delayed(_best_on_layout)(embeddings, distances, neighbors, graph, num_clusters, seed, mixture_seeds)
-        for seed in layout_seeds
+        delayed(_best_on_layout)(embeddings, distances, neighbors, graphs, num_clusters, seed, search)
+        for seed in search.layout_seeds
     )
     answers = Parallel(n_jobs=num_jobs, return_as="generator")(tasks)
-    found = list(progress.bar(answers, total=len(layout_seeds), desc="clusters", unit="layout", leave=False))
+    found = list(progress.bar(answers, total=len(search.layout_seeds), desc="clusters", unit="layout", leave=False))
     memberships, _ = max(found, key=lambda answer: max(answer[1]))
     return memberships, [score for _, of_layout in found for score in of_layout]
 
 
-def finder_on_layouts(
-    embeddings: np.ndarray, count: int, layout_seeds: list[int], mixture_seeds: list[int]
-) -> Callable[[int], np.ndarray]:
+def finder_on_layouts(embeddings: np.ndarray, search: Search) -> Callable[[int], np.ndarray]:
     """`best_on_layouts` for any number of clusters, on the same layouts.
 
     Args:
       embeddings: [N, J], N >= 4.
-      count: each row is joined to so many others.
-      layout_seeds: a layout each.
-      mixture_seeds: a start on each layout each.
+      search: what is tried.
 
     Returns:
       K -> memberships [N, K].
     """
-    distances, neighbors, graph = _neighborhoods(embeddings, count)
-    layouts = [lay_out(embeddings, distances, neighbors, seed) for seed in layout_seeds]
+    distances, neighbors, graph = _neighborhoods(embeddings, search.num_neighbors)
+    layouts = [lay_out(embeddings, distances, neighbors, seed) for seed in search.layout_seeds]
 
     def find(num_clusters: int) -> np.ndarray:
-        found = [_best_mixture(layout, graph, num_clusters, mixture_seeds) for layout in layouts]
+        found = [_best_clusters(layout, (graph, graph), num_clusters, search) for layout in layouts]
         return max(found, key=lambda answer: max(answer[1]))[0]
 
     return find
@@ -90,22 +103,23 @@ def _neighborhoods(embeddings, count, input_neighbors=None):
     return distances, neighbors, neighbor_graph(rows, neighbors, len(embeddings))
 
 
-def _best_on_layout(embeddings, distances, neighbors, graph: csr_matrix, num_clusters, layout_seed, mixture_seeds):
-    return _best_mixture(lay_out(embeddings, distances, neighbors, layout_seed), graph, num_clusters, mixture_seeds)
+def _best_on_layout(embeddings, distances, neighbors, graphs, num_clusters, layout_seed, search):
+    return _best_clusters(lay_out(embeddings, distances, neighbors, layout_seed), graphs, num_clusters, search)
 
 
-def _best_mixture(layout, graph: csr_matrix, num_clusters, mixture_seeds):
-    """The memberships of the mixture that cuts the graph best, of all starts, and the modularity of every one."""
-    scores: list[float] = []
-    memberships = np.empty((0, num_clusters))
+def _best_clusters(layout, graphs, num_clusters, search):
+    """The memberships of the best start, and the modularity of every one; graphs: to join by, and to judge by."""
+    graph, judge = graphs
+    found = []
     with threadpool_limits(1):  # threads wait for each other longer than products of ten columns take
-        for seed in mixture_seeds:
-            for mixture in mixtures_without_outliers(layout, num_clusters, seed):
-                score = modularity(graph, mixture.predict(layout))
-                if score > max(scores, default=-1.0):
-                    memberships = mixture.predict_proba(layout)
-                scores.append(score)
-    return memberships, scores
+        for components, seed in itertools.product(range(1, search.components + 1), search.mixture_seeds):
+            num_parts = min(components * num_clusters, len(layout))
+            parts = fit_mixture(layout, "full", num_parts, seed).predict_proba(layout)
+            clusters = joined(graph, parts.argmax(axis=1), num_parts, num_clusters)
+            memberships = parts @ np.eye(num_clusters)[clusters]
+            found.append((memberships, modularity(judge, memberships.argmax(axis=1))))
+    memberships, _ = max(found, key=lambda answer: answer[1])
+    return memberships, [score for _, score in found]
 
 
 def lay_out_in_plane(points: np.ndarray, seed: int) -> np.ndarray:

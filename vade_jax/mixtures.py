@@ -1,7 +1,6 @@
-"""Gaussian mixtures fitted to rows by expectation-maximization, and without the rows that spoil them."""
+"""Gaussian mixtures fitted to rows by expectation-maximization."""
 
 import warnings
-from collections.abc import Iterator
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -9,8 +8,6 @@ from sklearn.mixture import GaussianMixture
 
 MIN_VAR = 1e-3  # added to every variance, relative to the rows' mean variance
 _MAX_ITERATIONS = 200
-_INLIERS = 0.95  # of the rows: no mixture is fitted to fewer
-_SMALL = 0.5  # of an average cluster: what is larger is no piece of outliers
 
 
 def fit_mixture(rows: np.ndarray, covariance: str, num_clusters: int, seed: int) -> GaussianMixture:
@@ -35,28 +32,3 @@ def fit_mixture(rows: np.ndarray, covariance: str, num_clusters: int, seed: int)
             max_iter=_MAX_ITERATIONS,
             random_state=seed,
         ).fit(rows)
-
-
-def mixtures_without_outliers(layout: np.ndarray, num_clusters: int, seed: int) -> Iterator[GaussianMixture]:
-    """A mixture of all rows, then of those outside its smallest cluster, and so on while few are left out.
-
-    A layout tears outliers off in small dense pieces. A mixture gains by giving them a cluster and joining two others.
-
-    Args:
-      layout: [N, d].
-      num_clusters: K.
-      seed: of the mixtures' starts.
-
-    Yields:
-      Fitted mixtures of full covariance; at most 5 % of the rows are left out.
-    """
-    rows = layout
-    while True:
-        mixture = fit_mixture(rows, "full", num_clusters, seed)
-        yield mixture
-        clusters = mixture.predict(rows)
-        sizes = np.bincount(clusters, minlength=num_clusters)
-        spare = len(rows) - max(num_clusters, _INLIERS * len(layout))
-        if not 0 < sizes.min() <= min(spare, _SMALL * len(layout) / num_clusters):
-            return
-        rows = rows[clusters != sizes.argmin()]

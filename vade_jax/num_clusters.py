@@ -166,6 +166,7 @@ def select(run: Run, state: TrainState, x: np.ndarray, test_x: np.ndarray | None
             init.covariance,
             _NUM_LAYOUTS,
             init.neighbor_share,
+            components=init.components,
         ),
     )
     best_bound = max((of_one.bound.mean(axis=0) for of_one in figures.values()), key=np.mean)

@@ -80,6 +80,8 @@ def find(
         config.init.num_layouts,
         config.init.neighbor_share,
         input_neighbors if config.init.neighbors == initialization.BOTH else None,
+        config.init.components,
+        graph,
     )
     memberships, scores = initialization.METHODS[config.init.method](embeddings, options)
     if input_neighbors and config.init.part_rows:

@@ -120,6 +120,7 @@ RULES: dict[str, Rule] = {
     "init.num_layouts": _integer(1),
     "init.neighbors": _one_of(NEIGHBORS),
     "init.neighbor_share": _FRACTION,
+    "init.components": _integer(1),
     "init.part_rows": _integer(0),
     "init.max_rows": _integer(1),
     "init.log_var": _NUMBER,
