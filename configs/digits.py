@@ -2,8 +2,8 @@
 
 python main.py --config=configs/digits.py --workdir=/tmp/vade
 
-Accuracy 0.934 in the median of seeds 0 to 4, 0.894 in the worst, 0.945 at its first clusters; about a minute on two
-CPU cores.
+Accuracy 0.950 in the median of seeds 0 to 4, 0.944 in the worst, from 0.948 at its first clusters; less than a minute
+on two CPU cores.
 """
 
 from ml_collections import ConfigDict
