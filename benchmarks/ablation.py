@@ -83,6 +83,7 @@ def make_cells(settings: Mapping[str, Any], num_rows: int) -> dict[str, list[str
         "no_align": {"align.num_epochs": 0},
         "one_layout": {"init.num_layouts": 1},
         "one_component": {"init.components": 1},
+        "no_parts_moved": {"init.part_rows": 0},
         "embedding_neighbors": {"init.neighbors": "embedding"},
     }
     cells, known = {}, []

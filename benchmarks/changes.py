@@ -162,7 +162,7 @@ def _processes() -> Pair:
     embeddings = _digits(10_000)
 
     def found():
-        return manifold.best_on_layouts(embeddings, 10, manifold.Search(20, [0, 1], [0], components=2))
+        return manifold.best_on_layouts(embeddings, 10, manifold.Search(20, [0, 1], [0], components=2, part_rows=0))
 
     def one_by_one():
         with mock.patch.object(manifold, "_ROWS_FOR_PROCESSES", 10**9):

@@ -96,7 +96,14 @@ METHODS: dict[str, Shallow | Deep] = {
         "trained",
     ),
     "AE+UMAP+GMM (N2D)": Deep(
-        {**_FOUND, "init.method": "manifold", "init.neighbors": "embedding", "init.components": 1}, "found"
+        {
+            **_FOUND,
+            "init.method": "manifold",
+            "init.neighbors": "embedding",
+            "init.components": 1,
+            "init.part_rows": 0,
+        },
+        "found",
     ),
     "VaDE, the paper's stages": Deep(
         {

@@ -19,7 +19,6 @@ def get_config() -> ConfigDict:
     config.augment.max_degrees = 10.0
     config.augment.max_shift = 0.1
     config.init.neighbor_share = 0.002
-    config.init.part_rows = 70
     config.guide.num_rounds = 3
     for stage in (config.guide, config.align):
         stage.num_epochs = 10

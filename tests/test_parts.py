@@ -8,7 +8,8 @@ from scipy.sparse import csr_matrix
 from sklearn.datasets import make_blobs
 
 from vade_jax.graphs import modularity, nearest_neighbors, neighbor_graph
-from vade_jax.parts import better_joined, joined, moved_parts
+from vade_jax.initialization import Options, manifold
+from vade_jax.parts import better_joined, cut_in_pieces, joined, moved_parts
 
 
 def random_graph(rng, num_rows, share=0.3):
@@ -89,7 +90,7 @@ def graph_of(rows):
 
 def test_a_part_astray_is_put_where_its_inputs_lie():
     inputs, labels, embeddings, memberships, astray = torn()
-    found = moved_parts(memberships, embeddings, [graph_of(inputs)], 8, seed=0)
+    found = moved_parts(memberships, cut_in_pieces(embeddings, 8, seed=0), [graph_of(inputs)])
     np.testing.assert_array_equal(found.argmax(axis=1), labels)
     np.testing.assert_array_equal(found[astray], np.tile([0.8, 0.2], (20, 1)))
     others = np.setdiff1d(np.arange(300), astray)
@@ -98,7 +99,7 @@ def test_a_part_astray_is_put_where_its_inputs_lie():
 
 def test_one_graph_of_several_keeps_a_part_where_it_is():
     inputs, _, embeddings, memberships, _ = torn()
-    found = moved_parts(memberships, embeddings, [graph_of(inputs), graph_of(embeddings)], 8, seed=0)
+    found = moved_parts(memberships, cut_in_pieces(embeddings, 8, seed=0), [graph_of(inputs), graph_of(embeddings)])
     np.testing.assert_array_equal(found, memberships)
 
 
@@ -106,7 +107,20 @@ def test_one_graph_of_several_keeps_a_part_where_it_is():
 def test_parts_of_any_size(part_rows):
     inputs, _, embeddings, memberships, _ = torn()
     graph = graph_of(inputs)
-    found = moved_parts(memberships, embeddings, [graph], part_rows, seed=0)
+    found = moved_parts(memberships, cut_in_pieces(embeddings, part_rows, seed=0), [graph])
     np.testing.assert_allclose(found.sum(axis=1), 1)
     assert modularity(graph, found.argmax(axis=1)) >= modularity(graph, memberships.argmax(axis=1))
-    np.testing.assert_array_equal(found, moved_parts(memberships, embeddings, [graph], part_rows, seed=0))
+    np.testing.assert_array_equal(
+        found, moved_parts(memberships, cut_in_pieces(embeddings, part_rows, seed=0), [graph])
+    )
+
+
+def test_what_is_found_on_a_layout_is_moved_where_the_inputs_say(monkeypatch):
+    inputs, labels, embeddings, _, astray = torn()
+    monkeypatch.setattr("vade_jax.manifold.lay_out", lambda embeddings, distances, neighbors, seed: embeddings)
+    options = Options(2, 0, 2, input_graphs=[graph_of(inputs)], part_rows=8)
+    for part_rows, expected in ((0, 1), (8, 0)):
+        clusters = manifold(embeddings, options._replace(part_rows=part_rows)).memberships.argmax(axis=1)
+        clusters = clusters if clusters[-1] == labels[-1] else 1 - clusters
+        np.testing.assert_array_equal(clusters[astray], expected)
+        np.testing.assert_array_equal(np.delete(clusters, astray), np.delete(labels, astray))

@@ -79,8 +79,8 @@ def get_config() -> ConfigDict:
     config.init.neighbor_share = 0.05  # 'manifold': of an average cluster's rows, that a row is joined to; 10 to 60
     # 'manifold': mixtures have 1 to so many components for each cluster, and neighbours say which are joined
     config.init.components = 2
-    # clusters are cut into parts of about so many rows, which move to where the inputs' neighbours join them; 0: not
-    config.init.part_rows = 0
+    # 'manifold': clusters are cut into parts of about so many rows, which go where the inputs' neighbours are; 0: not
+    config.init.part_rows = 70
     config.init.max_rows = 100_000  # that clusters are found on; the others take their neighbours'
     config.init.log_var = -4.0  # log sigma_z^2 that the encoder starts clustering from
 

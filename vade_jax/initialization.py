@@ -1,7 +1,7 @@
 """Embeddings -> the clusters to start from and the prior that holds them, without a label."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -46,7 +46,10 @@ class Options(NamedTuple):
       input_neighbors: distances and numbers, each [N, k], of so many nearest others of each row by its input, if
         'manifold' is to join it to those too that are nearer than the embedding's; None for the embedding's alone.
       components: of a mixture of 'manifold', 1 to so many for each cluster that they are joined to.
-      input_graph: [N, N], of the inputs' neighbours, on which 'manifold' compares what it found; None: on its own.
+      part_rows: 'manifold' cuts clusters into parts of about so many rows, which move to where all of input_graphs join
+        them better; 0: not.
+      input_graphs: [N, N] each, of the inputs' neighbours; on the first 'manifold' compares what it found. None: on its
+        own graph.
     """
 
     num_clusters: int
@@ -57,7 +60,8 @@ class Options(NamedTuple):
     neighbor_share: float = 0.05
     input_neighbors: tuple[np.ndarray, np.ndarray] | None = None
     components: int = 2
-    input_graph: csr_matrix | None = None
+    part_rows: int = 70
+    input_graphs: Sequence[csr_matrix] = ()
 
 
 def gmm(embeddings: np.ndarray, options: Options) -> Clustering:
@@ -106,7 +110,8 @@ def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
     al. 2019, arXiv:1908.05968). A mixture of K components often divides one cluster and covers two others; of more
     components each lies in one cluster, and the graph says which belong together (see `parts.joined`). Of all starts of
     either on all layouts that is taken whose clusters cut the inputs' graph best: a mixture's likelihood in its layout
-    says little about that, and one layout in two may tear a cluster apart.
+    says little about that, and one layout in two may tear a cluster apart. Small parts that a layout holds beside the
+    wrong cluster have gone before to where the inputs' neighbours are (see `parts.moved_parts`).
 
     Args:
       embeddings: [N, J], real.
@@ -122,7 +127,7 @@ def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
         options.num_clusters,
         _search(len(embeddings), options),
         options.input_neighbors,
-        options.input_graph,
+        options.input_graphs,
     )
     return Clustering(memberships, scores)
 
@@ -195,6 +200,7 @@ def _search(num_rows, options):
         _seeds(options.seed, options.num_layouts),
         _seeds(options.seed, options.num_restarts),
         options.components,
+        options.part_rows,
     )
 
 

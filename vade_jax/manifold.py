@@ -3,7 +3,7 @@
 import itertools
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from vade_jax import progress
 from vade_jax.graphs import modularity, nearest_neighbors, nearest_of_both, neighbor_graph
 from vade_jax.mixtures import fit_mixture
-from vade_jax.parts import joined
+from vade_jax.parts import cut_in_pieces, joined, moved_parts
 
 _LAYOUT_DIM = 10
 _LAYOUT_EPOCHS = 50  # umap-learn's 200 to 500 find the same clusters, later
@@ -33,12 +33,14 @@ class Search(NamedTuple):
       layout_seeds: a layout each.
       mixture_seeds: a start on each layout each.
       components: of a mixture, at most so many for each cluster that they are joined to; all numbers from 1 are tried.
+      part_rows: what is found is cut into parts of about so many rows, which move (see `parts.moved_parts`); 0: not.
     """
 
     num_neighbors: int
     layout_seeds: list[int]
     mixture_seeds: list[int]
     components: int
+    part_rows: int
 
 
 def best_on_layouts(
@@ -46,7 +48,7 @@ def best_on_layouts(
     num_clusters: int,
     search: Search,
     input_neighbors: tuple[np.ndarray, np.ndarray] | None = None,
-    judge: csr_matrix | None = None,
+    input_graphs: Sequence[csr_matrix] = (),
 ) -> tuple[np.ndarray, list[float]]:
     """The clusters that cut a neighbour graph best, of several layouts and several starts on each.
 
@@ -55,13 +57,14 @@ def best_on_layouts(
       num_clusters: K.
       search: what is tried.
       input_neighbors: as `initialization.Options` has them; as many as are asked for of the embeddings.
-      judge: [N, N], the graph; None for that of the neighbours.
+      input_graphs: [N, N] each: the first is the graph, and parts move where all of them say so. None: it is that of
+        the neighbours, and no part moves.
 
     Returns:
       Memberships [N, K], and the modularity of every candidate.
     """
     distances, neighbors, graph = _neighborhoods(embeddings, search.num_neighbors, input_neighbors)
-    graphs = graph, graph if judge is None else judge
+    graphs = graph, *input_graphs
     # A layout with a seed runs on one core.
     num_jobs = min(len(search.layout_seeds), cpu_count()) if len(embeddings) >= _ROWS_FOR_PROCESSES else 1
     tasks = (
@@ -88,7 +91,7 @@ def finder_on_layouts(embeddings: np.ndarray, search: Search) -> Callable[[int],
     layouts = [lay_out(embeddings, distances, neighbors, seed) for seed in search.layout_seeds]
 
     def find(num_clusters: int) -> np.ndarray:
-        found = [_best_clusters(layout, (graph, graph), num_clusters, search) for layout in layouts]
+        found = [_best_clusters(layout, (graph,), num_clusters, search) for layout in layouts]
         return max(found, key=lambda answer: max(answer[1]))[0]
 
     return find
@@ -108,15 +111,20 @@ def _best_on_layout(embeddings, distances, neighbors, graphs, num_clusters, layo
 
 
 def _best_clusters(layout, graphs, num_clusters, search):
-    """The memberships of the best start, and the modularity of every one; graphs: to join by, and to judge by."""
-    graph, judge = graphs
+    """The memberships of the best start, and the modularity of every one; graphs: to join by, and of the inputs."""
+    graph, *input_graphs = graphs
+    judge = (*input_graphs, graph)[0]
     found = []
     with threadpool_limits(1):  # threads wait for each other longer than products of ten columns take
+        if moves := search.part_rows and input_graphs:
+            pieces = cut_in_pieces(layout, search.part_rows, search.mixture_seeds[0])
         for components, seed in itertools.product(range(1, search.components + 1), search.mixture_seeds):
             num_parts = min(components * num_clusters, len(layout))
             parts = fit_mixture(layout, "full", num_parts, seed).predict_proba(layout)
             clusters = joined(graph, parts.argmax(axis=1), num_parts, num_clusters)
             memberships = parts @ np.eye(num_clusters)[clusters]
+            if moves:
+                memberships = moved_parts(memberships, pieces, input_graphs)
             found.append((memberships, modularity(judge, memberships.argmax(axis=1))))
     memberships, _ = max(found, key=lambda answer: answer[1])
     return memberships, [score for _, score in found]

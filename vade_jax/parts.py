@@ -46,26 +46,34 @@ def joined(graph: csr_matrix, parts: np.ndarray, num_parts: int, num_clusters: i
     return clusters
 
 
-def moved_parts(
-    memberships: np.ndarray, embeddings: np.ndarray, graphs: Sequence[csr_matrix], part_rows: int, seed: int
-) -> np.ndarray:
+def cut_in_pieces(places: np.ndarray, piece_rows: int, seed: int) -> np.ndarray:
+    """Pieces of rows that lie together, by k-means.
+
+    Args:
+      places: [N, d].
+      piece_rows: of an average piece, at least 1.
+      seed: of the start.
+
+    Returns:
+      [N], the number of each row's piece.
+    """
+    return MiniBatchKMeans(max(1, len(places) // piece_rows), n_init=1, random_state=seed).fit_predict(places)
+
+
+def moved_parts(memberships: np.ndarray, pieces: np.ndarray, graphs: Sequence[csr_matrix]) -> np.ndarray:
     """Memberships in which no small part of a cluster lies where every graph would rather have it in another.
 
-    An embedding may hold a few rows of one kind together and beside the wrong cluster, where a mixture leaves them. The
-    embeddings are cut into pieces by k-means, the pieces by the clusters into parts, and a part changes clusters while
-    that raises the modularity on every graph.
+    A layout may hold a few rows of one kind together and beside the wrong cluster, where a mixture leaves them. What of
+    a piece is in one cluster is a part, and a part changes clusters while that raises the modularity on every graph.
 
     Args:
       memberships: [N, K].
-      embeddings: [N, J], in which they were found.
+      pieces: [N], integers >= 0.
       graphs: [N, N] each, symmetric, of weights >= 0.
-      part_rows: rows of an average piece, at least 1.
-      seed: of the pieces.
 
     Returns:
       [N, K]: the rows of a part that moved have exchanged the memberships of both clusters.
     """
-    pieces = MiniBatchKMeans(max(1, len(embeddings) // part_rows), n_init=1, random_state=seed).fit_predict(embeddings)
     clusters = memberships.argmax(axis=1)
     _, first, parts = np.unique(memberships.shape[1] * pieces + clusters, return_index=True, return_inverse=True)
     moved = better_joined(graphs, parts, clusters[first], memberships.shape[1])[parts]

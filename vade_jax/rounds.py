@@ -13,7 +13,6 @@ from scipy.sparse import csr_matrix, load_npz, save_npz
 from vade_jax import graphs, initialization, progress
 from vade_jax.errors import intact
 from vade_jax.files import reserve, whole
-from vade_jax.parts import moved_parts
 from vade_jax.run import Run
 from vade_jax.train_state import Scaling
 
@@ -72,6 +71,9 @@ def find(
     if last is not None and last.settled:
         return last
     config = run.config
+    input_graphs = [graph]
+    if run.move and input_neighbors:  # a part moves only where images as they are say so too
+        input_graphs.append(_graph_of(input_neighbors))
     options = initialization.Options(
         config.model.num_clusters,
         config.seed,
@@ -81,12 +83,10 @@ def find(
         config.init.neighbor_share,
         input_neighbors if config.init.neighbors == initialization.BOTH else None,
         config.init.components,
-        graph,
+        config.init.part_rows,
+        input_graphs,
     )
     memberships, scores = initialization.METHODS[config.init.method](embeddings, options)
-    if input_neighbors and config.init.part_rows:
-        unmoved = graphs.neighbor_graph(np.arange(len(embeddings)), input_neighbors[1], len(embeddings))
-        memberships = moved_parts(memberships, embeddings, [graph, unmoved], config.init.part_rows, config.seed)
     modularity = np.array(graphs.modularity(graph, memberships.argmax(axis=1)))
     if last is not None and modularity <= last.modularity:
         return Found(last.memberships, np.array(scores), modularity, last.modularity, np.array(True))
@@ -94,7 +94,10 @@ def find(
 
 
 def input_graph(run: Run, scaling: Scaling, x: np.ndarray) -> csr_matrix:
-    """The neighbour graph [M, M] of the sample's inputs, the same for every run on the same rows; kept in the folder.
+    """The neighbour graph [M, M] of the sample's inputs, kept in the folder.
+
+    It is the same for every run on the same rows with the same config: of all rows where `input_neighbors` has those of
+    images that do not move, else of as many as say enough.
 
     Args:
       run: its config says how many neighbours.
@@ -103,8 +106,11 @@ def input_graph(run: Run, scaling: Scaling, x: np.ndarray) -> csr_matrix:
     """
 
     def make(partial):
-        rows = x[sample(run)]
-        save_npz(partial, graph_of_inputs(run, scaling, rows, _num_neighbors(run, rows), _GRAPH_ROWS))
+        if not run.move and (found := input_neighbors(run, scaling, x)):
+            save_npz(partial, _graph_of(found))
+        else:
+            rows = x[sample(run)]
+            save_npz(partial, graph_of_inputs(run, scaling, rows, _num_neighbors(run, rows), _GRAPH_ROWS))
 
     return _kept(run.folder / "input_graph.npz", load_npz, make)
 
@@ -120,7 +126,9 @@ def input_neighbors(run: Run, scaling: Scaling, x: np.ndarray) -> tuple[np.ndarr
     Returns:
       Distances in ascending order and numbers in the sample, each [M, k]; None where nothing reads them.
     """
-    if run.config.init.neighbors != initialization.BOTH and not run.config.init.part_rows:
+    init = run.config.init
+    unmoved = run.move and init.part_rows
+    if init.method != "manifold" or not (init.neighbors == initialization.BOTH or unmoved):
         return None
 
     def make(partial):
@@ -146,6 +154,11 @@ def _kept(file, from_stream, make):
             make(partial)
         with file.open("rb") as stream:
             return from_stream(stream)
+
+
+def _graph_of(neighborhoods):
+    _, neighbors = neighborhoods
+    return graphs.neighbor_graph(np.arange(len(neighbors)), neighbors, len(neighbors))
 
 
 def _num_neighbors(run, rows):
