@@ -2,8 +2,9 @@
 
 python main.py --config=configs/mnist.py --workdir=/tmp/mnist
 
-Accuracy 0.978 in the median of seeds 0 to 4, 0.977 in the worst; 34 to 51 minutes a run on two CPU cores that did much
-other work beside it.
+With as few neighbours as this the pixels' graph tells good clusters from better ones. With more, and with what found
+clusters before, accuracy was 0.978 in the median of seeds 0 to 4, 0.977 in the worst, in 34 to 51 minutes a run on two
+CPU cores that did much other work beside it.
 """
 
 from ml_collections import ConfigDict
@@ -15,4 +16,5 @@ def get_config() -> ConfigDict:
     """The settings of this claim."""
     config = base.get_config()
     config.data.name = "mnist"
+    config.init.neighbor_share = 0.002
     return config

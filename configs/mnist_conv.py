@@ -18,7 +18,6 @@ def get_config() -> ConfigDict:
     config.model.network = "conv"
     config.augment.max_degrees = 10.0
     config.augment.max_shift = 0.1
-    config.init.neighbor_share = 0.002
     config.guide.num_rounds = 3
     for stage in (config.guide, config.align):
         stage.num_epochs = 10
