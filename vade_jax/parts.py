@@ -27,8 +27,7 @@ def joined(graph: csr_matrix, parts: np.ndarray, num_parts: int, num_clusters: i
     Returns:
       [P], in 0 .. K - 1, each there at least once.
     """
-    of_parts = csr_matrix((np.ones(len(parts)), (np.arange(len(parts)), parts)), (len(parts), num_parts))
-    links = (of_parts.T @ graph @ of_parts).toarray()
+    links = _links_between(graph, parts, num_parts).toarray()
     links /= links.sum()
     clusters = np.arange(num_parts)
     for count in range(num_parts, num_clusters, -1):
@@ -98,8 +97,7 @@ def better_joined(
       [P]; small parts move first, each to where the least of its gains is largest.
     """
     clusters = clusters.copy()
-    of_parts = csr_matrix((np.ones(len(parts)), (np.arange(len(parts)), parts)), (len(parts), len(clusters)))
-    links = [_Links((of_parts.T @ graph @ of_parts).tocsr(), clusters, num_clusters) for graph in graphs]
+    links = [_Links(_links_between(graph, parts, len(clusters)), clusters, num_clusters) for graph in graphs]
     order = np.argsort(np.bincount(parts), kind="stable")
     moved = True
     while moved:  # each move raises every modularity, so that none comes back
@@ -113,6 +111,12 @@ def better_joined(
                 clusters[part] = target
                 moved = True
     return clusters
+
+
+def _links_between(graph, parts, num_parts):
+    """[P, P], sparse: the weights between the rows of every two parts."""
+    of_parts = csr_matrix((np.ones(len(parts)), (np.arange(len(parts)), parts)), (len(parts), num_parts))
+    return (of_parts.T @ graph @ of_parts).tocsr()
 
 
 class _Links:
