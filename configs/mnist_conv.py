@@ -18,9 +18,7 @@ def get_config() -> ConfigDict:
     config.model.network = "conv"
     config.augment.max_degrees = 10.0
     config.augment.max_shift = 0.1
+    config.pretrain.num_epochs = 60
     config.guide.num_rounds = 3
-    for stage in (config.guide, config.align):
-        stage.num_epochs = 10
-        stage.learning_rate = stage.prior_learning_rate = 2e-3
-        stage.kl_c_weight = 100.0
+    config.align.learning_rate = config.align.prior_learning_rate = 2e-3
     return config
