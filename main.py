@@ -48,7 +48,8 @@ def main(argv: list[str]) -> None:
 
 def _parse_flags(argv: list[str]) -> list[str]:
     try:
-        _define_flags()
+        argv = _config_first(argv)
+        _define_flags(argv)
         unparsed = FLAGS(argv)
         if unparsed[1:]:
             raise flags.Error(f"{unparsed[1]!r} is not a flag; flags begin with --")
@@ -60,11 +61,21 @@ def _parse_flags(argv: list[str]) -> list[str]:
         _leave(explain_flags(argv, error), status=2)
 
 
-def _define_flags() -> None:
+def _config_first(argv: list[str]) -> list[str]:
+    """The flags with --config before the fields, whose types it gives."""
+    for i, flag in enumerate(argv):
+        if flag == "--config" or flag.startswith("--config="):
+            end = i + 1 if "=" in flag else i + 2
+            return [argv[0], *argv[i:end], *argv[1:i], *argv[end:]]
+    return argv
+
+
+def _define_flags(argv: list[str]) -> None:
     config_flags.DEFINE_config_file(
         "config",
         str(Path(__file__).parent / "configs" / "digits.py"),
         "A config file; any of its fields can be set by name, as in --config.train.num_epochs=50.",
+        sys_argv=argv,
     )
     flags.DEFINE_string("workdir", None, "The folder that a run writes to, and goes on from.", required=True)
     flags.DEFINE_enum(

@@ -49,6 +49,12 @@ def test_a_mistake_is_one_line_and_status_2(tmp_path, flag, words):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("config", [["--config=configs/har.py"], ["--config", "configs/har.py"]])
+def test_fields_may_come_before_their_config(tmp_path, config):
+    answer = main("--config.report=false", "--config.data.path=gone.npz", *config, f"--workdir={tmp_path / 'run'}")
+    assert answer.stderr.startswith("error: config.data.path: gone.npz")
+
+
 def test_a_file_that_cannot_be_used_is_one_line_and_status_2(tmp_path):
     (tmp_path / "x.csv").write_text("a,b\n1,2\n3,x\n")
     flags = ["--config=configs/table.py", f"--config.data.path={tmp_path / 'x.csv'}"]
