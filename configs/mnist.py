@@ -4,8 +4,8 @@ python main.py --config=configs/mnist.py --workdir=/tmp/mnist
 
 With as few neighbours as this the pixels' graph tells good clusters from better ones, and with as much weight on
 KL(q(c|x) || p(c|z)) the model keeps them. With more neighbours, less weight, half the autoencoder's epochs and what
-found clusters before, accuracy was 0.978 in the median of seeds 0 to 4, 0.977 in the worst, in 34 to 51 minutes a run on two
-CPU cores that did much other work beside it.
+found clusters before, accuracy was 0.978 in the median of seeds 0 to 4, 0.977 in the worst, in 34 to 51 minutes a run
+on two CPU cores that did much other work beside it.
 """
 
 from ml_collections import ConfigDict
