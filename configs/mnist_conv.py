@@ -18,7 +18,7 @@ def get_config() -> ConfigDict:
     config.model.network = "conv"
     config.augment.max_degrees = 10.0
     config.augment.max_shift = 0.1
-    config.pretrain.num_epochs = 60
+    config.pretrain.num_epochs = 60  # convolutions take their time
     config.guide.num_rounds = 3
     config.align.learning_rate = config.align.prior_learning_rate = 2e-3
     return config

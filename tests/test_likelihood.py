@@ -48,7 +48,7 @@ def test_the_vae_trains_as_long(rounds):
     flags = [f"--config.guide.num_rounds={rounds}"]
     config = seeds.read_config("configs/mnist.py", [*flags, *likelihood.vae_flags("configs/mnist.py", flags)])
     settings.check_fields(config.to_dict())
-    assert config.pretrain.num_epochs == 60 + 15 * rounds + 6 + 4
+    assert config.pretrain.num_epochs == 120 + 10 * rounds + 10 + 4
     assert (config.pretrain.objective, config.guide.num_rounds, config.train.num_epochs) == ("vae", 0, 0)
 
 

@@ -64,7 +64,7 @@ def get_config() -> ConfigDict:
     config.pretrain = ConfigDict()  # stage 1: the autoencoder
     config.pretrain.objective = "autoencoder"  # a key of vade_jax.objectives.PRETRAINING: 'autoencoder' or 'vae'
     config.pretrain.workdir = ""  # of a run on the same rows whose autoencoder is taken; '' to train one
-    config.pretrain.num_epochs = 60
+    config.pretrain.num_epochs = 120
     config.pretrain.batch_size = 256  # over all devices
     config.pretrain.learning_rate = 1e-3
     config.pretrain.prior_learning_rate = 0.0  # the autoencoder has no prior
@@ -86,20 +86,20 @@ def get_config() -> ConfigDict:
 
     config.guide = ConfigDict()  # stage 2: the ELBO with q(c|x) held at those clusters
     config.guide.num_rounds = 1  # at most, of finding clusters and guiding the model to them; 0: none
-    config.guide.num_epochs = 15  # a round
+    config.guide.num_epochs = 10  # a round
     config.guide.batch_size = 256  # over all devices
     config.guide.learning_rate = 2e-3  # of encoder and decoder
     config.guide.prior_learning_rate = 2e-3  # of the mixture prior
     config.guide.num_samples = 1  # L, draws of z for each row and step
-    config.guide.kl_c_weight = 1.0  # of KL(q(c|x) || p(c|z)); 1 is the bound itself
+    config.guide.kl_c_weight = 100.0  # of KL(q(c|x) || p(c|z)); 1 is the bound itself
 
-    config.align = ConfigDict()  # stage 3: the same once more, with more weight on KL(q(c|x) || p(c|z))
-    config.align.num_epochs = 6  # 0: no such stage
+    config.align = ConfigDict()  # stage 3: the same once more, after the last round
+    config.align.num_epochs = 10  # 0: no such stage
     config.align.batch_size = 256  # over all devices
     config.align.learning_rate = 1e-3  # of encoder and decoder
     config.align.prior_learning_rate = 1e-3  # of the mixture prior
     config.align.num_samples = 1  # L, draws of z for each row and step
-    config.align.kl_c_weight = 10.0  # of KL(q(c|x) || p(c|z)); 1 is the bound itself
+    config.align.kl_c_weight = 100.0  # of KL(q(c|x) || p(c|z)); 1 is the bound itself
 
     config.train = ConfigDict()  # stage 4: the ELBO
     # a key of vade_jax.objectives.CLUSTERING: 'elbo', or 'dec' (Xie et al. 2016), which trains no decoder
