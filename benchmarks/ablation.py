@@ -81,6 +81,7 @@ def make_cells(settings: Mapping[str, Any], num_rows: int) -> dict[str, list[str
         "rounds_2": {"guide.num_rounds": 2},
         "rounds_3": {"guide.num_rounds": 3},
         "no_align": {"align.num_epochs": 0},
+        "kl_c_weight_1": {"guide.kl_c_weight": 1.0, "align.kl_c_weight": 1.0},
         "one_layout": {"init.num_layouts": 1},
         "one_component": {"init.components": 1},
         "no_parts_moved": {"init.part_rows": 0},

@@ -218,6 +218,7 @@ def test_the_cells_change_fields_that_exist_to_values_that_can_be_used(method, n
         "rounds_0",
         "rounds_2",
         "no_align",
+        "kl_c_weight_1",
     } < cells.keys()
     assert "estimator_optimal" not in cells
 
@@ -225,13 +226,13 @@ def test_the_cells_change_fields_that_exist_to_values_that_can_be_used(method, n
 def test_another_length_of_pretraining_leaves_the_other_stages_theirs():
     recipe = digits.get_config().to_dict()
     few, many = 1797, 70_000
-    assert ablation.make_cells(recipe, many)["pretrain_x0.25"] == ["--config.pretrain.num_epochs=15"]
-    assert ablation.make_cells(recipe, many)["pretrain_x4"] == ["--config.pretrain.num_epochs=240"]
+    assert ablation.make_cells(recipe, many)["pretrain_x0.25"] == ["--config.pretrain.num_epochs=30"]
+    assert ablation.make_cells(recipe, many)["pretrain_x4"] == ["--config.pretrain.num_epochs=480"]
     # 1000 steps of 64 rows out of 1797 are 36 epochs
-    assert ablation.make_cells(recipe, few)["pretrain_x4"] == ["--config.pretrain.num_epochs=240"]
+    assert ablation.make_cells(recipe, few)["pretrain_x4"] == ["--config.pretrain.num_epochs=480"]
     assert ablation.make_cells(recipe, few)["pretrain_x0.25"] == [
         "--config.optimizer.min_steps=0",
-        "--config.pretrain.num_epochs=15",
+        "--config.pretrain.num_epochs=30",
         "--config.guide.num_epochs=36",
         "--config.align.num_epochs=36",
         "--config.train.num_epochs=36",
