@@ -127,7 +127,7 @@ def test_inputs_join_what_an_embedding_tears_apart():
     """One of two clusters lies in the embedding in two pieces, of which one is nearer to the other cluster."""
     inputs, labels = make_blobs([120, 120], centers=[[0] * 4, [9] * 4], cluster_std=1.0, random_state=0)
     rng = np.random.default_rng(0)
-    places = np.where(labels == 0, 0.0, np.where(rng.random(240) < 0.4, 3.0, 12.0))
+    places = np.where(labels == 0, 0.0, np.where(rng.random(240) < 0.5, 3.0, 12.0))
     embeddings = places[:, None] + rng.normal(size=(240, 2))
     two = Options(num_clusters=2, seed=0, num_restarts=3)
     alone = manifold(embeddings, two).memberships.argmax(axis=1)
