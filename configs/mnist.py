@@ -2,9 +2,8 @@
 
 python main.py --config=configs/mnist.py --workdir=/tmp/mnist
 
-With as few neighbours as this the pixels' graph tells good clusters from better ones. With more neighbours and the
-recipe of before, accuracy was 0.978 in the median of seeds 0 to 4, 0.977 in the worst, in 34 to 51 minutes a run
-on two CPU cores that did much other work beside it.
+Accuracy 0.982 in the median of seeds 0 to 4, 0.981 in the worst, from 0.981 at its first clusters; 25 to 35 minutes a
+run on one CPU core. With as few neighbours as this the pixels' graph tells good clusters from better ones.
 """
 
 from ml_collections import ConfigDict
