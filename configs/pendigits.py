@@ -2,8 +2,8 @@
 
 python main.py --config=configs/pendigits.py --config.data.path=pendigits.npz --workdir=/tmp/pendigits
 
-Accuracy 0.893 in the median of seeds 0 to 4, 0.884 in the worst, as at its first clusters; 3 minutes a run on two CPU
-cores.
+Accuracy 0.892 in the median of seeds 0 to 4, 0.891 in the worst, as at its first clusters; 4 minutes a run on one CPU
+core. Two fifths of the fives are drawn like nines, a third of the ones like twos, and lie among them.
 """
 
 from ml_collections import ConfigDict
