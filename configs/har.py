@@ -2,8 +2,8 @@
 
 python main.py --config=configs/har.py --config.data.path=har.npz --workdir=/tmp/har
 
-Accuracy 0.860 in the median of seeds 0 to 4, 0.851 in the worst, from 0.851 at its first clusters; 5 to 7 minutes a
-run on two CPU cores that did other work beside it.
+Accuracy 0.866 in the median of seeds 0 to 4, 0.837 in the worst, from 0.866 at its first clusters; 4 minutes a run on
+one CPU core.
 """
 
 from ml_collections import ConfigDict
