@@ -2,8 +2,8 @@
 
 python main.py --config=configs/fashion_mnist.py --workdir=/tmp/fashion_mnist
 
-Accuracy 0.627 in the median of seeds 0 to 2, 0.595 in the worst, 0.633 at its first clusters; 47 to 77 minutes on two
-CPU cores that did much other work beside it.
+Not measured yet with these settings. With earlier ones, among them 60 neighbours, accuracy 0.627 in the median of
+seeds 0 to 2, 0.595 in the worst.
 """
 
 from ml_collections import ConfigDict
@@ -15,4 +15,5 @@ def get_config() -> ConfigDict:
     """The settings of this claim."""
     config = base.get_config()
     config.data.name = "fashion_mnist"
+    config.init.neighbor_share = 0.002
     return config
