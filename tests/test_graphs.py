@@ -10,6 +10,7 @@ from vade_jax.graphs import (
     modularity,
     nearest_neighbors,
     nearest_of_both,
+    nearest_others,
     neighbor_graph,
     num_neighbors,
     sampled_graph,
@@ -107,3 +108,21 @@ def test_a_row_is_no_neighbour_of_itself_though_others_equal_it(on_device):
     assert not (neighbors == numbers[:, None]).any()
     np.testing.assert_array_equal(rows[neighbors][..., 0], np.repeat(rows[numbers], 3, axis=1))
     np.testing.assert_array_equal(distances, np.zeros((3, 3)))
+
+
+def test_an_empty_document_is_nobodys_neighbour():
+    rng = np.random.default_rng(0)
+    topics = np.repeat(np.arange(10), 100)
+    words = np.zeros((1000, 500))
+    for row, topic in enumerate(topics):  # each has few of its topic's words
+        words[row, 50 * topic + rng.choice(50, 5, replace=False)] = 1
+    words /= np.linalg.norm(words, axis=1, keepdims=True)
+    rows = np.concatenate([words, np.zeros((3, 500))])
+    _, found = nearest_neighbors(rows, rows, 5, own=np.arange(1003))
+    assert np.isin(found[:1000], [1000, 1001, 1002]).mean() > 0.5
+    distances, neighbors = nearest_others(rows, 5)
+    alone = nearest_neighbors(words, words, 5, own=np.arange(1000))
+    np.testing.assert_array_equal(neighbors[:1000], alone[1])
+    np.testing.assert_array_equal(distances[:1000], alone[0])
+    np.testing.assert_allclose(distances[1000:], 1)  # they have neighbours themselves
+    assert (neighbors[1000:] < 1000).all()

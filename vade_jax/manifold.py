@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from vade_jax import progress
-from vade_jax.graphs import modularity, nearest_neighbors, nearest_of_both, neighbor_graph
+from vade_jax.graphs import modularity, nearest_of_both, nearest_others, neighbor_graph
 from vade_jax.mixtures import fit_mixture
 from vade_jax.parts import cut_in_pieces, joined, moved_parts
 
@@ -99,11 +99,10 @@ def finder_on_layouts(embeddings: np.ndarray, search: Search) -> Callable[[int],
 
 def _neighborhoods(embeddings, count, input_neighbors=None):
     """The distances and the numbers of each row's nearest others, [N, count] each, and their graph."""
-    rows = np.arange(len(embeddings))
-    distances, neighbors = nearest_neighbors(embeddings, embeddings, count, own=rows)
+    distances, neighbors = nearest_others(embeddings, count)
     if input_neighbors:
         distances, neighbors = nearest_of_both((distances, neighbors), input_neighbors)
-    return distances, neighbors, neighbor_graph(rows, neighbors, len(embeddings))
+    return distances, neighbors, neighbor_graph(np.arange(len(embeddings)), neighbors, len(embeddings))
 
 
 def _best_on_layout(embeddings, distances, neighbors, graphs, num_clusters, layout_seed, search):
@@ -135,7 +134,7 @@ def lay_out_in_plane(points: np.ndarray, seed: int) -> np.ndarray:
     if points.shape[1] <= 2 or len(points) < _PLANE_LEAST or not np.ptp(points, axis=0).any():
         return np.pad(points[:, :2], [(0, 0), (0, max(0, 2 - points.shape[1]))])
     count = min(_PLANE_NEIGHBORS, len(points) - 2)
-    distances, neighbors = nearest_neighbors(points, points, count, own=np.arange(len(points)))
+    distances, neighbors = nearest_others(points, count)
     return lay_out(
         points, distances, neighbors, seed, num_dims=2, num_epochs=_PLANE_EPOCHS, min_dist=_PLANE_MIN_DIST, init="pca"
     )

@@ -116,7 +116,7 @@ def input_graph(run: Run, scaling: Scaling, x: np.ndarray) -> csr_matrix:
 
 
 def input_neighbors(run: Run, scaling: Scaling, x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Each row's nearest others among the sample's inputs, as `graphs.nearest_neighbors` has them; kept in the folder.
+    """Each row's nearest others among the sample's inputs, as `graphs.nearest_others` has them; kept in the folder.
 
     Args:
       run: its config says how many, and whether finding clusters reads them.
@@ -134,7 +134,7 @@ def input_neighbors(run: Run, scaling: Scaling, x: np.ndarray) -> tuple[np.ndarr
     def make(partial):
         rows = np.asarray(scaling(jnp.asarray(x[sample(run)])))
         count = _num_neighbors(run, rows)
-        distances, neighbors = graphs.nearest_neighbors(rows, rows, count, own=np.arange(len(rows)))
+        distances, neighbors = graphs.nearest_others(rows, count)
         np.savez(partial, distances=distances.astype(np.float32), neighbors=neighbors.astype(np.int32))
 
     def from_stream(stream):
