@@ -143,10 +143,10 @@ def _threads() -> Pair:
 def _layout_epochs() -> Pair:
     """The layout of 5,000 rows."""
     from vade_jax import manifold
-    from vade_jax.graphs import nearest_neighbors
+    from vade_jax.graphs import nearest_others
 
     embeddings = _digits(5000)
-    distances, neighbors = nearest_neighbors(embeddings, embeddings, 15, own=np.arange(5000))
+    distances, neighbors = nearest_others(embeddings, 15)
 
     def usual():
         with mock.patch.object(manifold, "_LAYOUT_EPOCHS", None):  # umap-learn's own number

@@ -79,10 +79,7 @@ def candidates(folder: Path, neighbors: Sequence[int]) -> list[dict[str, Any]]:
     numbers, num_clusters = np.arange(len(embeddings)), config.model.num_clusters
     own = graphs.num_neighbors(len(embeddings), num_clusters, config.init.neighbor_share)
     spaces = {"embedding": embeddings, "inputs": np.asarray(state.scaling(jnp.asarray(rows.x)))}
-    nearest = {
-        name: graphs.nearest_neighbors(points, points, max(own, *neighbors), own=numbers)
-        for name, points in spaces.items()
-    }
+    nearest = {name: graphs.nearest_others(points, max(own, *neighbors)) for name, points in spaces.items()}
     judges = {name: graphs.neighbor_graph(numbers, which[:, :own], len(which)) for name, (_, which) in nearest.items()}
     start = np.random.SeedSequence(config.seed)
     found = []
