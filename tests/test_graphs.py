@@ -27,8 +27,10 @@ def test_modularity_is_newmans():
     adjacency = (adjacency | adjacency.T).astype(float)
     clusters, degrees = rng.integers(0, 4, 30), adjacency.sum(axis=1)
     same = clusters[:, None] == clusters
-    expected = ((adjacency - np.outer(degrees, degrees) / degrees.sum()) * same).sum() / degrees.sum()
-    np.testing.assert_allclose(modularity(csr_matrix(adjacency), clusters), expected)
+    for resolution in (1.0, 2.5):
+        chance = resolution * np.outer(degrees, degrees) / degrees.sum()
+        expected = ((adjacency - chance) * same).sum() / degrees.sum()
+        np.testing.assert_allclose(modularity(csr_matrix(adjacency), clusters, resolution), expected)
 
 
 def test_the_graph_joins_rows_of_which_one_names_the_other():
@@ -126,3 +128,16 @@ def test_an_empty_document_is_nobodys_neighbour():
     np.testing.assert_array_equal(distances[:1000], alone[0])
     np.testing.assert_allclose(distances[1000:], 1)  # they have neighbours themselves
     assert (neighbors[1000:] < 1000).all()
+    np.testing.assert_array_equal(sampled_graph(rows, 5, 300, seed=0)[:, 1000:].sum(axis=0) <= 5, True)
+
+
+def test_versions_of_some_rows_have_the_nearest_others_of_those_rows():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(200, 4))
+    numbers = np.array([3, 50, 120])
+    versions = rows[numbers] + 0.1 * rng.normal(size=(3, 4))
+    distances, neighbors = nearest_others(rows, 6, numbers, versions)
+    every = np.linalg.norm(versions[:, None] - rows, axis=-1)
+    every[np.arange(3), numbers] = np.inf
+    np.testing.assert_array_equal(neighbors, every.argsort(axis=1)[:, :6])
+    np.testing.assert_allclose(distances, np.sort(every, axis=1)[:, :6])

@@ -9,7 +9,7 @@ from sklearn.datasets import make_blobs
 
 from vade_jax.graphs import modularity, nearest_neighbors, neighbor_graph
 from vade_jax.initialization import Options, manifold
-from vade_jax.parts import better_joined, cut_in_pieces, joined, moved_parts
+from vade_jax.parts import better_joined, cut_in_pieces, joined, moved_parts, num_lost
 
 
 def random_graph(rng, num_rows, share=0.3):
@@ -17,38 +17,41 @@ def random_graph(rng, num_rows, share=0.3):
     return csr_matrix((upper | upper.T).astype(float))
 
 
-@given(st.integers(0, 10**6), st.integers(1, 3), st.integers(2, 4))
-def test_no_move_of_one_part_is_left_that_raises_every_modularity(seed, num_graphs, num_clusters):
+resolutions = st.sampled_from([0.5, 1.0, 3.0])
+
+
+@given(st.integers(0, 10**6), st.integers(1, 3), st.integers(2, 4), resolutions)
+def test_no_move_of_one_part_is_left_that_raises_every_modularity(seed, num_graphs, num_clusters, resolution):
     rng = np.random.default_rng(seed)
     graphs = [random_graph(rng, 40) for _ in range(num_graphs)]
     parts = np.concatenate([np.arange(12), rng.integers(12, size=28)])
     clusters = rng.integers(num_clusters, size=12)
-    found = better_joined(graphs, parts, clusters, num_clusters)
-    held = [modularity(graph, found[parts]) for graph in graphs]
+    found = better_joined(graphs, parts, clusters, num_clusters, resolution)
+    held = [modularity(graph, found[parts], resolution) for graph in graphs]
     for graph, after in zip(graphs, held, strict=True):
-        assert after >= modularity(graph, clusters[parts]) - 1e-12
+        assert after >= modularity(graph, clusters[parts], resolution) - 1e-12
     for part in range(12):
         for target in range(num_clusters):
             other = found.copy()
             other[part] = target
-            gains = [modularity(graph, other[parts]) - now for graph, now in zip(graphs, held, strict=True)]
+            gains = [modularity(graph, other[parts], resolution) - now for graph, now in zip(graphs, held, strict=True)]
             assert min(gains) < 1e-6
 
 
-@given(st.integers(0, 10**6), st.integers(2, 8))
-def test_the_two_parts_are_joined_whose_union_has_the_highest_modularity(seed, num_parts):
+@given(st.integers(0, 10**6), st.integers(2, 8), resolutions)
+def test_the_two_parts_are_joined_whose_union_has_the_highest_modularity(seed, num_parts, resolution):
     rng = np.random.default_rng(seed)
     graph = random_graph(rng, 40)
     parts = rng.integers(num_parts, size=40)
-    clusters = joined(graph, parts, num_parts, num_parts - 1)
+    clusters = joined(graph, parts, num_parts, num_parts - 1, resolution)
     unions = [
-        modularity(graph, np.where(parts == other, one, parts))
+        modularity(graph, np.where(parts == other, one, parts), resolution)
         for one in range(num_parts)
         for other in range(one + 1, num_parts)
     ]
-    assert modularity(graph, clusters[parts]) == pytest.approx(max(unions))
+    assert modularity(graph, clusters[parts], resolution) == pytest.approx(max(unions))
     for num_clusters in range(1, num_parts + 1):
-        assert set(joined(graph, parts, num_parts, num_clusters)) == set(range(num_clusters))
+        assert set(joined(graph, parts, num_parts, num_clusters, resolution)) == set(range(num_clusters))
 
 
 def test_pieces_of_blobs_are_joined_and_a_speck_is_no_cluster():
@@ -124,3 +127,42 @@ def test_what_is_found_on_a_layout_is_moved_where_the_inputs_say(monkeypatch):
         clusters = clusters if clusters[-1] == labels[-1] else 1 - clusters
         np.testing.assert_array_equal(clusters[astray], expected)
         np.testing.assert_array_equal(np.delete(clusters, astray), np.delete(labels, astray))
+
+
+def ring(num_rings, num_rows):
+    """Cliques of rows in a ring, some edges from each to the next: as rows in the plane, their labels and the graph."""
+    labels = np.repeat(np.arange(num_rings), num_rows)
+    angles = 2 * np.pi * labels / num_rings
+    rows = num_rings * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    rows += 0.2 * np.random.default_rng(0).normal(size=rows.shape)
+    edges = (labels[:, None] == labels) & ~np.eye(len(labels), dtype=bool)
+    for clique in range(num_rings):
+        for row in range(num_rows // 2):
+            one, other = clique * num_rows + row, (clique + 1) % num_rings * num_rows + row
+            edges[one, other] = edges[other, one] = True
+    return rows, labels, csr_matrix(edges.astype(float))
+
+
+def test_as_many_clusters_are_found_as_are_asked_for_where_fewer_have_higher_modularity(monkeypatch):
+    rows, labels, graph = ring(24, 10)
+    assert modularity(graph, labels // 2) > modularity(graph, labels)
+    monkeypatch.setattr("vade_jax.manifold.lay_out", lambda embeddings, distances, neighbors, seed: embeddings)
+    options = Options(24, 0, 4, num_layouts=1, components=1, part_rows=3, input_graphs=[graph])
+
+    def pairs():
+        clusters = manifold(rows, options).memberships.argmax(axis=1)
+        return len(set(clusters)), len(set(zip(clusters, labels, strict=True)))
+
+    assert pairs() == (24, 24)
+    monkeypatch.setattr("vade_jax.manifold._RESOLUTIONS", [1.0])
+    assert pairs()[0] < 24
+
+
+def test_a_cluster_is_lost_that_shrank_to_a_speck_and_not_one_that_was_a_speck():
+    labels = np.repeat([0, 1, 2, 3], [100, 100, 100, 4])
+    graph = csr_matrix((labels[:, None] == labels) & ~np.eye(304, dtype=bool)).astype(float)
+    for before, after, expected in ((labels, labels, 0), (labels, np.minimum(labels, 1), 2), (0 * labels, labels, 0)):
+        assert num_lost(graph, before, after, 4) == expected
+    left = np.where((labels == 2) & (np.arange(304) > 202), 1, labels)
+    assert num_lost(graph, labels, left, 4) == 1
+    assert num_lost(graph, left, left, 4) == 0

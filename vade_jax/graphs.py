@@ -61,8 +61,10 @@ def nearest_neighbors(
     return distances[others].reshape(-1, count), neighbors[others].reshape(-1, count)
 
 
-def nearest_others(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest others of each row, exactly, hubs left out.
+def nearest_others(
+    rows: np.ndarray, count: int, numbers: np.ndarray | None = None, queries: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest others of rows, exactly, hubs left out.
 
     A hub is near to most rows for its place and not for likeness, as an empty document is, which is nearer to every
     tf-idf row than most documents are (Radovanovic et al. 2010, JMLR 11). It has neighbours, and is nobody's.
@@ -70,16 +72,23 @@ def nearest_others(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray
     Args:
       rows: [N, D].
       count: k, less than N.
+      numbers: [M], of the rows whose others are asked for; None for all.
+      queries: [M, D], versions of those rows that the others are to be near to; None for the rows themselves.
 
     Returns:
-      Distances in ascending order and the rows' numbers, each [N, k].
+      Distances in ascending order and the rows' numbers, each [M, k].
     """
-    distances, neighbors = nearest_neighbors(rows, rows, count, own=np.arange(len(rows)))
-    hubs = np.bincount(neighbors.ravel(), minlength=len(rows)) > _HUB * count
+    if queries is None:
+        queries = rows if numbers is None else rows[numbers]
+    if numbers is None:
+        numbers = np.arange(len(rows))
+    distances, neighbors = nearest_neighbors(rows, queries, count, own=numbers)
+    named = np.bincount(neighbors.ravel(), minlength=len(rows))
+    hubs = named > _HUB * named.mean()
     if hubs.any():
-        others = np.flatnonzero(~hubs)
-        for which, own in ((others, np.arange(len(others))), (np.flatnonzero(hubs), None)):
-            distances[which], found = nearest_neighbors(rows[others], rows[which], count, own=own)
+        others, asks = np.flatnonzero(~hubs), hubs[numbers]
+        for which, own in ((~asks, np.searchsorted(others, numbers[~asks])), (asks, None)):
+            distances[which], found = nearest_neighbors(rows[others], queries[which], count, own=own)
             neighbors[which] = others[found]
     return distances, neighbors
 
@@ -151,28 +160,30 @@ def sampled_graph(
       num_neighbors: k, less than N.
       num_rows: drawn, all where there are fewer.
       seed: of the draw.
-      queries: [N, D], versions of the inputs that each one's neighbours are near to; None for the inputs themselves.
+      queries: [N, D], versions of the inputs, as `nearest_others` has them; None for the inputs themselves.
 
     Returns:
       [N, N], symmetric, of ones.
     """
     drawn = np.sort(np.random.default_rng(seed).permutation(len(inputs))[:num_rows])
-    _, neighbors = nearest_neighbors(inputs, (inputs if queries is None else queries)[drawn], num_neighbors, own=drawn)
+    _, neighbors = nearest_others(inputs, num_neighbors, drawn, None if queries is None else queries[drawn])
     return neighbor_graph(drawn, neighbors, len(inputs))
 
 
-def modularity(graph: csr_matrix, clusters: np.ndarray) -> float:
+def modularity(graph: csr_matrix, clusters: np.ndarray, resolution: float = 1.0) -> float:
     """The share of edges inside clusters, less what it would be by chance (Newman 2006, PNAS 103(23)).
 
     Args:
       graph: [N, N], symmetric, of weights >= 0.
       clusters: [N].
+      resolution: what chance is multiplied by; the higher, the more and smaller are the clusters of highest modularity
+        (Reichardt and Bornholdt 2006, Phys. Rev. E 74, 016110).
 
     Returns:
-      In [-1/2, 1].
+      In [-1/2, 1] for a resolution of 1.
     """
     degrees = np.asarray(graph.sum(axis=1)).ravel()
     rows = np.repeat(np.arange(len(clusters)), np.diff(graph.indptr))
     inside = clusters[rows] == clusters[graph.indices]
     volumes = np.bincount(clusters, weights=degrees) / degrees.sum()
-    return float(graph.data[inside].sum() / degrees.sum() - np.square(volumes).sum())
+    return float(graph.data[inside].sum() / degrees.sum() - resolution * np.square(volumes).sum())

@@ -111,14 +111,16 @@ def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
     components each lies in one cluster, and the graph says which belong together (see `parts.joined`). Of all starts of
     either on all layouts that is taken whose clusters cut the inputs' graph best: a mixture's likelihood in its layout
     says little about that, and one layout in two may tear a cluster apart. Small parts that a layout holds beside the
-    wrong cluster have gone before to where the inputs' neighbours are (see `parts.moved_parts`).
+    wrong cluster have gone before to where the inputs' neighbours are (see `parts.moved_parts`). Where that would empty
+    a cluster, since fewer than K cut the graph best, modularity is taken at the lowest higher resolution at which it
+    does not.
 
     Args:
       embeddings: [N, J], real.
       options: all but covariance.
 
     Returns:
-      The posteriors of clusters; scores are modularities (see `graphs`).
+      The posteriors of clusters; scores are modularities (see `graphs`), at each layout's resolution.
     """
     if len(embeddings) < _MIN_LAYOUT_ROWS:
         return gmm(embeddings, options._replace(covariance="full"))

@@ -1,6 +1,5 @@
 """Clusters on the neighbour graph of embeddings: layouts of it, mixtures on these, and those that cut a graph best."""
 
-import itertools
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from vade_jax import progress
 from vade_jax.graphs import modularity, nearest_of_both, nearest_others, neighbor_graph
 from vade_jax.mixtures import fit_mixture
-from vade_jax.parts import cut_in_pieces, joined, moved_parts
+from vade_jax.parts import cut_in_pieces, joined, moved_parts, num_lost
 
 _LAYOUT_DIM = 10
 _LAYOUT_EPOCHS = 50  # umap-learn's 200 to 500 find the same clusters, later
@@ -22,6 +21,7 @@ _PLANE_NEIGHBORS = 15
 _PLANE_EPOCHS = 200
 _PLANE_MIN_DIST = 0.9  # less draws clusters together to dots
 _PLANE_LEAST = 10  # points that UMAP is asked to lay out there
+_RESOLUTIONS = [1.5**power for power in range(6)]
 _ROWS_FOR_PROCESSES = 10_000  # layouts of fewer rows are made sooner than processes for them are
 
 
@@ -61,7 +61,7 @@ def best_on_layouts(
         the neighbours, and no part moves.
 
     Returns:
-      Memberships [N, K], and the modularity of every candidate.
+      Memberships [N, K], and the modularity of every candidate, at the resolution at which its layout has K clusters.
     """
     distances, neighbors, graph = _neighborhoods(embeddings, search.num_neighbors, input_neighbors)
     graphs = graph, *input_graphs
@@ -73,8 +73,7 @@ def best_on_layouts(
     )
     answers = Parallel(n_jobs=num_jobs, return_as="generator")(tasks)
     found = list(progress.bar(answers, total=len(search.layout_seeds), desc="clusters", unit="layout", leave=False))
-    memberships, _ = max(found, key=lambda answer: max(answer[1]))
-    return memberships, [score for _, of_layout in found for score in of_layout]
+    return min(found, key=_Found.order).memberships, [score for of_layout in found for score in of_layout.scores]
 
 
 def finder_on_layouts(embeddings: np.ndarray, search: Search) -> Callable[[int], np.ndarray]:
@@ -92,7 +91,7 @@ def finder_on_layouts(embeddings: np.ndarray, search: Search) -> Callable[[int],
 
     def find(num_clusters: int) -> np.ndarray:
         found = [_best_clusters(layout, (graph,), num_clusters, search) for layout in layouts]
-        return max(found, key=lambda answer: max(answer[1]))[0]
+        return min(found, key=_Found.order).memberships
 
     return find
 
@@ -109,24 +108,55 @@ def _best_on_layout(embeddings, distances, neighbors, graphs, num_clusters, layo
     return _best_clusters(lay_out(embeddings, distances, neighbors, layout_seed), graphs, num_clusters, search)
 
 
+class _Found(NamedTuple):
+    """The best of a layout's candidates, the clusters that moves have used up, and each one's modularity."""
+
+    lost: int
+    resolution: float
+    memberships: np.ndarray
+    scores: list[float]
+
+    def order(self):
+        return self.lost, self.resolution, -max(self.scores)
+
+
 def _best_clusters(layout, graphs, num_clusters, search):
-    """The memberships of the best start, and the modularity of every one; graphs: to join by, and of the inputs."""
+    """The best at the lowest resolution at which moves use up no cluster; graphs: to join by, and of the inputs.
+
+    At a resolution of 1 two of many clusters have a higher modularity as one (Fortunato and Barthelemy 2007,
+    PNAS 104(1)), and part after part of the one would move to the other.
+    """
     graph, *input_graphs = graphs
     judge = (*input_graphs, graph)[0]
+    moves = search.part_rows and input_graphs
     found = []
     with threadpool_limits(1):  # threads wait for each other longer than products of ten columns take
-        if moves := search.part_rows and input_graphs:
-            pieces = cut_in_pieces(layout, search.part_rows, search.mixture_seeds[0])
-        for components, seed in itertools.product(range(1, search.components + 1), search.mixture_seeds):
-            num_parts = min(components * num_clusters, len(layout))
-            parts = fit_mixture(layout, "full", num_parts, seed).predict_proba(layout)
-            clusters = joined(graph, parts.argmax(axis=1), num_parts, num_clusters)
-            memberships = parts @ np.eye(num_clusters)[clusters]
-            if moves:
-                memberships = moved_parts(memberships, pieces, input_graphs)
-            found.append((memberships, modularity(judge, memberships.argmax(axis=1))))
-    memberships, _ = max(found, key=lambda answer: answer[1])
-    return memberships, [score for _, score in found]
+        pieces = cut_in_pieces(layout, search.part_rows, search.mixture_seeds[0]) if moves else None
+        mixtures = [
+            fit_mixture(layout, "full", min(components * num_clusters, len(layout)), seed).predict_proba(layout)
+            for components in range(1, search.components + 1)
+            for seed in search.mixture_seeds
+        ]
+        for resolution in _RESOLUTIONS:
+            arguments = graphs, num_clusters, pieces, resolution
+            candidates = (_clusters_of(parts, *arguments)[1].argmax(axis=1) for parts in mixtures)
+            scores = [modularity(judge, clusters, resolution) for clusters in candidates]
+            before, after = _clusters_of(mixtures[int(np.argmax(scores))], *arguments)
+            lost = num_lost(judge, before.argmax(axis=1), after.argmax(axis=1), num_clusters)
+            found.append(_Found(lost, resolution, after, scores))
+            if not lost:
+                break
+    return min(found, key=_Found.order)
+
+
+def _clusters_of(parts, graphs, num_clusters, pieces, resolution):
+    """The components of a mixture [N, P] joined, before small parts moved and after them; pieces: None if none do."""
+    graph, *input_graphs = graphs
+    clusters = joined(graph, parts.argmax(axis=1), parts.shape[1], num_clusters, resolution)
+    memberships = parts @ np.eye(num_clusters)[clusters]
+    if pieces is None:
+        return memberships, memberships
+    return memberships, moved_parts(memberships, pieces, input_graphs, resolution)
 
 
 def lay_out_in_plane(points: np.ndarray, seed: int) -> np.ndarray:

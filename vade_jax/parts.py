@@ -11,7 +11,9 @@ _UNLINKED = 0.02  # of the edges by chance
 _SPECK = 0.1  # of an average cluster's edges
 
 
-def joined(graph: csr_matrix, parts: np.ndarray, num_parts: int, num_clusters: int) -> np.ndarray:
+def joined(
+    graph: csr_matrix, parts: np.ndarray, num_parts: int, num_clusters: int, resolution: float = 1.0
+) -> np.ndarray:
     """Clusters of parts: again and again the two are joined whose union has the highest modularity.
 
     So Newman (2004, Phys. Rev. E 69, 066133). Modularity likes clusters of one size, and would join small ones that
@@ -23,6 +25,7 @@ def joined(graph: csr_matrix, parts: np.ndarray, num_parts: int, num_clusters: i
       parts: [N], of each row, in 0 .. P - 1.
       num_parts: P.
       num_clusters: K, at most P.
+      resolution: of modularity.
 
     Returns:
       [P], in 0 .. K - 1, each there at least once.
@@ -35,9 +38,9 @@ def joined(graph: csr_matrix, parts: np.ndarray, num_parts: int, num_clusters: i
         between = members.T @ links @ members
         volumes = between.sum(axis=1)
         chance = np.outer(volumes, volumes)
-        clear = volumes >= _SPECK / num_clusters
+        clear = _is_clear(volumes, num_clusters)
         apart = (between < _UNLINKED * chance) & np.logical_and.outer(clear, clear)
-        gains = between - chance - 2 * apart  # no gain is as large as 2
+        gains = between - resolution * chance - (1 + resolution) * apart  # no two gains are as far from each other
         gains[np.tril_indices(count)] = -np.inf
         one, other = np.unravel_index(gains.argmax(), gains.shape)
         clusters[clusters == other] = one
@@ -59,7 +62,9 @@ def cut_in_pieces(places: np.ndarray, piece_rows: int, seed: int) -> np.ndarray:
     return MiniBatchKMeans(max(1, len(places) // piece_rows), n_init=1, random_state=seed).fit_predict(places)
 
 
-def moved_parts(memberships: np.ndarray, pieces: np.ndarray, graphs: Sequence[csr_matrix]) -> np.ndarray:
+def moved_parts(
+    memberships: np.ndarray, pieces: np.ndarray, graphs: Sequence[csr_matrix], resolution: float = 1.0
+) -> np.ndarray:
     """Memberships in which no small part of a cluster lies where every graph would rather have it in another.
 
     A layout may hold a few rows of one kind together and beside the wrong cluster, where a mixture leaves them. What of
@@ -69,21 +74,39 @@ def moved_parts(memberships: np.ndarray, pieces: np.ndarray, graphs: Sequence[cs
       memberships: [N, K].
       pieces: [N], integers >= 0.
       graphs: [N, N] each, symmetric, of weights >= 0.
+      resolution: of modularity.
 
     Returns:
       [N, K]: the rows of a part that moved have exchanged the memberships of both clusters.
     """
     clusters = memberships.argmax(axis=1)
     _, first, parts = np.unique(memberships.shape[1] * pieces + clusters, return_index=True, return_inverse=True)
-    moved = better_joined(graphs, parts, clusters[first], memberships.shape[1])[parts]
+    moved = better_joined(graphs, parts, clusters[first], memberships.shape[1], resolution)[parts]
     rows = np.arange(len(memberships))
     exchanged = memberships.copy()
     exchanged[rows, clusters], exchanged[rows, moved] = memberships[rows, moved], memberships[rows, clusters]
     return exchanged
 
 
+def num_lost(graph: csr_matrix, before: np.ndarray, after: np.ndarray, num_clusters: int) -> int:
+    """How many clusters moves have used up: a speck is left, or nothing, and less than half of what there was.
+
+    Args:
+      graph: [N, N], symmetric, of weights >= 0, with an edge.
+      before: [N], the rows' clusters in 0 .. K - 1.
+      after: [N].
+      num_clusters: K.
+
+    Returns:
+      From 0 to K.
+    """
+    degrees = np.asarray(graph.sum(axis=1)).ravel()
+    had, has = (np.bincount(of, degrees, num_clusters) / degrees.sum() for of in (before, after))
+    return int((~_is_clear(has, num_clusters) & (has < had / 2)).sum())
+
+
 def better_joined(
-    graphs: Sequence[csr_matrix], parts: np.ndarray, clusters: np.ndarray, num_clusters: int
+    graphs: Sequence[csr_matrix], parts: np.ndarray, clusters: np.ndarray, num_clusters: int, resolution: float = 1.0
 ) -> np.ndarray:
     """Clusters of parts from which no move of one part raises the modularity on every graph.
 
@@ -92,12 +115,14 @@ def better_joined(
       parts: [N], of each row, in 0 .. P - 1.
       clusters: [P], of each part, where it starts.
       num_clusters: K.
+      resolution: of modularity.
 
     Returns:
       [P]; small parts move first, each to where the least of its gains is largest.
     """
     clusters = clusters.copy()
-    links = [_Links(_links_between(graph, parts, len(clusters)), clusters, num_clusters) for graph in graphs]
+    between = (_links_between(graph, parts, len(clusters)) for graph in graphs)
+    links = [_Links(weights, clusters, num_clusters, resolution) for weights in between]
     order = np.argsort(np.bincount(parts), kind="stable")
     moved = True
     while moved:  # each move raises every modularity, so that none comes back
@@ -113,6 +138,10 @@ def better_joined(
     return clusters
 
 
+def _is_clear(volumes, num_clusters):
+    return volumes >= _SPECK / num_clusters
+
+
 def _links_between(graph, parts, num_parts):
     """[P, P], sparse: the weights between the rows of every two parts."""
     of_parts = csr_matrix((np.ones(len(parts)), (np.arange(len(parts)), parts)), (len(parts), num_parts))
@@ -122,7 +151,8 @@ def _links_between(graph, parts, num_parts):
 class _Links:
     """How parts are joined to clusters in a graph, and what a part would gain in another."""
 
-    def __init__(self, weights, clusters, num_clusters):
+    def __init__(self, weights, clusters, num_clusters, resolution):
+        self._resolution = resolution
         members = np.eye(num_clusters)[clusters]
         self._weights, self._loops = weights, weights.diagonal()
         self._degrees = np.asarray(weights.sum(axis=1)).ravel()
@@ -134,7 +164,7 @@ class _Links:
         links, volumes = self._links[part].copy(), self._volumes.copy()
         links[cluster] -= self._loops[part]
         volumes[cluster] -= self._degrees[part]
-        joined = links - self._degrees[part] * volumes / self._total
+        joined = links - self._resolution * self._degrees[part] * volumes / self._total
         return joined - joined[cluster]
 
     def move(self, part, cluster, target):
