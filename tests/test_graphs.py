@@ -128,7 +128,17 @@ def test_an_empty_document_is_nobodys_neighbour():
     np.testing.assert_array_equal(distances[:1000], alone[0])
     np.testing.assert_allclose(distances[1000:], 1)  # they have neighbours themselves
     assert (neighbors[1000:] < 1000).all()
-    np.testing.assert_array_equal(sampled_graph(rows, 5, 300, seed=0)[:, 1000:].sum(axis=0) <= 5, True)
+    for numbers in (np.arange(0, 1000, 3), np.arange(500, 1003)):  # without the empty ones and with them
+        np.testing.assert_array_equal(
+            nearest_others(rows, 5, numbers)[1][numbers < 1000], alone[1][numbers[numbers < 1000]]
+        )
+    assert sampled_graph(rows, 5, 300, seed=0)[:, 1000:].sum(axis=0).max() <= 5
+
+
+def test_few_rows_make_no_hubs_of_those_they_name():
+    rows = np.random.default_rng(0).normal(size=(2000, 3))
+    _, neighbors = nearest_others(rows, 5, np.array([0, 1]))
+    np.testing.assert_array_equal(neighbors, nearest_neighbors(rows, rows[:2], 5, own=np.arange(2))[1])
 
 
 def test_versions_of_some_rows_have_the_nearest_others_of_those_rows():

@@ -84,12 +84,13 @@ def nearest_others(
         numbers = np.arange(len(rows))
     distances, neighbors = nearest_neighbors(rows, queries, count, own=numbers)
     named = np.bincount(neighbors.ravel(), minlength=len(rows))
-    hubs = named > _HUB * named.mean()
+    hubs = named > _HUB * max(1, named.mean())  # that few name one says nothing where few are asked
     if hubs.any():
         others, asks = np.flatnonzero(~hubs), hubs[numbers]
         for which, own in ((~asks, np.searchsorted(others, numbers[~asks])), (asks, None)):
-            distances[which], found = nearest_neighbors(rows[others], queries[which], count, own=own)
-            neighbors[which] = others[found]
+            if which.any():
+                distances[which], found = nearest_neighbors(rows[others], queries[which], count, own=own)
+                neighbors[which] = others[found]
     return distances, neighbors
 
 
