@@ -26,7 +26,8 @@ class Clustering(NamedTuple):
 
     Attributes:
       memberships: [N, K], in [0, 1], each row sums to 1.
-      scores: of each restart, in the method's own measure; the highest was taken.
+      scores: of each restart, in the method's own measure; the highest was taken, by 'manifold' of the layouts with the
+        lowest resolution.
     """
 
     memberships: np.ndarray
