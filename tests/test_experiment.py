@@ -170,7 +170,7 @@ def test_rounds_end_where_the_clusters_found_are_no_better(guided, tmp_path, mon
     """A network guided to clusters must not talk the run into worse ones: those of the first round are held."""
     _, results = guided
     modularities = iter([0.5, 0.4])  # of the first two findings; the third is not made
-    monkeypatch.setattr(graphs, "modularity", lambda graph, clusters: next(modularities))
+    monkeypatch.setattr(graphs, "mean_modularity", lambda judges, clusters: next(modularities))
     ended = experiment.train(tiny(**GUIDED, guide__num_epochs=1), tmp_path)
     records = read_metrics(tmp_path / "metrics.jsonl")
     assert list(dict.fromkeys(record["stage"] for record in records)) == ["pretrain", "guide1", "align", "cluster"]

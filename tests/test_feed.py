@@ -139,7 +139,7 @@ def test_rows_beyond_the_sample_take_their_neighbours_clusters(tmp_path):
     run = make_run(config, tmp_path, {"num_rows": 600, "num_features": 2, "image_shape": None})
     sample = rounds.sample(run)
     inputs = graphs.sampled_graph(embeddings[sample], 10, 150, seed=0)
-    rounds.write(run, "guide1", rounds.find(run, embeddings[sample], inputs, None))
+    rounds.write(run, "guide1", rounds.find(run, embeddings[sample], [inputs], None))
     rounds.spread(run, "guide1", embeddings[sample], lambda rows: embeddings[rows])
     memberships = rounds.memberships(run, "guide1")
     assert memberships.shape == (600, 3)

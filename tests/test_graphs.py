@@ -7,6 +7,7 @@ from sklearn.neighbors import kneighbors_graph
 
 from vade_jax import graphs
 from vade_jax.graphs import (
+    mean_modularity,
     modularity,
     nearest_neighbors,
     nearest_of_both,
@@ -15,6 +16,14 @@ from vade_jax.graphs import (
     num_neighbors,
     sampled_graph,
 )
+
+
+def test_the_mean_modularity_of_one_graph_is_its_own_and_of_two_lies_between():
+    one = csr_matrix(np.kron(np.eye(2), np.ones((3, 3))))
+    other = csr_matrix(np.ones((6, 6)))
+    clusters = np.array([0, 0, 0, 1, 1, 1])
+    assert mean_modularity([one], clusters, 2.0) == modularity(one, clusters, 2.0)
+    assert mean_modularity([one, other], clusters) == pytest.approx(0.25)
 
 
 def test_modularity_is_newmans():

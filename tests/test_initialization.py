@@ -1,15 +1,17 @@
 """Clusters to start from: what each method recovers, which restart it keeps, and the prior that holds them."""
 
 import sys
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.datasets import make_blobs
 from sklearn.neighbors import NearestNeighbors
 
-from vade_jax.graphs import modularity, nearest_neighbors, neighbor_graph, num_neighbors
+from vade_jax.graphs import mean_modularity, modularity, nearest_neighbors, neighbor_graph, num_neighbors
 from vade_jax.initialization import (
     COVARIANCES,
     METHODS,
@@ -103,6 +105,25 @@ def test_the_clusters_that_cut_the_graph_best_are_kept_and_small_pieces_are_no_c
     judge = neighbor_graph(np.arange(len(rows)), nearest.kneighbors(n_neighbors=5, return_distance=False), len(rows))
     memberships, scores = manifold(rows, options._replace(input_graphs=[judge], part_rows=0))
     np.testing.assert_allclose(max(scores), modularity(judge, memberships.argmax(axis=1)))
+    memberships, scores = manifold(rows, options._replace(input_graphs=[judge, graph], part_rows=0))
+    np.testing.assert_allclose(max(scores), mean_modularity([judge, graph], memberships.argmax(axis=1)))
+
+
+def test_clusters_that_one_graph_of_inputs_likes_a_little_better_lose_to_those_that_another_does_by_far(monkeypatch):
+    """Moved images of two classes may be each other's neighbours: one candidate in forty was torn, and taken."""
+    rows = np.random.default_rng(0).normal(size=(150, 2))
+    whole = np.repeat([0, 1, 2], 50)
+    torn = np.where(whole == 2, 1, np.where(np.arange(150) < 25, 2, whole))
+    of_torn, clear = (csr_matrix((clusters[:, None] == clusters) * 1.0) for clusters in (torn, whole))
+    blurred = 6 * of_torn + clear
+    candidates = iter(np.eye(3)[[whole, torn]])
+    monkeypatch.setattr("vade_jax.manifold.lay_out", lambda embeddings, distances, neighbors, seed: embeddings)
+    mixture = SimpleNamespace(predict_proba=lambda layout: next(candidates))
+    monkeypatch.setattr("vade_jax.manifold.fit_mixture", lambda *arguments: mixture)
+    options = THREE._replace(num_restarts=2, num_layouts=1, components=1, part_rows=0)
+    assert 0 < modularity(blurred, torn) - modularity(blurred, whole) < 0.05
+    memberships, _ = manifold(rows, options._replace(input_graphs=[blurred, clear]))
+    np.testing.assert_array_equal(memberships.argmax(axis=1), whole)
 
 
 def test_a_layout_that_tears_clusters_apart_loses_to_one_that_does_not(blobs, monkeypatch):

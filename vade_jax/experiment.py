@@ -227,7 +227,7 @@ def _write_results(run, state, progress, train_rows, test_rows):
         test_rows,
         run.key(Use.EVALUATION),
         sample=rounds.sample(run),
-        graph=rounds.input_graph(run, state.scaling, train_rows.x),
+        input_graphs=rounds.input_graphs(run, state.scaling, train_rows.x),
         seed=run.config.seed,
         init_method=run.config.init.method,
         init_paths=initialization_paths(run),

@@ -1,6 +1,7 @@
 """The neighbour graph of rows, and how well clusters cut it: a criterion of clusters that reads no label."""
 
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -188,3 +189,8 @@ def modularity(graph: csr_matrix, clusters: np.ndarray, resolution: float = 1.0)
     inside = clusters[rows] == clusters[graph.indices]
     volumes = np.bincount(clusters, weights=degrees) / degrees.sum()
     return float(graph.data[inside].sum() / degrees.sum() - resolution * np.square(volumes).sum())
+
+
+def mean_modularity(graphs: Sequence[csr_matrix], clusters: np.ndarray, resolution: float = 1.0) -> float:
+    """The mean of the modularities of clusters [N] on several graphs of the same rows; see `modularity`."""
+    return float(np.mean([modularity(graph, clusters, resolution) for graph in graphs]))

@@ -49,8 +49,8 @@ class Options(NamedTuple):
       components: of a mixture of 'manifold', 1 to so many for each cluster that they are joined to.
       part_rows: 'manifold' cuts clusters into parts of about so many rows, which move to where all of input_graphs join
         them better; 0: not.
-      input_graphs: [N, N] each, of the inputs' neighbours; on the first 'manifold' compares what it found. None: on its
-        own graph.
+      input_graphs: [N, N] each, of the inputs' neighbours; on these 'manifold' compares what it found. None: on its own
+        graph.
     """
 
     num_clusters: int

@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from vade_jax import progress
-from vade_jax.graphs import modularity, nearest_of_both, nearest_others, neighbor_graph
+from vade_jax.graphs import mean_modularity, nearest_of_both, nearest_others, neighbor_graph
 from vade_jax.mixtures import fit_mixture
 from vade_jax.parts import cut_in_pieces, joined, moved_parts, num_lost
 
@@ -50,15 +50,15 @@ def best_on_layouts(
     input_neighbors: tuple[np.ndarray, np.ndarray] | None = None,
     input_graphs: Sequence[csr_matrix] = (),
 ) -> tuple[np.ndarray, list[float]]:
-    """The clusters that cut a neighbour graph best, of several layouts and several starts on each.
+    """The clusters that cut neighbour graphs best, of several layouts and several starts on each.
 
     Args:
       embeddings: [N, J], N >= 4.
       num_clusters: K.
       search: what is tried.
       input_neighbors: as `initialization.Options` has them; as many as are asked for of the embeddings.
-      input_graphs: [N, N] each: the first is the graph, and parts move where all of them say so. None: it is that of
-        the neighbours, and no part moves.
+      input_graphs: [N, N] each: clusters are those of the highest mean modularity on them, and parts move where all of
+        them say so. None: on the graph of the neighbours, and no part moves.
 
     Returns:
       Memberships [N, K], and the modularity of every candidate, at the resolution at which its layout has K clusters.
@@ -127,7 +127,7 @@ def _best_clusters(layout, graphs, num_clusters, search):
     PNAS 104(1)), and part after part of the one would move to the other.
     """
     graph, *input_graphs = graphs
-    judge = (*input_graphs, graph)[0]
+    judges = input_graphs or [graph]
     moves = search.part_rows and input_graphs
     found = []
     with threadpool_limits(1):  # threads wait for each other longer than products of ten columns take
@@ -140,9 +140,9 @@ def _best_clusters(layout, graphs, num_clusters, search):
         for resolution in _RESOLUTIONS:
             arguments = graphs, num_clusters, pieces, resolution
             candidates = (_clusters_of(parts, *arguments)[1].argmax(axis=1) for parts in mixtures)
-            scores = [modularity(judge, clusters, resolution) for clusters in candidates]
+            scores = [mean_modularity(judges, clusters, resolution) for clusters in candidates]
             before, after = _clusters_of(mixtures[int(np.argmax(scores))], *arguments)
-            lost = num_lost(judge, before.argmax(axis=1), after.argmax(axis=1), num_clusters)
+            lost = num_lost(judges[0], before.argmax(axis=1), after.argmax(axis=1), num_clusters)
             found.append(_Found(lost, resolution, after, scores))
             if not lost:
                 break

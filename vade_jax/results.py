@@ -4,7 +4,7 @@ import functools
 import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from vade_jax.errors import DivergedError, intact
 from vade_jax.evaluation import Posterior, generate, log_likelihood, mean_elbo, posterior
 from vade_jax.figures import save_sample_grid
 from vade_jax.files import whole, write_json
-from vade_jax.graphs import modularity
+from vade_jax.graphs import mean_modularity
 from vade_jax.metrics import Confusion
 from vade_jax.model import Model
 from vade_jax.rows import Dataset, drawn
@@ -58,7 +58,7 @@ def write(
     key: jax.Array,
     *,
     sample: np.ndarray,
-    graph: csr_matrix,
+    input_graphs: Sequence[csr_matrix],
     seed: int,
     init_method: str,
     init_paths: list[Path],
@@ -80,7 +80,7 @@ def write(
       test: the rows to score instead, or None.
       key: of the draws.
       sample: numbers [M] of the rows of train that clusters were found on.
-      graph: [M, M], of these, on which their clusters' modularity is taken.
+      input_graphs: [M, M] each, of these, on which their clusters' mean modularity is taken.
       seed: of the run.
       init_method: the initialization's name.
       init_paths: of the initializations in their order; see `rounds`.
@@ -132,7 +132,7 @@ def write(
         "rounds": rounds,
         "accuracy_by_epoch": _accuracy_by_epoch(train.labels, *trail),
         "treatments": treatments,
-        "input_modularity": modularity(graph, train_answer.clusters[sample]),
+        "input_modularity": mean_modularity(input_graphs, train_answer.clusters[sample]),
         "occupancy": metrics.occupancy(scored_answer.clusters, num_clusters),
         "scored_rows": len(scored.x),
         "scored_on": "test" if test else "train",

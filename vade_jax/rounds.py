@@ -1,6 +1,6 @@
 """The clusters that stages begin with, found in the embeddings and kept in the run's folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ class Found(NamedTuple):
     Attributes:
       memberships: [M, K], of the sample, float32, each row sums to 1.
       scores: of each candidate that was found, in the method's own measure.
-      found_modularity: [], of the candidate taken, on the graph of the inputs.
+      found_modularity: [], of the candidate taken, on the graphs of the inputs.
       modularity: [], of the clusters to hold.
       settled: [], bool: they are those of the last time, since what was found now is not better.
     """
@@ -49,7 +49,7 @@ def sample(run: Run) -> np.ndarray:
 def find(
     run: Run,
     embeddings: np.ndarray,
-    graph: csr_matrix,
+    input_graphs: Sequence[csr_matrix],
     last: Found | None,
     input_neighbors: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Found:
@@ -61,7 +61,7 @@ def find(
     Args:
       run: its config names the method.
       embeddings: [M, J], of the sample.
-      graph: [M, M], of its inputs: clusters of higher modularity there are better.
+      input_graphs: as the function of that name has them: clusters of a higher mean modularity there are better.
       last: what was found the last time, or None.
       input_neighbors: of the sample, as the function of that name has them.
 
@@ -71,9 +71,6 @@ def find(
     if last is not None and last.settled:
         return last
     config = run.config
-    input_graphs = [graph]
-    if run.move and input_neighbors:  # a part moves only where images as they are say so too
-        input_graphs.append(_graph_of(input_neighbors))
     options = initialization.Options(
         config.model.num_clusters,
         config.seed,
@@ -87,23 +84,31 @@ def find(
         input_graphs,
     )
     memberships, scores = initialization.METHODS[config.init.method](embeddings, options)
-    modularity = np.array(graphs.modularity(graph, memberships.argmax(axis=1)))
+    modularity = np.array(graphs.mean_modularity(input_graphs, memberships.argmax(axis=1)))
     if last is not None and modularity <= last.modularity:
         return Found(last.memberships, np.array(scores), modularity, last.modularity, np.array(True))
     return Found(memberships.astype(np.float32), np.array(scores), modularity, modularity, np.array(False))
 
 
-def input_graph(run: Run, scaling: Scaling, x: np.ndarray) -> csr_matrix:
-    """The neighbour graph [M, M] of the sample's inputs, kept in the folder.
+def input_graphs(run: Run, scaling: Scaling, x: np.ndarray) -> list[csr_matrix]:
+    """The neighbour graphs [M, M] of the sample's inputs, the same for every run on the same rows with the same config.
 
-    It is the same for every run on the same rows with the same config: of all rows where `input_neighbors` has those of
-    images that do not move, else of as many as say enough.
+    Where training moves images, moved ones are joined to those near to them in one graph, and images as they are in
+    another: what is alike but for a move is no neighbour in the second, and some things that are not alike are in the
+    first.
 
     Args:
       run: its config says how many neighbours.
       scaling: of the rows.
       x: [N, D], all rows, as stored.
     """
+    graph = _input_graph(run, scaling, x)
+    unmoved = input_neighbors(run, scaling, x) if run.move else None
+    return [graph, _graph_of(unmoved)] if unmoved else [graph]
+
+
+def _input_graph(run, scaling, x):
+    """Kept in the folder; of all rows where `input_neighbors` has those of images that do not move, else of enough."""
 
     def make(partial):
         if not run.move and (found := input_neighbors(run, scaling, x)):

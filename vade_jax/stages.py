@@ -230,9 +230,9 @@ def _initialize(run, name, state, x):
     z_mean, z_log_var = embed(state, x[sample])
 
     def find():
-        graph = rounds.input_graph(run, state.scaling, x)
+        graphs = rounds.input_graphs(run, state.scaling, x)
         last = rounds.read(run, before[-1]) if before else None
-        found = rounds.find(run, z_mean, graph, last, rounds.input_neighbors(run, state.scaling, x))
+        found = rounds.find(run, z_mean, graphs, last, rounds.input_neighbors(run, state.scaling, x))
         rounds.write(run, name, found)
         if len(sample) < run.num_rows and not _adds_nothing(run, name, found):
             rounds.spread(run, name, z_mean, lambda rows: embed(state, x[rows])[0])
