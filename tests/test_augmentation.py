@@ -99,6 +99,19 @@ def test_moved_rows_are_joined_to_what_they_are_like():
     assert scores[1] < scores[0]  # clusters of places are worth less
 
 
+@pytest.mark.parametrize(("max_shift", "part_rows", "count"), [(0.1, 20, 2), (0.1, 0, 1), (0.0, 20, 1)])
+def test_clusters_of_moved_images_are_judged_by_images_as_they_are_too(max_shift, part_rows, count, tmp_path):
+    x = np.random.default_rng(0).uniform(size=(200, 64)).astype(np.float32)
+    options = {"init__method": "manifold", "init__neighbors": "embedding", "init__part_rows": part_rows}
+    config = tiny(augment__max_shift=max_shift, **options)
+    run = Run(config, tmp_path, None, 200, 64, (8, 8, 1))
+    judges = rounds.input_graphs(run, Scaling(jnp.zeros((1, 1)), jnp.ones((1, 1))), x)
+    assert len(judges) == count
+    _, neighbors = graphs.nearest_others(x, graphs.num_neighbors(200, 10, config.init.neighbor_share))
+    unmoved = graphs.neighbor_graph(np.arange(200), neighbors, 200)
+    assert [(judge != unmoved).nnz > 0 for judge in judges] == [bool(max_shift), False][:count]
+
+
 def test_only_images_can_be_moved(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).uniform(size=(300, 6)).astype(np.float32))
     changes = {"data__name": "file", "data__path": str(tmp_path / "x.npy")}
