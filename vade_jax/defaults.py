@@ -10,7 +10,7 @@ def get_config() -> ConfigDict:
     """The settings that every config starts from; locked, so that a misspelled field is an error."""
     config = ConfigDict()
     config.seed = 0  # of all randomness of a run: parameters, order, noise, restarts
-    config.num_runs = 1  # with the seeds from there on; the one whose clusters cut the inputs' graph best is taken
+    config.num_runs = 1  # with the seeds from there on; the one whose clusters cut the inputs' graphs best is taken
     config.rate_factors = (1.0,)  # each seed is run with each of these on its learning rates
     # Of matrix products: 'default' is the device's own, 'float32', 'tensorfloat32' or 'bfloat16'; all else is float32.
     config.precision = "default"

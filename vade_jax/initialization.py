@@ -110,7 +110,7 @@ def manifold(embeddings: np.ndarray, options: Options) -> Clustering:
     Neighbours keep a curved cluster together that no Gaussian in the embedding's own space holds (N2D, McConville et
     al. 2019, arXiv:1908.05968). A mixture of K components often divides one cluster and covers two others; of more
     components each lies in one cluster, and the graph says which belong together (see `parts.joined`). Of all starts of
-    either on all layouts that is taken whose clusters cut the inputs' graph best: a mixture's likelihood in its layout
+    either on all layouts that is taken whose clusters cut the inputs' graphs best: a mixture's likelihood in its layout
     says little about that, and one layout in two may tear a cluster apart. Small parts that a layout holds beside the
     wrong cluster have gone before to where the inputs' neighbours are (see `parts.moved_parts`). Where that would empty
     a cluster, since fewer than K cut the graph best, modularity is taken at the lowest higher resolution at which it

@@ -61,7 +61,8 @@ def best_on_layouts(
         them say so. None: on the graph of the neighbours, and no part moves.
 
     Returns:
-      Memberships [N, K], and the modularity of every candidate, at the resolution at which its layout has K clusters.
+      Memberships [N, K], and the mean modularity of every candidate, at the resolution at which its layout has K
+      clusters.
     """
     distances, neighbors, graph = _neighborhoods(embeddings, search.num_neighbors, input_neighbors)
     graphs = graph, *input_graphs

@@ -27,7 +27,7 @@ class Found(NamedTuple):
     Attributes:
       memberships: [M, K], of the sample, float32, each row sums to 1.
       scores: of each candidate that was found, in the method's own measure.
-      found_modularity: [], of the candidate taken, on the graphs of the inputs.
+      found_modularity: [], of the candidate taken, the mean on the graphs of the inputs.
       modularity: [], of the clusters to hold.
       settled: [], bool: they are those of the last time, since what was found now is not better.
     """
@@ -93,9 +93,9 @@ def find(
 def input_graphs(run: Run, scaling: Scaling, x: np.ndarray) -> list[csr_matrix]:
     """The neighbour graphs [M, M] of the sample's inputs, the same for every run on the same rows with the same config.
 
-    Where training moves images, moved ones are joined to those near to them in one graph, and images as they are in
-    another: what is alike but for a move is no neighbour in the second, and some things that are not alike are in the
-    first.
+    Where training moves images, moved ones are joined to those near to them in one graph, and in another, where
+    `input_neighbors` has theirs, images as they are: what is alike but for a move is no neighbour in the second, and
+    some things that are not alike are in the first.
 
     Args:
       run: its config says how many neighbours.
