@@ -32,8 +32,6 @@ RESULTS = Path(__file__).parent / "results"
 _SCORES = ("seed", "commit", "accuracy", "nmi", "ari", "elbo", "log_likelihood", "occupancy")
 _FLAT = re.compile(r"([\[{])\n\s*([^\[\]{}]*?)\n\s*([\]}])")  # in indented JSON, where no text holds a line break
 _COLUMNS = ("seed", "initial accuracy", "accuracy", "NMI", "ARI", "ELBO", "smallest cluster", "seconds")
-# What 'manifold' did before these fields came.
-_BEFORE = {"init.neighbors": "embedding", "init.components": 1, "init.part_rows": 0}
 
 
 def main() -> None:
@@ -146,16 +144,9 @@ def read_config(path: str, flags: Sequence[str]) -> ConfigDict:
 
 
 def is_of_today(record: dict[str, Any]) -> bool:
-    """Whether a record was measured with the settings that its config has now.
-
-    A field that came since is no change, but for those by which clusters are found on other graphs than before.
-    """
+    """Whether a record was measured with the settings that its config has now, but for fields that came since."""
     today = _without_seed(json.loads(read_config(record["config"], record["flags"]).to_json()))
-    settings = record.get("settings", {"": None})
-    if settings is None:
-        return True
-    before = _BEFORE if settings.get("init.method") == "manifold" else {}
-    return {**before, **settings}.items() <= today.items()
+    return agree(record, {"settings": today}, "settings")
 
 
 def commit() -> str:
