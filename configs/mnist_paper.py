@@ -2,8 +2,8 @@
 
 python main.py --config=configs/mnist_paper.py --workdir=/tmp/mnist_paper
 
-Accuracy 0.75 on seed 0, below its own start of 0.79; 15 minutes on two CPU cores. The paper's 0.9446 is a best run from
-weights that its authors ship.
+Accuracy 0.774 in the median of seeds 0 to 2, 0.738 in the worst, below its own start of 0.813; 9 minutes a run on one
+CPU core. The paper's 0.9446 is a best run from weights that its authors ship.
 """
 
 from ml_collections import ConfigDict
