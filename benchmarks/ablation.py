@@ -13,8 +13,8 @@ from typing import Any
 from benchmarks import seeds
 from vade_jax import data
 from vade_jax.losses import ESTIMATORS
+from vade_jax.run import num_epochs
 from vade_jax.settings import flatten
-from vade_jax.stages import num_epochs
 
 _STARTS = {
     "manifold": {"init.method": "manifold"},

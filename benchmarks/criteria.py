@@ -19,7 +19,7 @@ from scipy.stats import entropy
 
 from benchmarks import seeds
 from benchmarks.selection import spearman
-from vade_jax import data, experiment, graphs, metrics
+from vade_jax import data, graphs, metrics, saved_model
 from vade_jax.evaluation import make_embed
 from vade_jax.manifold import lay_out
 from vade_jax.mixtures import fit_mixture
@@ -70,7 +70,7 @@ def candidates(folder: Path, neighbors: Sequence[int]) -> list[dict[str, Any]]:
       the graph of the embedding's neighbours or of the inputs', as many as the run's; the likelihood that of a mixture
       in its layout, nats per row.
     """
-    run, state, _ = experiment.restore(folder)
+    run, state, _ = saved_model.restore(folder)
     config = run.config
     source = data.load(config.data.name, config.data.path, config.data.dir, folder / "data")
     rows = data.select(source, config.data.train_split, "config.data.train_split")

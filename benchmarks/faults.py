@@ -30,7 +30,7 @@ import numpy as np
 from tensorboardX.proto.event_pb2 import Event
 
 from benchmarks import inputs, seeds
-from vade_jax import experiment
+from vade_jax import experiment, saved_model
 from vade_jax.errors import InputError, StorageError
 from vade_jax.progress import silence
 from vade_jax.tracking import read_metrics
@@ -261,7 +261,7 @@ def _difference(reference: Path, workdir: Path, with_metrics: bool = True) -> st
 
 
 def _parameters(folder):
-    return experiment.restore(folder)[1].params
+    return saved_model.restore(folder)[1].params
 
 
 def _assignments(folder):

@@ -13,12 +13,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks import seeds
-from vade_jax import evaluation, experiment, generation
+from vade_jax import evaluation, experiment, generation, saved_model
 from vade_jax.checkpoints import Checkpoints, Progress
+from vade_jax.devices import replicate
 from vade_jax.figures import save_sample_grid
 from vade_jax.manifold import lay_out_in_plane
-from vade_jax.run import Run
-from vade_jax.stages import initial_state
+from vade_jax.run import Run, initial_state
+from vade_jax.stages import make_stages
+from vade_jax.train_state import start_stage
 from vade_jax.watch import watched_rows
 
 _SAMPLES = 10
@@ -67,7 +69,7 @@ def draw_lines(folder: Path, path: Path) -> None:
     Raises:
       ValueError: its rows are no images.
     """
-    run, state, _ = experiment.restore(folder)
+    run, state, _ = saved_model.restore(folder)
     shape = experiment.read_rows(run).image_shape
     if shape is None:
         raise ValueError(f"the rows of the run in {folder} are no images")
@@ -78,7 +80,7 @@ def draw_lines(folder: Path, path: Path) -> None:
 
 def draw_training(folder: Path, path: Path) -> None:
     """Writes layouts in the plane of the watched rows' latent means, at checkpoints from the first to the last."""
-    run, _, _ = experiment.restore(folder)
+    run, _, _ = saved_model.restore(folder)
     rows = experiment.read_rows(run)
     watched = watched_rows(run)
     embed = evaluation.make_embed(run.model, min(run.config.evaluate.batch_size, len(watched)))
@@ -96,7 +98,8 @@ def draw_training(folder: Path, path: Path) -> None:
 
 def checkpoints_of(run: Run, count: int) -> list[tuple[Any, Progress]]:
     """So many of the checkpoints that a run has kept, evenly from the first to the last, with the progress made."""
-    template = initial_state(run)
+    state = initial_state(run)
+    template = replicate(start_stage(state, make_stages(run)[0].tx, state.key))
     with Checkpoints(run.folder / "checkpoints", run.config.checkpoint.keep) as checkpoints:
         numbers = checkpoints.numbers()
         places = np.unique(np.linspace(0, len(numbers) - 1, count).round().astype(int))

@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks import seeds
-from vade_jax import experiment, priors
+from vade_jax import experiment, priors, saved_model
 from vade_jax.evaluation import log_likelihood
 from vade_jax.rows import drawn
 
@@ -90,7 +90,7 @@ def bounds(folder: Path, standard: bool, draws: list[int], num_rows: int) -> dic
     Raises:
       ValueError: the run has no test rows.
     """
-    run, state, _ = experiment.restore(folder)
+    run, state, _ = saved_model.restore(folder)
     _, _, test = experiment.load_rows(run.config, folder)
     if standard:
         shape = state.params["prior"].means.shape

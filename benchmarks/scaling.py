@@ -216,7 +216,7 @@ def _prediction(num_rows, seconds):
     """Rows a second from a file of them to a file of their clusters, and through the encoder alone, on the device."""
     import jax
 
-    from vade_jax import experiment, prediction
+    from vade_jax import experiment, prediction, saved_model
 
     with tempfile.TemporaryDirectory() as folder:
         path, workdir = Path(folder) / "x.npy", Path(folder) / "run"
@@ -228,7 +228,7 @@ def _prediction(num_rows, seconds):
         started = time.perf_counter()
         prediction.predict(workdir, str(path), str(Path(folder) / "out.npz"), with_log_likelihood=False)
         whole = time.perf_counter() - started
-        run, state, _ = experiment.restore(workdir)
+        run, state, _ = saved_model.restore(workdir)
     batch_size = run.config.evaluate.batch_size
     x = jax.numpy.ones((batch_size, BASE["num_features"]))
     encode = jax.jit(run.model.encode)

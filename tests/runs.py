@@ -5,8 +5,12 @@ import numpy as np
 import pytest
 
 from configs import base
-from vade_jax import experiment
+from vade_jax import saved_model
+from vade_jax.devices import replicate
+from vade_jax.run import initial_state
+from vade_jax.stages import make_stages
 from vade_jax.tracking import Tracker
+from vade_jax.train_state import start_stage
 
 
 def tiny(**changes):
@@ -38,8 +42,14 @@ def fields(**changes):
 
 
 def params_of(folder):
-    _, state, _ = experiment.restore(folder)
+    _, state, _ = saved_model.restore(folder)
     return jax.tree.map(np.asarray, state.params)
+
+
+def training_template(run):
+    """A state of the structure that training checkpoints have, with an optimizer."""
+    state = initial_state(run)
+    return replicate(start_stage(state, make_stages(run)[0].tx, state.key))
 
 
 def assert_same_bits(left, right):

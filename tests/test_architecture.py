@@ -25,6 +25,7 @@ LAYERS = [
     ["suited"],
     ["workdir", "report"],
     ["run"],
+    ["saved_model"],
     ["rounds", "watch", "stability"],
     ["stages"],
     ["fitting"],

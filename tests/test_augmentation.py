@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import tiny
 
-from vade_jax import data, experiment, graphs, rounds
+from vade_jax import data, experiment, graphs, rounds, saved_model
 from vade_jax.augmentation import move
 from vade_jax.errors import InputError
 from vade_jax.evaluation import make_embed
@@ -128,7 +128,7 @@ def test_an_encoder_that_saw_images_moved_minds_it_less(tmp_path):
     shares = []
     for name, changes in (("plain", {}), ("moved", {"augment__max_degrees": 10.0, "augment__max_shift": 0.1})):
         experiment.train(tiny(**changes, pretrain__num_epochs=20), tmp_path / name)
-        run, state, _ = experiment.restore(tmp_path / name)
+        run, state, _ = saved_model.restore(tmp_path / name)
         embed = make_embed(run.model, 256)
         z, z_moved = (embed(state, rows)[0] for rows in (x, np.asarray(moved)))
         shares.append(np.mean((z - z_moved) ** 2) / np.mean(z.var(axis=0)))

@@ -5,10 +5,10 @@ import json
 import jax
 import numpy as np
 import pytest
-from runs import assert_same_bits, params_of, stop_after, tiny
+from runs import assert_same_bits, params_of, stop_after, tiny, training_template
 
 from configs import digits
-from vade_jax import data, experiment, fitting, graphs, prediction, rounds, sweep, workdir
+from vade_jax import data, experiment, graphs, prediction, rounds, saved_model, sweep, workdir
 from vade_jax.checkpoints import Checkpoints
 from vade_jax.data import Source
 from vade_jax.errors import DivergedError, InputError
@@ -150,7 +150,7 @@ def test_clusters_are_found_on_the_neighbours_of_inputs_too_where_asked(guided, 
         with np.load(place / f"initialization_{stage}.npz") as arrays:
             memberships.append(arrays["memberships"])
     assert not np.allclose(*memberships)
-    run, state, _ = experiment.restore(tmp_path)
+    run, state, _ = saved_model.restore(tmp_path)
     rows = experiment.read_rows(run).x
     file = tmp_path / "input_neighbors.npz"
     kept = file.read_bytes()
@@ -305,7 +305,7 @@ def test_a_loss_that_stays_broken_ends_the_run_with_its_diagnosis_and_no_broken_
     assert [treatment["cure"] for treatment in left["treatments"]] == ["retreat"] * 3 + ["none"]
     _, description = workdir.read(tmp_path)
     with Checkpoints(tmp_path / "checkpoints", 2) as checkpoints:
-        state, progress = checkpoints.restore(fitting.initial_state(make_run(config, tmp_path, description)))
+        state, progress = checkpoints.restore(training_template(make_run(config, tmp_path, description)))
     assert (progress.stage, progress.epoch) == ("pretrain", 0)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
 

@@ -8,7 +8,7 @@ import pytest
 from runs import assert_same_bits, params_of, stop_after, tiny
 from sklearn.datasets import make_blobs
 
-from vade_jax import data, experiment, graphs, prediction, rounds, training
+from vade_jax import data, experiment, graphs, prediction, rounds, saved_model, training
 from vade_jax import feed as feed_module
 from vade_jax.devices import replicate
 from vade_jax.feed import Feed
@@ -116,7 +116,7 @@ def streamed(tmp_path_factory):
 
 def test_a_run_larger_than_memory_goes_through_every_stage(streamed):
     _, folder, results, labels = streamed
-    run, _, _ = experiment.restore(folder)
+    run, _, _ = saved_model.restore(folder)
     sample = rounds.sample(run)
     memberships = np.load(folder / "memberships_guide1.npy")
     with np.load(folder / "initialization_guide1.npz") as found:

@@ -6,7 +6,7 @@ import pytest
 from matplotlib import image
 from runs import tiny
 
-from vade_jax import data, experiment, generation
+from vade_jax import data, experiment, generation, saved_model
 from vade_jax.errors import InputError
 
 
@@ -65,7 +65,7 @@ def test_a_line_goes_from_one_to_the_other(table, digits, tmp_path):
     with np.load(answer) as line:
         assert line["x"].shape == (4, 64)
         assert line["cluster"].shape == (4,)
-        run, state, _ = experiment.restore(digits)
+        run, state, _ = saved_model.restore(digits)
         z_mean, _ = run.model.encode(state.params, data.load("digits").splits["train"].x[[3, 5]] / np.float32(16))
         np.testing.assert_allclose(line["x"][[0, -1]], 16 * run.model.mean_x(state.params, z_mean), atol=1e-3)
 

@@ -13,7 +13,7 @@ import pytest
 from conftest import DEVICES_FLAG
 
 from benchmarks import faults, scaling, seeds
-from vade_jax import experiment
+from vade_jax import saved_model
 from vade_jax.tracking import read_metrics
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +45,7 @@ def ended(processes):
 
 
 def params_of(folder):
-    return [np.asarray(leaf) for leaf in jax.tree.leaves(experiment.restore(folder)[1].params)]
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(saved_model.restore(folder)[1].params)]
 
 
 def assert_alike(left, right):

@@ -1,6 +1,7 @@
 """Save and restore a run's state and how far it is. The only file that knows Orbax."""
 
 import contextlib
+import dataclasses
 import gc
 import hashlib
 import json
@@ -57,6 +58,8 @@ class Progress(NamedTuple):
         """The progress with so many more seconds under a name."""
         return self._replace(seconds={**self.seconds, name: self.seconds.get(name, 0.0) + seconds})
 
+
+_PARTS_WITHOUT_OPTIMIZER = tuple(field.name for field in dataclasses.fields(TrainState) if field.name != "opt_state")
 
 BEGINNING = Progress("", 0, 0, {}, [], [])
 
@@ -124,7 +127,11 @@ class Checkpoints:
         return sorted(number for number in self._manager.all_steps() if not due or self._kept.is_due(number))
 
     def restore(
-        self, template: TrainState, number: int | None = None, due: bool = False
+        self,
+        template: TrainState,
+        number: int | None = None,
+        due: bool = False,
+        without_optimizer: bool = False,
     ) -> tuple[TrainState, Progress] | None:
         """A checkpoint, on the devices and of the shapes of template; None where there is none.
 
@@ -134,6 +141,8 @@ class Checkpoints:
           template: of the state.
           number: the checkpoint's; None for the latest that is whole.
           due: whether only one that was made in turn will do.
+          without_optimizer: whether the optimizer's state is left unread, for a template that has none. The digest
+            covers it, so it is not checked then.
 
         Raises:
           StorageError: there are checkpoints, and none that can be read.
@@ -142,7 +151,7 @@ class Checkpoints:
             self._manager.wait_until_finished()
         damaged = []
         for candidate in [number] if number is not None else reversed(self.numbers(due)):
-            restored, reason = self._attempt(template, candidate)
+            restored, reason = self._attempt(template, candidate, without_optimizer)
             if restored is None:
                 say(f"checkpoint {candidate} in {self._manager.directory} cannot be read: {reason}")
                 damaged.append(candidate)
@@ -157,21 +166,30 @@ class Checkpoints:
             )
         return None
 
-    def _attempt(self, template, number):
+    def _attempt(self, template, number, without_optimizer):
         """A checkpoint, or None and why it cannot be read."""
         with _unheard():
             try:
-                return self._read(template, number), ""
+                return self._read(template, number, without_optimizer), ""
             except Exception as error:  # libraries raise errors of many kinds at a file that is damaged
                 return None, first_line(error)
 
-    def _read(self, template, number):
+    def _read(self, template, number, without_optimizer):
         """The state and the progress, as they were when they were saved."""
         shapes = jax.tree.map(ocp.utils.to_shape_dtype_struct, to_global(template))
-        restored = self._manager.restore(number, args=ocp.args.Composite(state=ocp.args.StandardRestore(shapes)))
-        state = to_local(restored["state"])
+        if without_optimizer:
+            parts = {name: getattr(shapes, name) for name in _PARTS_WITHOUT_OPTIMIZER}
+            args = ocp.args.PyTreeRestore(
+                parts, restore_args=ocp.checkpoint_utils.construct_restore_args(parts), partial_restore=True
+            )
+        else:
+            args = ocp.args.StandardRestore(shapes)
+        restored = self._manager.restore(number, args=ocp.args.Composite(state=args))["state"]
+        state = to_local(template.replace(**restored) if without_optimizer else restored)
         content = self._read_progress(number)
         digest = content.pop("digest", None)  # that of a run from before there was one is not checked
+        if without_optimizer:
+            digest = None
         same_types = jax.tree.map(lambda asked, came: asked.dtype == came.dtype, template, state)
         if not jax.tree.all(same_types) or (digest and digest != _digest(state, content)):
             raise ValueError("what was read is not what was written")

@@ -23,6 +23,7 @@ from vade_jax.priors import sample_prior
 from vade_jax.progress import silence
 from vade_jax.rows import checked
 from vade_jax.run import Use, make_run
+from vade_jax.saved_model import restore, save_model
 from vade_jax.settings import flatten, nested
 from vade_jax.train_state import Scaling, TrainState
 
@@ -133,7 +134,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
 
     def _keep(self, folder):
         """Takes from a workdir all that prediction and `save` need."""
-        run, state, _ = experiment.restore(folder)
+        run, state, self._progress = restore(folder)
         self._settings, self._description = run.config.to_dict(), workdir.read(run.folder)[1]
         scaling = state.scaling.shift, state.scaling.scale
         self._params, self._scaling = jax.tree.map(np.asarray, (state.params, scaling))
@@ -205,7 +206,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         run, state = self._trained()
         folder = Path(folder)
         workdir.claim(folder, self._settings, self._description)
-        experiment.keep(run._replace(folder=folder), state)
+        save_model(run._replace(folder=folder), state, self._progress)
         np.save(folder / results.LOG_LIKELIHOODS, self._log_likelihoods)
         np.savez(folder / results.ASSIGNMENTS, cluster=self.labels_)
         write_json(folder / results.RESULTS, self.results_)

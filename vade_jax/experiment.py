@@ -10,15 +10,14 @@ import jax
 from ml_collections import ConfigDict
 
 from vade_jax import data, hosts, report, results, rounds, settings, suited, sweep, workdir
-from vade_jax.checkpoints import BEGINNING, Checkpoints, Progress
 from vade_jax.data import Source
-from vade_jax.devices import products_in, replicate
-from vade_jax.errors import DivergedError, InputError, storing
+from vade_jax.devices import products_in
+from vade_jax.errors import DivergedError, storing
 from vade_jax.progress import say
 from vade_jax.rows import Dataset, Form, Options, fingerprint
-from vade_jax.run import Run, Use, make_run, read_run
-from vade_jax.stages import check_autoencoder, initial_state, initialization_paths, make_stages
-from vade_jax.train_state import TrainState, start_stage
+from vade_jax.run import Run, Use, make_run
+from vade_jax.saved_model import restore
+from vade_jax.stages import check_autoencoder, initialization_paths
 from vade_jax.watch import read_trail
 
 _LEAST_KEPT = 0.1  # seconds to compile what is worth keeping
@@ -143,37 +142,6 @@ def evaluate(folder: Path) -> dict[str, Any]:
     _, train_rows, test_rows = load_rows(run.config, run.folder)
     with workdir.locked(folder), storing(folder), products_in(run.config.precision):
         return _write_results(run, state, progress, train_rows, test_rows)
-
-
-def restore(folder: Path) -> tuple[Run, TrainState, Progress]:
-    """The trained run in the folder, its state, and what it took.
-
-    Args:
-      folder: the workdir of a run that ended, or of several, of which the best is taken.
-
-    Returns:
-      The run, its state, and the progress made.
-
-    Raises:
-      InputError: there is no such run.
-    """
-    run = read_run(folder)
-    last = make_stages(run)[-1]
-    with Checkpoints(run.folder / "checkpoints", run.config.checkpoint.keep) as checkpoints:
-        restored = checkpoints.restore(initial_state(run))
-    if restored is None or (restored[1].stage, restored[1].epoch) != (last.name, last.num_epochs):
-        raise InputError(
-            "workdir", f"{run.folder} holds a run that has not ended", "this mode needs one that has", "Train it on."
-        )
-    return run, *restored
-
-
-def keep(run: Run, state: TrainState) -> None:
-    """Writes a checkpoint from which `restore` has the state as that of a run that ended; its folder is there."""
-    last = make_stages(run)[-1]
-    with Checkpoints(run.folder / "checkpoints", run.config.checkpoint.keep) as checkpoints:
-        ended = BEGINNING._replace(stage=last.name, epoch=last.num_epochs)
-        checkpoints.save(replicate(start_stage(state, last.tx, state.key)), ended)
 
 
 def read_rows(run: Run, path: str = "") -> Dataset:

@@ -25,8 +25,9 @@ from vade_jax.moves import refill
 from vade_jax.objectives import Metrics
 from vade_jax.optimizer import skipped_steps
 from vade_jax.progress import say
-from vade_jax.run import Run, Use
-from vade_jax.stages import Stage, initial_state, make_stages
+from vade_jax.run import Run, Use, initial_state
+from vade_jax.saved_model import save_model
+from vade_jax.stages import Stage, make_stages
 from vade_jax.tracking import Tracker
 from vade_jax.train_state import TrainState, start_stage
 from vade_jax.training import NOT_FINITE, is_finite
@@ -89,6 +90,7 @@ def course(run: Run, x: np.ndarray, quiet: bool = False) -> Course:
     stages = make_stages(run)
     names = [stage.name for stage in stages]
     state = initial_state(run)
+    state = replicate(start_stage(state, stages[0].tx, state.key))
     folder = run.folder / "checkpoints"
     with (
         hosts.own(run.folder) as written,
@@ -113,6 +115,7 @@ def course(run: Run, x: np.ndarray, quiet: bool = False) -> Course:
                     progress = progress.next_stage(stage.name)
                     checkpoints.save(state, progress)
                 state, progress = yield from _through_stage(tools, stage, state, progress)
+    save_model(run, state, progress)
     return state, progress
 
 

@@ -12,9 +12,10 @@ from vade_jax import evaluation, outputs, workdir
 from vade_jax.devices import products_in
 from vade_jax.errors import InputError
 from vade_jax.evaluation import make_embed
-from vade_jax.experiment import read_rows, restore
+from vade_jax.experiment import read_rows
 from vade_jax.figures import save_sample_grid
 from vade_jax.priors import log_responsibilities
+from vade_jax.saved_model import restore
 
 
 def generate(

@@ -10,10 +10,11 @@ from vade_jax.arrays import allocate
 from vade_jax.devices import products_in
 from vade_jax.errors import InputError
 from vade_jax.evaluation import Posterior, log_likelihood, posterior
-from vade_jax.experiment import read_rows, restore
+from vade_jax.experiment import read_rows
 from vade_jax.results import LOG_LIKELIHOODS
 from vade_jax.rows import Dataset
 from vade_jax.run import Run, Use
+from vade_jax.saved_model import restore
 from vade_jax.train_state import TrainState
 
 

@@ -1,16 +1,20 @@
 """One run: its settings, its folder, its model and the keys of its seed. It holds no rows and no labels."""
 
 import functools
+import math
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from vade_jax import defaults, settings, workdir
 from vade_jax.augmentation import Move, move
-from vade_jax.model import Model, make_model
+from vade_jax.devices import replicate
+from vade_jax.model import Model, init_params, make_model
+from vade_jax.train_state import Scaling, TrainState
 
 
 class Use(IntEnum):
@@ -52,9 +56,29 @@ class Run(NamedTuple):
             return None
         return functools.partial(move, image_shape=self.image_shape, **options)
 
+    def num_epochs(self, section: ConfigDict) -> int:
+        """The epochs of a stage: `num_epochs` of its section, or as many as `optimizer.min_steps` steps take.
+
+        None where none are asked for, or where the section takes the autoencoder of another run.
+        """
+        asked = 0 if section.get("workdir") else section.num_epochs
+        return num_epochs(asked, section.batch_size, self.num_rows, self.config.optimizer.min_steps)
+
     def key(self, use: Use) -> jax.Array:
         """The random key for one use of the seed."""
         return jax.random.fold_in(jax.random.key(self.config.seed), use)
+
+
+def num_epochs(asked: int, batch_size: int, num_rows: int, min_steps: int) -> int:
+    """The epochs of a stage: as many as asked for, or as min_steps steps take; none where none are asked for.
+
+    Args:
+      asked: the stage's own number.
+      batch_size: B, at most N.
+      num_rows: N.
+      min_steps: `optimizer.min_steps`.
+    """
+    return max(asked, math.ceil(min_steps / (num_rows // batch_size))) if asked else 0
 
 
 def make_run(config: ConfigDict, folder: Path, description: dict[str, Any]) -> Run:
@@ -84,3 +108,11 @@ def read_run(folder: Path) -> Run:
     fields = settings.nested(settings.flatten(usual) | settings.flatten(fields))
     settings.check_fields(fields)
     return make_run(ConfigDict(fields), folder, description)
+
+
+def initial_state(run: Run) -> TrainState:
+    """The state before the first stage, without an optimizer; the scaling is filled in from the rows."""
+    sizes = run.config.model
+    params = init_params(run.key(Use.PARAMS), run.model, run.num_features, sizes.num_clusters, sizes.latent_dim)
+    unscaled = Scaling(jnp.zeros((1, run.num_features)), jnp.ones((1, run.num_features)))
+    return replicate(TrainState.create(params, run.key(Use.STAGES), unscaled))

@@ -1,7 +1,6 @@
 """The stages of a run, from the config: what each minimises, for how long, with which optimizer, and from where."""
 
 import json
-import math
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,16 +13,15 @@ from ml_collections import ConfigDict
 
 from vade_jax import hosts, initialization, rounds, workdir
 from vade_jax.checkpoints import BEGINNING, Checkpoints
-from vade_jax.devices import replicate
 from vade_jax.errors import InputError
 from vade_jax.evaluation import make_embed
-from vade_jax.model import init_params
 from vade_jax.networks import with_constant_log_var
 from vade_jax.objectives import CLUSTERING, PRETRAINING, Objective, guided_negative_elbo, seeing_moved
 from vade_jax.optimizer import make_schedule, make_tx
-from vade_jax.run import Run, Use, read_run
+from vade_jax.run import Run, initial_state, read_run
+from vade_jax.saved_model import LAST_STAGE
 from vade_jax.scalings import SCALINGS
-from vade_jax.train_state import Scaling, TrainState, start_stage
+from vade_jax.train_state import Scaling, TrainState
 
 _AUTOENCODER = "autoencoder"
 _OF_NETWORKS = ("network", "hidden", "latent_dim", "likelihood", "min_log_var")  # of the section model
@@ -83,7 +81,7 @@ def make_stages(run: Run) -> list[Stage]:
         *aligns,
         _stage(
             run,
-            "cluster",
+            LAST_STAGE,
             objective,
             config.train,
             begin=_start(method.start, _keep if guides or aligns else _initialize),
@@ -108,19 +106,7 @@ def _align_names(run):
 
 def _finding_names(run):
     """The stages that begin with clusters found in the embeddings, in their order."""
-    return [*_guide_names(run), *_align_names(run)] or ["cluster"]
-
-
-def num_epochs(asked: int, batch_size: int, num_rows: int, min_steps: int) -> int:
-    """The epochs of a stage: as many as asked for, or as min_steps steps take; none where none are asked for.
-
-    Args:
-      asked: the stage's own number.
-      batch_size: B, at most N.
-      num_rows: N.
-      min_steps: `optimizer.min_steps`.
-    """
-    return max(asked, math.ceil(min_steps / (num_rows // batch_size))) if asked else 0
+    return [*_guide_names(run), *_align_names(run)] or [LAST_STAGE]
 
 
 def _steps_per_epoch(run, section):
@@ -142,8 +128,7 @@ def _held_stage(run, name, section):
 def _stage(run, name, objective, section, begin, rows=types.MappingProxyType({}), can_refill=True):
     options = run.config.optimizer
     steps_per_epoch = _steps_per_epoch(run, section)
-    asked = 0 if section.get("workdir") else section.num_epochs
-    epochs = num_epochs(asked, section.batch_size, run.num_rows, options.min_steps)
+    epochs = run.num_epochs(section)
 
     def schedule(rate: float) -> optax.Schedule:
         return make_schedule(
@@ -262,7 +247,7 @@ def autoencoder(run: Run) -> TrainState:
       InputError: the run's folder has none.
     """
     with _autoencoder(run) as checkpoints:
-        restored = checkpoints.restore(initial_state(run).replace(opt_state=None))
+        restored = checkpoints.restore(initial_state(run))
     if restored is None:
         raise InputError(
             "workdir",
@@ -306,12 +291,3 @@ def _unsuited(folder, config, description):
 
 def _autoencoder(run):
     return Checkpoints(run.folder / _AUTOENCODER, keep=1)
-
-
-def initial_state(run: Run) -> TrainState:
-    """The state before the first stage, in its final shapes; the scaling is filled in from the rows."""
-    sizes = run.config.model
-    params = init_params(run.key(Use.PARAMS), run.model, run.num_features, sizes.num_clusters, sizes.latent_dim)
-    unscaled = Scaling(jnp.zeros((1, run.num_features)), jnp.ones((1, run.num_features)))
-    state = TrainState.create(params, run.key(Use.STAGES), unscaled)
-    return replicate(start_stage(state, make_stages(run)[0].tx, state.key))
