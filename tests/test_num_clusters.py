@@ -25,7 +25,7 @@ def mixture(sizes, num_features=20, seed=0):
     return (centres[components] + rng.normal(size=(len(components), num_features))).astype(np.float32), components
 
 
-def train(folder, rows, monkeypatch, seed=0, **changes):
+def train_on(folder, rows, monkeypatch, seed=0, **changes):
     monkeypatch.setitem(data.SOURCES, "digits", lambda *_: Source({"train": Dataset(*rows, None)}))
     config = tiny(data__scaling="standardize", model__likelihood="gaussian_shared", **changes)
     config.seed = seed
@@ -47,7 +47,7 @@ TRAINED = {
 def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("num_clusters") / "run"
-        train(folder, THREE, patch, **TRAINED, train__num_epochs=0)
+        train_on(folder, THREE, patch, **TRAINED, train__num_epochs=0)
         yield folder, num_clusters.select_k(folder, RANGE)
 
 
@@ -117,14 +117,14 @@ def test_a_mixture_of_three(finished):
 def test_neither_labels_nor_the_number_that_was_trained_with_steer_it(finished, tmp_path, monkeypatch):
     _, answer = finished
     poisoned = np.random.default_rng(1).integers(0, 6, len(THREE[0]))
-    train(tmp_path, (THREE[0], poisoned), monkeypatch, **TRAINED, train__num_epochs=1, model__num_clusters=5)
+    train_on(tmp_path, (THREE[0], poisoned), monkeypatch, **TRAINED, train__num_epochs=1, model__num_clusters=5)
     assert {**num_clusters.select_k(tmp_path, RANGE), "seconds": None} == {**answer, "seconds": None}
 
 
 def test_a_resumed_run_keeps_its_autoencoder(finished, tmp_path, monkeypatch):
     _, answer = finished
-    stop_after(40, monkeypatch, lambda: train(tmp_path, THREE, monkeypatch, **TRAINED, train__num_epochs=2))
-    train(tmp_path, THREE, monkeypatch, **TRAINED, train__num_epochs=2)
+    stop_after(40, monkeypatch, lambda: train_on(tmp_path, THREE, monkeypatch, **TRAINED, train__num_epochs=2))
+    train_on(tmp_path, THREE, monkeypatch, **TRAINED, train__num_epochs=2)
     assert {**num_clusters.select_k(tmp_path, RANGE), "seconds": None} == {**answer, "seconds": None}
 
 
@@ -157,7 +157,7 @@ def test_a_range_that_does_not_suit_is_refused(finished, changes, words):
 
 
 def test_a_run_that_is_not_beyond_its_autoencoder_says_so(tmp_path, monkeypatch):
-    stop_after(1, monkeypatch, lambda: train(tmp_path, THREE, monkeypatch))
+    stop_after(1, monkeypatch, lambda: train_on(tmp_path, THREE, monkeypatch))
     with pytest.raises(InputError, match=r"^workdir: .* holds no autoencoder"):
         num_clusters.select_k(tmp_path, RANGE)
 
@@ -166,11 +166,11 @@ def test_a_run_that_is_not_beyond_its_autoencoder_says_so(tmp_path, monkeypatch)
 @pytest.mark.parametrize("seed", range(5))
 def test_seven_clusters_are_found_from_layouts(tmp_path, monkeypatch, seed):
     rows = mixture([500, 400, 350, 300, 200, 150, 100], seed=seed)
-    train(tmp_path, rows, monkeypatch, seed, **TRAINED, init__method="manifold", train__num_epochs=0)
+    train_on(tmp_path, rows, monkeypatch, seed, **TRAINED, init__method="manifold", train__num_epochs=0)
     assert num_clusters.select_k(tmp_path, {**RANGE, "max_clusters": 12})["num_clusters"] == 7
 
 
 @pytest.mark.slow
 def test_one_gaussian_is_one_cluster(tmp_path, monkeypatch):
-    train(tmp_path, mixture([1000]), monkeypatch, **TRAINED, init__method="manifold", train__num_epochs=0)
+    train_on(tmp_path, mixture([1000]), monkeypatch, **TRAINED, init__method="manifold", train__num_epochs=0)
     assert num_clusters.select_k(tmp_path, RANGE)["num_clusters"] == 1

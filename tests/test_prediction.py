@@ -17,7 +17,7 @@ def trained(tmp_path_factory):
     return folder
 
 
-def predict(folder, tmp_path, x, **options):
+def predicted(folder, tmp_path, x, **options):
     np.save(tmp_path / "x.npy", x)
     with np.load(prediction.predict(folder, str(tmp_path / "x.npy"), str(tmp_path / "out.npz"), **options)) as answer:
         return dict(answer)
@@ -26,18 +26,18 @@ def predict(folder, tmp_path, x, **options):
 def test_rows_less_likely_than_all_but_a_share_are_outliers(trained, tmp_path):
     digits = data.load("digits").splits["train"].x
     noise = np.random.default_rng(0).integers(0, 17, (50, 64)).astype(np.uint8)
-    answer = predict(trained, tmp_path, np.concatenate([digits, noise]), outlier_share=0.05)
+    answer = predicted(trained, tmp_path, np.concatenate([digits, noise]), outlier_share=0.05)
     assert answer["outlier"][1797:].mean() > 0.9
     scored = np.sort(np.load(trained / "log_likelihoods.npy"))
     assert len(scored) == 1797
     np.testing.assert_array_equal(answer["outlier"], answer["log_likelihood"] < np.quantile(scored, 0.05))
     assert answer["outlier"][:1797].mean() == pytest.approx(0.05, abs=0.02)  # other draws than the scores'
-    assert not predict(trained, tmp_path, digits, outlier_share=0.0)["outlier"].mean() > 0.01
+    assert not predicted(trained, tmp_path, digits, outlier_share=0.0)["outlier"].mean() > 0.01
 
 
 def test_log_p_x_is_left_out_where_it_is_not_asked(trained, tmp_path):
     digits = data.load("digits").splits["train"].x
-    assert predict(trained, tmp_path, digits, with_log_likelihood=False).keys() == {"cluster", "responsibilities"}
+    assert predicted(trained, tmp_path, digits, with_log_likelihood=False).keys() == {"cluster", "responsibilities"}
 
 
 def test_a_workdir_without_the_scores_names_the_remedy(trained, tmp_path):

@@ -76,14 +76,14 @@ def test_the_epochs_of_later_stages_are_compiled_ahead(tmp_path, monkeypatch, co
             future.set_result(fn(*args))
             return future
 
-    def train(*args):
+    def train_first(*args):
         before = len(compilations)
         answer = jax.block_until_ready(real(*args))
         stages.setdefault(args[1], []).append(len(compilations) - before)
         return answer
 
     monkeypatch.setattr(sweep, "ThreadPoolExecutor", lambda max_workers: AtOnce())
-    monkeypatch.setattr(Feed, "train", train)
+    monkeypatch.setattr(Feed, "train", train_first)
     experiment.train(tiny(guide__num_rounds=1, align__num_epochs=2), tmp_path)
     pretrain, *later = stages.values()
     assert pretrain == [1, 0, 0]

@@ -33,7 +33,8 @@ from vade_jax.train_state import TrainState, start_stage
 from vade_jax.training import NOT_FINITE, is_finite
 from vade_jax.watch import View, Watch
 
-_SKIPPED, _SKIP = "skipped_steps", "skip"
+_SKIPPED = "skipped_steps"
+_SKIP = "skip"
 _RETREAT_FACTOR = 0.2  # on the learning rates of a stage that goes on from its last good state
 _REMEDY = (
     "Set --config.optimizer.rate_factor=0.1, for lower learning rates, or --config.optimizer.max_grad_norm=1000, in "
