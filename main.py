@@ -12,35 +12,43 @@ from typing import NoReturn
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from vade_jax.commands.evaluate import evaluate
+from vade_jax.commands.generate import generate
+from vade_jax.commands.predict import predict
+from vade_jax.commands.select_k import select_k, summary
+from vade_jax.commands.train import train
+
 FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> None:
     """Runs the mode that the flags name."""
-    from vade_jax import experiment, generation, hosts, num_clusters, prediction, progress, results, settings
-    from vade_jax.errors import DivergedError, InputError, StorageError
-    from vade_jax.interruption import Interrupted, leave_soon, obeyed
+    from vade_jax.reports import results
+    from vade_jax.settings import rules
+    from vade_jax.system import console, processes
+    from vade_jax.system.errors import DivergedError, InputError, StorageError
+    from vade_jax.system.signals import Interrupted, exit_after_grace, handle_signals
 
     if not FLAGS["verbosity"].present:
         logging.set_verbosity(logging.FATAL)  # what the libraries log of an error, the error itself says
     config, workdir = FLAGS.config, Path(FLAGS.workdir)
     modes = {
-        "train": lambda: results.summary(experiment.train(config, workdir, force=FLAGS.resume == "force")),
-        "evaluate": lambda: results.summary(experiment.evaluate(workdir)),
-        "predict": lambda: f"wrote {prediction.predict(workdir, config.data.path, **config.predict)}",
-        "generate": lambda: f"wrote {generation.generate(workdir, **config.generate)}",
-        "select_k": lambda: num_clusters.summary(num_clusters.select_k(workdir, config.select_k)),
+        "train": lambda: results.summary(train(config, workdir, force=FLAGS.resume == "force")),
+        "evaluate": lambda: results.summary(evaluate(workdir)),
+        "predict": lambda: f"wrote {predict(workdir, config.data.path, **config.predict)}",
+        "generate": lambda: f"wrote {generate(workdir, **config.generate)}",
+        "select_k": lambda: summary(select_k(workdir, config.select_k)),
     }
     try:
-        settings.check_fields(config.to_dict())
+        rules.check_fields(config.to_dict())
         if FLAGS.coordinator:
-            hosts.join(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
-        with obeyed(), nullcontext() if hosts.is_first() else progress.silence():
+            processes.initialize_distributed(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
+        with handle_signals(), nullcontext() if processes.is_first() else console.silence():
             answer = modes[FLAGS.mode]()
-        if hosts.is_first():
+        if processes.is_first():
             print(answer)
     except Interrupted as error:
-        leave_soon(error.status)
+        exit_after_grace(error.status)
         _leave(error, error.status)
     except (InputError, DivergedError, StorageError) as error:
         _leave(error, error.status)
@@ -56,7 +64,7 @@ def _parse_flags(argv: list[str]) -> list[str]:
         FLAGS.config.to_dict()  # a config that could not be read raises here
         return unparsed
     except Exception as error:  # a config file is code: it can raise anything
-        from vade_jax.settings import explain_flags
+        from vade_jax.settings.rules import explain_flags
 
         _leave(explain_flags(argv, error), status=2)
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks import seeds
-from vade_jax import data
-from vade_jax.losses import ESTIMATORS
-from vade_jax.run import num_epochs
-from vade_jax.settings import flatten
+from vade_jax.core.elbo import ESTIMATORS
+from vade_jax.data import sources, splits
+from vade_jax.runs.run import num_epochs
+from vade_jax.settings.field_names import flatten
 
 _STARTS = {
     "manifold": {"init.method": "manifold"},
@@ -54,8 +54,8 @@ def main() -> None:
 
 
 def _num_rows(config):
-    source = data.load(config.data.name, config.data.path, config.data.dir)
-    return len(data.select(source, config.data.train_split, "config.data.train_split").x)
+    source = sources.load(config.data.name, config.data.path, config.data.dir)
+    return len(splits.select_split(source, config.data.train_split, "config.data.train_split").x)
 
 
 def make_cells(settings: Mapping[str, Any], num_rows: int) -> dict[str, list[str]]:

@@ -74,17 +74,17 @@ def _densities() -> Pair:
     """log p(z) and its gradient for 256 rows, 1,000 clusters, 50 dimensions."""
     import jax
 
-    from vade_jax import priors
+    from vade_jax.core import mixture_prior
 
     keys = jax.random.split(jax.random.key(0), 3)
     z = jax.random.normal(keys[0], (256, 50))
-    prior = priors.GMMPrior(jax.numpy.zeros(1000), *(jax.random.normal(key, (1000, 50)) for key in keys[1:]))
+    prior = mixture_prior.GMMPrior(jax.numpy.zeros(1000), *(jax.random.normal(key, (1000, 50)) for key in keys[1:]))
 
     def compiled():
-        slope = jax.jit(jax.grad(lambda prior: priors.log_prob_z(z, prior).mean())).lower(prior).compile()
+        slope = jax.jit(jax.grad(lambda prior: mixture_prior.log_prob_z(z, prior).mean())).lower(prior).compile()
         return lambda: jax.block_until_ready(slope(prior))
 
-    with mock.patch.object(priors, "_FEW_CLUSTERS", 1000):
+    with mock.patch.object(mixture_prior, "_FEW_CLUSTERS", 1000):
         before = compiled()
     return before, compiled()
 
@@ -94,7 +94,7 @@ def _convolutions() -> Pair:
     import jax
     import jax.numpy as jnp
 
-    from vade_jax.networks import _patches
+    from vade_jax.networks.encoders_decoders import _patches
 
     keys = jax.random.split(jax.random.key(0), 3)
     images = jax.random.normal(keys[0], (64, 28, 28, 1))
@@ -126,7 +126,7 @@ def _threads() -> Pair:
     """Five mixtures of ten clusters on 1,797 rows of ten columns."""
     from threadpoolctl import threadpool_limits
 
-    from vade_jax.mixtures import fit_mixture
+    from vade_jax.initialization.gaussian_mixtures import fit_mixture
 
     layout = _digits(1797)[:, :10]
 
@@ -142,30 +142,32 @@ def _threads() -> Pair:
 
 def _layout_epochs() -> Pair:
     """The layout of 5,000 rows."""
-    from vade_jax import manifold
-    from vade_jax.graphs import nearest_others
+    from vade_jax.initialization import best_of_layouts, umap_layouts
+    from vade_jax.initialization.neighbor_graphs import nearest_neighbors_without_hubs
 
     embeddings = _digits(5000)
-    distances, neighbors = nearest_others(embeddings, 15)
+    distances, neighbors = nearest_neighbors_without_hubs(embeddings, 15)
 
     def usual():
-        with mock.patch.object(manifold, "_LAYOUT_EPOCHS", None):  # umap-learn's own number
-            return manifold.lay_out(embeddings, distances, neighbors, seed=0)
+        with mock.patch.object(best_of_layouts, "_LAYOUT_EPOCHS", None):  # umap-learn's own number
+            return umap_layouts.umap_layout(embeddings, distances, neighbors, seed=0)
 
-    return usual, lambda: manifold.lay_out(embeddings, distances, neighbors, seed=0)
+    return usual, lambda: umap_layouts.umap_layout(embeddings, distances, neighbors, seed=0)
 
 
 def _processes() -> Pair:
     """Clusters on two layouts of 10,000 rows."""
-    from vade_jax import manifold
+    from vade_jax.initialization import best_of_layouts
 
     embeddings = _digits(10_000)
 
     def found():
-        return manifold.best_on_layouts(embeddings, 10, manifold.Search(20, [0, 1], [0], components=2, part_rows=0))
+        return best_of_layouts.best_on_layouts(
+            embeddings, 10, best_of_layouts.Search(20, [0, 1], [0], components=2, part_rows=0)
+        )
 
     def one_by_one():
-        with mock.patch.object(manifold, "_ROWS_FOR_PROCESSES", 10**9):
+        with mock.patch.object(best_of_layouts, "_ROWS_FOR_PROCESSES", 10**9):
             return found()
 
     return one_by_one, found

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import contenders, seeds, speed
-from vade_jax.tracking import read_metrics
+from vade_jax.runs.metrics_log import read_metrics
 
 _NUM_ROWS, _BATCH_SIZE = 70_000, 256
 _EPOCHS_BEFORE = 2  # that the run is killed
@@ -51,10 +51,11 @@ def cost(folder: Path, num_rows: int, pairs: int) -> dict[str, Any]:
     """The seconds of an epoch without a checkpoint, and what one adds to it; medians over pairs of epochs."""
     import jax
 
-    from vade_jax.checkpoints import BEGINNING, Checkpoints
-    from vade_jax.defaults import get_config
-    from vade_jax.devices import replicate
-    from vade_jax.training import make_epoch
+    from vade_jax.runs.checkpoints import Checkpoints
+    from vade_jax.runs.progress import BEGINNING
+    from vade_jax.settings.defaults import get_config
+    from vade_jax.system.devices import replicate
+    from vade_jax.training.epoch import make_epoch
 
     objective, tx, state = contenders.jax_parts()
     state, run = replicate(state), make_epoch(objective, tx, _BATCH_SIZE)
@@ -70,7 +71,7 @@ def cost(folder: Path, num_rows: int, pairs: int) -> dict[str, Any]:
         jax.block_until_ready((state, metrics))
         return time.perf_counter() - started
 
-    with Checkpoints(folder, settings.keep, alone=True) as checkpoints:
+    with Checkpoints(folder, settings.keep, exclusive=True) as checkpoints:
         timed(save=True)  # compiles, and waits for the folder's first checkpoint
         found = [(timed(save=False), timed(save=True)) for _ in range(pairs)]
     epoch = statistics.median(without for without, _ in found)

@@ -65,8 +65,8 @@ def _vade_jax(batch_size, num_rows, seconds):
     """This project's epoch: one device call, rows as bytes on the device."""
     import jax
 
-    from vade_jax.devices import replicate
-    from vade_jax.training import make_epoch
+    from vade_jax.system.devices import replicate
+    from vade_jax.training.epoch import make_epoch
 
     objective, tx, state = jax_parts()
     data = {"x": replicate(made_rows(num_rows))}
@@ -86,7 +86,7 @@ def _jax_steps(batch_size, num_rows, seconds):
     import jax
     import jax.numpy as jnp
 
-    from vade_jax.training import train_step
+    from vade_jax.training.epoch import train_step
 
     objective, tx, state = jax_parts()
     rows = made_rows(num_rows)
@@ -117,10 +117,11 @@ def jax_parts(
     import jax.numpy as jnp
     import optax
 
-    from vade_jax.model import init_params, make_model
-    from vade_jax.objectives import negative_elbo
-    from vade_jax.optimizer import make_tx
-    from vade_jax.train_state import Scaling, TrainState, start_stage
+    from vade_jax.data.scaling import Scaling
+    from vade_jax.networks.model import init_params, make_model
+    from vade_jax.training.objectives import negative_elbo
+    from vade_jax.training.optimizer import make_tx
+    from vade_jax.training.train_state import TrainState, start_stage
 
     model = make_model(
         network="mlp",
@@ -219,8 +220,8 @@ def _runs_side_by_side(batch_size, num_rows, seconds):
     """Several runs of this project in one program; the seconds are those of a step of one run."""
     import jax
 
-    from vade_jax.devices import replicate
-    from vade_jax.training import make_epoch_of_runs
+    from vade_jax.system.devices import replicate
+    from vade_jax.training.epoch import make_epoch_of_runs
 
     objective, tx, state = jax_parts()
     num_runs = _NUM_RUNS if jax.default_backend() == "cpu" else 16

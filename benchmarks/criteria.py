@@ -19,11 +19,14 @@ from scipy.stats import entropy
 
 from benchmarks import seeds
 from benchmarks.selection import spearman
-from vade_jax import data, graphs, metrics, saved_model
-from vade_jax.evaluation import make_embed
-from vade_jax.manifold import lay_out
-from vade_jax.mixtures import fit_mixture
-from vade_jax.parts import joined
+from vade_jax.data import sources, splits
+from vade_jax.inference.answers import make_embed
+from vade_jax.initialization import modularity, neighbor_graphs
+from vade_jax.initialization.gaussian_mixtures import fit_mixture
+from vade_jax.initialization.modularity import merge_to_num_clusters
+from vade_jax.initialization.umap_layouts import umap_layout
+from vade_jax.reports import label_scores
+from vade_jax.runs import saved_model
 
 _AUTOENCODER = (
     "--config.init.method=kmeans",
@@ -72,33 +75,42 @@ def candidates(folder: Path, neighbors: Sequence[int]) -> list[dict[str, Any]]:
     """
     run, state, _ = saved_model.restore(folder)
     config = run.config
-    source = data.load(config.data.name, config.data.path, config.data.dir, folder / "data")
-    rows = data.select(source, config.data.train_split, "config.data.train_split")
+    source = sources.load(config.data.name, config.data.path, config.data.dir, folder / "data")
+    rows = splits.select_split(source, config.data.train_split, "config.data.train_split")
     assert rows.labels is not None
     embeddings, _ = make_embed(run.model, min(config.evaluate.batch_size, len(rows.x)))(state, rows.x)
     numbers, num_clusters = np.arange(len(embeddings)), config.model.num_clusters
-    own = graphs.num_neighbors(len(embeddings), num_clusters, config.init.neighbor_share)
+    own = neighbor_graphs.num_neighbors(len(embeddings), num_clusters, config.init.neighbor_share)
     spaces = {"embedding": embeddings, "inputs": np.asarray(state.scaling(jnp.asarray(rows.x)))}
-    nearest = {name: graphs.nearest_others(points, max(own, *neighbors)) for name, points in spaces.items()}
-    judges = {name: graphs.neighbor_graph(numbers, which[:, :own], len(which)) for name, (_, which) in nearest.items()}
+    nearest = {
+        name: neighbor_graphs.nearest_neighbors_without_hubs(points, max(own, *neighbors))
+        for name, points in spaces.items()
+    }
+    judges = {
+        name: neighbor_graphs.neighbor_graph(numbers, which[:, :own], len(which))
+        for name, (_, which) in nearest.items()
+    }
     start = np.random.SeedSequence(config.seed)
     found = []
     for number in neighbors:
         first = [(distances[:, :number], which[:, :number]) for distances, which in nearest.values()]
-        distances, which = graphs.nearest_of_both(*first)
-        graph = graphs.neighbor_graph(numbers, which, len(which))
-        layout = lay_out(embeddings, distances, which, config.seed)
+        distances, which = neighbor_graphs.merge_neighbor_lists(*first)
+        graph = neighbor_graphs.neighbor_graph(numbers, which, len(which))
+        layout = umap_layout(embeddings, distances, which, config.seed)
         for components, seed in itertools.product(COMPONENTS, start.generate_state(config.init.num_restarts)):
             num_parts = components * num_clusters
             mixture = fit_mixture(layout, "full", num_parts, int(seed))
             parts = mixture.predict(layout)
-            clusters = joined(graph, parts, num_parts, num_clusters)[parts]
+            clusters = merge_to_num_clusters(graph, parts, num_parts, num_clusters)[parts]
             found.append(
                 {
                     "neighbors": number,
                     "components": components,
-                    "accuracy": metrics.clustering_accuracy(rows.labels, clusters),
-                    **{f"modularity_of_{name}": graphs.modularity(judge, clusters) for name, judge in judges.items()},
+                    "accuracy": label_scores.clustering_accuracy(rows.labels, clusters),
+                    **{
+                        f"modularity_of_{name}": modularity.modularity(judge, clusters)
+                        for name, judge in judges.items()
+                    },
                     "log_likelihood": float(mixture.score(layout)),
                     "occupancy_entropy": float(entropy(np.bincount(clusters))),
                 }

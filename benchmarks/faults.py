@@ -30,10 +30,11 @@ import numpy as np
 from tensorboardX.proto.event_pb2 import Event
 
 from benchmarks import inputs, seeds
-from vade_jax import experiment, saved_model
-from vade_jax.errors import InputError, StorageError
-from vade_jax.progress import silence
-from vade_jax.tracking import read_metrics
+from vade_jax.commands.train import train
+from vade_jax.runs import saved_model
+from vade_jax.runs.metrics_log import read_metrics
+from vade_jax.system.console import silence
+from vade_jax.system.errors import InputError, StorageError
 
 CONFIG = "configs/digits.py"
 FLAGS = [
@@ -225,7 +226,7 @@ def _in_process(reference, workdir):
     config = seeds.read_config(CONFIG, [f"--config.compilation_cache={workdir.parent / 'compiled'}", *FLAGS])
     try:
         with silence(), contextlib.redirect_stdout(io.StringIO()):
-            experiment.train(config, workdir)
+            train(config, workdir)
     except (InputError, StorageError) as error:
         return "said" if str(workdir) in str(error) and "\n" not in str(error) else f"unclear: {error}"
     except Exception as error:  # any other is what the campaign looks for

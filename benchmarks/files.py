@@ -18,10 +18,11 @@ from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
 from benchmarks import seeds
-from vade_jax import data, metrics
-from vade_jax.cells import log_normalized
-from vade_jax.rows import Options
-from vade_jax.scalings import SCALINGS
+from vade_jax.data import sources
+from vade_jax.data.dataset import ReadOptions
+from vade_jax.data.scaling import SCALINGS
+from vade_jax.data.single_cells import log_normalized
+from vade_jax.reports import label_scores
 
 _COMPONENTS = 10
 _STARTS = 10
@@ -46,7 +47,7 @@ def main() -> None:
         if not ended:
             continue
         settings = record["settings"]
-        rows = data.load("file", str(file), options=Options(settings["data.label_column"])).splits["train"]
+        rows = sources.load("file", str(file), options=ReadOptions(settings["data.label_column"])).splits["train"]
         assert rows.labels is not None, name
         entry = {
             **record,
@@ -70,7 +71,7 @@ def rivals(x: np.ndarray, labels: np.ndarray, num_clusters: int, scaling: str) -
         "KMeans": KMeans(num_clusters, n_init=_STARTS, random_state=0).fit_predict(components),
         "GaussianMixture": GaussianMixture(num_clusters, n_init=_STARTS, random_state=0).fit_predict(components),
     }
-    scored = {name: metrics.scores(labels, clusters) for name, clusters in fitted.items()}
+    scored = {name: label_scores.scores(labels, clusters) for name, clusters in fitted.items()}
     return {name: {score: scores[score] for score in ("accuracy", "ari")} for name, scores in scored.items()}
 
 

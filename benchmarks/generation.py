@@ -13,15 +13,19 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks import seeds
-from vade_jax import evaluation, experiment, generation, saved_model
-from vade_jax.checkpoints import Checkpoints, Progress
-from vade_jax.devices import replicate
-from vade_jax.figures import save_sample_grid
-from vade_jax.manifold import lay_out_in_plane
-from vade_jax.run import Run, initial_state
-from vade_jax.stages import make_stages
-from vade_jax.train_state import start_stage
-from vade_jax.watch import watched_rows
+from vade_jax.commands.generate import generate
+from vade_jax.commands.load_rows import read_rows
+from vade_jax.inference import answers
+from vade_jax.initialization.umap_layouts import umap_layout_2d
+from vade_jax.reports.image_strips import save_sample_grid
+from vade_jax.runs import saved_model
+from vade_jax.runs.checkpoints import Checkpoints
+from vade_jax.runs.progress import Progress
+from vade_jax.runs.run import Run, initial_state
+from vade_jax.runs.stages import make_stages
+from vade_jax.runs.watched_rows import watched_rows
+from vade_jax.system.devices import replicate
+from vade_jax.training.train_state import start_stage
 
 _SAMPLES = 10
 _TRUNCATION = 2.0  # standard deviations
@@ -60,7 +64,7 @@ def _train(options, folder, flags):
 
 def draw_clusters(folder: Path, path: Path) -> None:
     """Writes E[x|z] of draws from each cluster, a line each, within two standard deviations of its mean."""
-    generation.generate(folder, str(path), num_samples=_SAMPLES, truncation=_TRUNCATION)
+    generate(folder, str(path), num_samples=_SAMPLES, truncation=_TRUNCATION)
 
 
 def draw_lines(folder: Path, path: Path) -> None:
@@ -70,24 +74,24 @@ def draw_lines(folder: Path, path: Path) -> None:
       ValueError: its rows are no images.
     """
     run, state, _ = saved_model.restore(folder)
-    shape = experiment.read_rows(run).image_shape
+    shape = read_rows(run).image_shape
     if shape is None:
         raise ValueError(f"the rows of the run in {folder} are no images")
     means = state.params["prior"].means
-    images = evaluation.interpolate(run.model, state.params, means, np.roll(means, -1, axis=0), _SAMPLES)
+    images = answers.interpolate(run.model, state.params, means, np.roll(means, -1, axis=0), _SAMPLES)
     save_sample_grid(path, images.reshape(*images.shape[:2], *shape))
 
 
 def draw_training(folder: Path, path: Path) -> None:
     """Writes layouts in the plane of the watched rows' latent means, at checkpoints from the first to the last."""
     run, _, _ = saved_model.restore(folder)
-    rows = experiment.read_rows(run)
+    rows = read_rows(run)
     watched = watched_rows(run)
-    embed = evaluation.make_embed(run.model, min(run.config.evaluate.batch_size, len(watched)))
+    embed = answers.make_embed(run.model, min(run.config.evaluate.batch_size, len(watched)))
     moments = checkpoints_of(run, _PANELS)
     figure = Figure(figsize=(2.4 * len(moments), 2.7), dpi=120, layout="constrained")
     for axes, (state, progress) in zip(figure.subplots(1, len(moments), squeeze=False)[0], moments, strict=True):
-        points = lay_out_in_plane(embed(state, rows.x[watched])[0], run.config.seed)
+        points = umap_layout_2d(embed(state, rows.x[watched])[0], run.config.seed)
         colors = None if rows.labels is None else rows.labels[watched]
         axes.scatter(points[:, 0], points[:, 1], c=colors, s=2, cmap="tab10", linewidths=0)
         axes.set_title(f"{progress.stage}, epoch {progress.total_epochs}", fontsize="small")
@@ -101,7 +105,7 @@ def checkpoints_of(run: Run, count: int) -> list[tuple[Any, Progress]]:
     state = initial_state(run)
     template = replicate(start_stage(state, make_stages(run)[0].tx, state.key))
     with Checkpoints(run.folder / "checkpoints", run.config.checkpoint.keep) as checkpoints:
-        numbers = checkpoints.numbers()
+        numbers = checkpoints.steps()
         places = np.unique(np.linspace(0, len(numbers) - 1, count).round().astype(int))
         restored = [checkpoints.restore(template, numbers[place]) for place in places]
     return [moment for moment in restored if moment is not None]

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks import seeds
-from vade_jax import data, settings
-from vade_jax.errors import InputError
-from vade_jax.progress import silence
+from vade_jax.data import sources
+from vade_jax.settings import field_names, rules
+from vade_jax.system.console import silence
+from vade_jax.system.errors import InputError
 
 NOT_NUMBERS: tuple[Any, ...] = (None, "?", "", True, [], [0], {}, ("a",), b"x", object())
 WRONG_VALUES = (*NOT_NUMBERS, -1, -0.5, 10**30, float("nan"), float("inf"))
@@ -22,11 +23,11 @@ WRONG_VALUES = (*NOT_NUMBERS, -1, -0.5, 10**30, float("nan"), float("inf"))
 
 def bad_settings() -> Counter[str]:
     """Each field with values of every kind: 'same' where the value may stand, 'said' where the field is named."""
-    usual = settings.flatten(seeds.read_config("configs/base.py", []).to_dict())
+    usual = field_names.flatten(seeds.read_config("configs/base.py", []).to_dict())
     outcomes: Counter[str] = Counter()
     for name, value in itertools.product(usual, WRONG_VALUES):
         try:
-            settings.check_fields(settings.nested({**usual, name: value}))
+            rules.check_fields(field_names.nested({**usual, name: value}))
             outcomes["same"] += 1
         except InputError as error:
             outcomes["said" if error.field == f"config.{name}" else f"{name} = {value!r}: {error}"] += 1
@@ -50,7 +51,7 @@ def bad_files(folder: Path, count: int, rng: random.Random) -> Counter[str]:
         try:
             with silence(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                data.load("file", str(path))
+                sources.load("file", str(path))
             outcomes["same"] += 1
         except InputError as error:
             outcomes["said" if str(path) in str(error) else f"unclear: {error}"] += 1

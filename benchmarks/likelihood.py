@@ -18,9 +18,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks import seeds
-from vade_jax import experiment, priors, saved_model
-from vade_jax.evaluation import log_likelihood
-from vade_jax.rows import drawn
+from vade_jax.commands.load_rows import load_rows
+from vade_jax.core import mixture_prior
+from vade_jax.data.dataset import sample_row_indices
+from vade_jax.inference.answers import log_likelihood
+from vade_jax.runs import saved_model
 
 _STAGES = ("pretrain", "guide", "align", "train")
 _COLUMNS = ("model", "seed", "L", "log p(x), lower bound", "standard error", "rows")
@@ -91,14 +93,14 @@ def bounds(folder: Path, standard: bool, draws: list[int], num_rows: int) -> dic
       ValueError: the run has no test rows.
     """
     run, state, _ = saved_model.restore(folder)
-    _, _, test = experiment.load_rows(run.config, folder)
+    _, _, test = load_rows(run.config, folder)
     if standard:
         shape = state.params["prior"].means.shape
-        prior = priors.GMMPrior(jnp.zeros(shape[0]), jnp.zeros(shape), jnp.zeros(shape))
+        prior = mixture_prior.GMMPrior(jnp.zeros(shape[0]), jnp.zeros(shape), jnp.zeros(shape))
         state = state.replace(params={**state.params, "prior": prior})
     if test is None:
         raise ValueError(f"the run in {folder} has no data.test_split")
-    x = test.x[drawn(len(test.x), jax.random.key(0), num_rows)]
+    x = test.x[sample_row_indices(len(test.x), jax.random.key(0), num_rows)]
     found = {}
     for count in draws:
         values = log_likelihood(run.model, state, x, jax.random.key(1), num_samples=count, batch_size=min(100, len(x)))

@@ -24,6 +24,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks import contenders, seeds, speed
+from vade_jax.commands.predict import predict
+from vade_jax.commands.train import train
+from vade_jax.system.processes import initialize_distributed
 
 BASE = {
     "num_features": 784,
@@ -132,9 +135,7 @@ def measure(point: dict[str, Any], seconds: float) -> dict[str, Any]:
       back at any time.
     """
     if "coordinator" in point:
-        from vade_jax import hosts
-
-        hosts.join(point["coordinator"], point["num_processes"], point["process_id"])
+        initialize_distributed(point["coordinator"], point["num_processes"], point["process_id"])
         seconds = 0
     with _OwnMemory() as memory:
         if point["axis"] == "num_rows":
@@ -173,9 +174,9 @@ def _epochs(sizes, seconds, streaming=None):
     """The seconds of a step, in epochs of training on rows in memory, or streamed."""
     import jax
 
-    from vade_jax.devices import replicate
-    from vade_jax.feed import Feed
-    from vade_jax.training import make_epoch
+    from vade_jax.system.devices import replicate
+    from vade_jax.training.data_feed import Feed
+    from vade_jax.training.epoch import make_epoch
 
     batch_size = sizes["batch_size"]
     num_rows = 25_600 if streaming is None else 256_000
@@ -195,14 +196,13 @@ def _epochs(sizes, seconds, streaming=None):
 
 def _streamed_run(num_rows):
     """Rows a second in each stage of a whole run on rows in a file, streamed, and the seconds that it took."""
-    from vade_jax import experiment
-    from vade_jax.tracking import read_metrics
+    from vade_jax.runs.metrics_log import read_metrics
 
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         path, workdir = Path(folder) / "x.npy", Path(folder) / "run"
         _write_rows(path, num_rows, _STREAMED_FEATURES)
-        results = experiment.train(_streamed_config(path), workdir)
+        results = train(_streamed_config(path), workdir)
         records = read_metrics(workdir / "metrics.jsonl")
     rates = {record["stage"]: round(record["samples_per_second"]) for record in records}
     return {
@@ -216,7 +216,7 @@ def _prediction(num_rows, seconds):
     """Rows a second from a file of them to a file of their clusters, and through the encoder alone, on the device."""
     import jax
 
-    from vade_jax import experiment, prediction, saved_model
+    from vade_jax.runs import saved_model
 
     with tempfile.TemporaryDirectory() as folder:
         path, workdir = Path(folder) / "x.npy", Path(folder) / "run"
@@ -224,9 +224,9 @@ def _prediction(num_rows, seconds):
         config = _streamed_config(path)
         config.data.train_split = "train[:5000]"
         config.model.hidden = contenders.HIDDEN
-        experiment.train(config, workdir)
+        train(config, workdir)
         started = time.perf_counter()
-        prediction.predict(workdir, str(path), str(Path(folder) / "out.npz"), with_log_likelihood=False)
+        predict(workdir, str(path), str(Path(folder) / "out.npz"), with_log_likelihood=False)
         whole = time.perf_counter() - started
         run, state, _ = saved_model.restore(workdir)
     batch_size = run.config.evaluate.batch_size

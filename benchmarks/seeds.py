@@ -24,8 +24,8 @@ from matplotlib.figure import Figure
 from ml_collections import ConfigDict, config_flags
 from scipy.stats import entropy
 
-from vade_jax.tracking import read_metrics
-from vade_jax.workdir import trained_settings
+from vade_jax.runs.metrics_log import read_metrics
+from vade_jax.runs.workdir import settings_that_change_training
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
@@ -129,7 +129,7 @@ def _settings(path):
 
 
 def _without_seed(settings):
-    return {name: value for name, value in trained_settings(settings).items() if name != "seed"}
+    return {name: value for name, value in settings_that_change_training(settings).items() if name != "seed"}
 
 
 def read_config(path: str, flags: Sequence[str]) -> ConfigDict:

@@ -23,8 +23,9 @@ from matplotlib.figure import Figure
 
 from benchmarks import seeds
 from benchmarks.rivals import CONFIGS, FIRST, METHODS, NOT_RUN, OURS, PUBLISHED, Deep, Shallow
-from vade_jax import data, metrics
-from vade_jax.scalings import SCALINGS
+from vade_jax.data import sources, splits
+from vade_jax.data.scaling import SCALINGS
+from vade_jax.reports import label_scores
 
 _SCORES = ("accuracy", "nmi", "ari")
 _COLUMNS = ("method", "seeds", "accuracy, median", "mean +- deviation", "worst", "best", "NMI", "ARI", "seconds")
@@ -118,7 +119,7 @@ def _fit(how: Shallow, config, seed, file, flags, deadline):
     run = {
         "seed": seed,
         "commit": seeds.commit(),
-        **metrics.scores(labels, clusters),
+        **label_scores.scores(labels, clusters),
         "seconds": round(time.perf_counter() - started, 1),
         "rows": len(rows),
     }
@@ -136,8 +137,8 @@ def _fit(how: Shallow, config, seed, file, flags, deadline):
 def _scaled(settings):
     """The rows [N, D] as the model sees them, and their labels."""
     options = settings.data
-    source = data.load(options.name, options.path, options.dir)
-    chosen = data.select(source, options.train_split, "config.data.train_split")
+    source = sources.load(options.name, options.path, options.dir)
+    chosen = splits.select_split(source, options.train_split, "config.data.train_split")
     shift, scale = SCALINGS[options.scaling](chosen.x)
     return (chosen.x.astype(np.float32) - shift) * scale, chosen.labels
 

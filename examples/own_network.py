@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import adjusted_rand_score
 
 from vade_jax import VaDE
-from vade_jax.networks import NETWORKS
+from vade_jax.networks.encoders_decoders import NETWORKS
 
 WIDTH, DEPTH = 128, 2
 

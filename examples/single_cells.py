@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from vade_jax import VaDE
-from vade_jax.cells import log_normalized
+from vade_jax.data.single_cells import log_normalized
 
 NUM_GENES = 1000
 

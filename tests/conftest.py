@@ -5,7 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
-DEVICES_FLAG = "--xla_force_host_platform_device_count"
+from helpers.devices import DEVICES_FLAG
+
 if DEVICES_FLAG not in os.environ.get("XLA_FLAGS", ""):
     # XLA reads the variable once, so that it has to be there before any import of jax.
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DEVICES_FLAG}=2".strip()
@@ -49,7 +50,8 @@ def tfds_dir():
 @pytest.fixture
 def compilations():
     """What XLA has compiled since the list was last cleared, as `tracking` counts it."""
-    from vade_jax import tracking
+    from vade_jax.system import compile_time
 
-    tracking._compilations.clear()
-    return tracking._compilations
+    compile_time.start_counting()
+    compile_time._compilations.clear()
+    return compile_time._compilations

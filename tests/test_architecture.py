@@ -1,93 +1,154 @@
-"""Imports run one way, and importing the package is light."""
+"""Imports run one way between folders and between files, and importing the package is light."""
 
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent.parent / "vade_jax"
+import pytest
 
-# Lowest first: a module imports only from the layers above its own line.
-LAYERS = [
-    ["errors", "defaults", "files", "interruption", "progress"],
-    ["hosts", "devices", "arrays", "priors", "metrics", "health", "graphs", "mixtures", "parts", "augmentation"],
-    ["losses", "dec", "figures", "manifold", "rows", "columns", "extras"],
-    ["networks", "scalings", "tables", "images", "rcv1"],
-    ["cells"],
-    ["readers"],
-    ["data"],
-    ["model"],
-    ["objectives", "train_state"],
-    ["training", "optimizer", "tracking"],
-    ["checkpoints"],
-    ["evaluation", "initialization", "feed"],
-    ["settings", "results", "moves", "outputs"],
-    ["suited"],
-    ["workdir", "report"],
-    ["run"],
-    ["saved_model"],
-    ["rounds", "watch", "stability"],
-    ["stages"],
-    ["fitting"],
-    ["sweep"],
-    ["experiment"],
-    ["prediction", "generation", "num_clusters"],
-    ["estimator"],
-    ["__init__"],
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "vade_jax"
+FILES = {path.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): path for path in PACKAGE.rglob("*.py")}
+MODULES = {name.removesuffix(".__init__"): path for name, path in FILES.items()}
+
+# Folder -> the folders that it may import from. Lowest first: a folder imports only from those above its line.
+MAY_IMPORT = {
+    "system": set(),
+    "core": set(),
+    "data": {"system"},
+    "networks": {"core", "system"},
+    "initialization": {"core", "system"},
+    "training": {"initialization", "networks", "data", "core", "system"},
+    "inference": {"training", "networks", "data", "core", "system"},
+    "settings": {"training", "initialization", "networks", "data", "core", "system"},
+    "runs": {"settings", "inference", "training", "initialization", "networks", "data", "core", "system"},
+    "reports": {"runs", "inference", "training", "initialization", "networks", "data", "core", "system"},
+    "commands": {
+        "reports",
+        "runs",
+        "settings",
+        "inference",
+        "training",
+        "initialization",
+        "networks",
+        "data",
+        "core",
+        "system",
+    },
+}
+MAY_KNOW_CONFIG_DICT = {"estimator", "commands", "settings", "runs"}
+LIGHT = [
+    "vade_jax",
+    "vade_jax.core.elbo",
+    "vade_jax.core.likelihoods",
+    "vade_jax.core.mixture_prior",
+    "vade_jax.core.shapes",
+    "vade_jax.networks.encoders_decoders",
+    "vade_jax.networks.model",
+    "vade_jax.training.augmentation",
+    "vade_jax.training.dec",
+    "vade_jax.training.objectives",
 ]
-MAY_KNOW_CONFIG_DICT = {"defaults", "run", "stages", "experiment", "num_clusters", "estimator"}
-LIGHT = {"__init__", "priors", "losses", "networks", "model", "objectives", "train_state", "dec", "augmentation"}
 
 
-def imports(module):
-    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text())):
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def own_imports(module):
-    return {name.split(".")[1] for name in imports(module) if name.startswith("vade_jax.")}
+def imported_modules(path):
+    """The modules of the package that a file imports, or imports from."""
+    for name in imports(path):
+        if name.startswith("vade_jax."):
+            yield name if name in MODULES else name.rpartition(".")[0]
 
 
-def test_every_module_has_its_place():
-    assert sorted(module for layer in LAYERS for module in layer) == sorted(path.stem for path in PACKAGE.glob("*.py"))
+def folder(module):
+    return module.split(".")[1] if module.count(".") else ""
 
 
-def test_imports_run_one_way():
-    below = set()
-    for layer in LAYERS:
-        for module in layer:
-            assert own_imports(module) <= below, module
-        below |= set(layer)
+def test_the_folders_are_the_ones_that_are_listed():
+    assert {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()} == MAY_IMPORT.keys()
+    assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "estimator.py"}
 
 
-def test_only_the_experiment_knows_config_dicts():
-    for path in PACKAGE.glob("*.py"):
-        knows = any(name.startswith("ml_collections") for name in imports(path.stem))
-        assert not knows or path.stem in MAY_KNOW_CONFIG_DICT, path.stem
+def test_every_folder_says_what_lives_there():
+    for name in MAY_IMPORT:
+        assert len(ast.get_docstring(ast.parse((PACKAGE / name / "__init__.py").read_text()))) > 40, name
 
 
-def test_labels_are_read_by_the_results_alone():
-    for path in PACKAGE.glob("*.py"):
-        assert "metrics" not in own_imports(path.stem) or path.stem == "results", path.stem
+@pytest.mark.parametrize("name", MAY_IMPORT)
+def test_a_folder_imports_only_from_the_folders_below_it(name):
+    for path in (PACKAGE / name).glob("*.py"):
+        others = {folder(module) for module in imported_modules(path)} - {name}
+        assert others <= MAY_IMPORT[name], path
+
+
+def test_folders_may_only_import_from_folders_listed_before():
+    before = set()
+    for name, allowed in MAY_IMPORT.items():
+        assert allowed <= before, name
+        before.add(name)
+
+
+def test_files_import_each_other_in_one_direction():
+    graph = {name: set(imported_modules(path)) - {name} for name, path in MODULES.items() if name != "vade_jax"}
+    assert list(TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+def test_core_imports_jax_and_numpy_alone():
+    allowed = {"jax", "numpy", "vade_jax", "collections", "math", "typing"}
+    for path in (PACKAGE / "core").glob("*.py"):
+        assert {name.split(".")[0] for name in imports(path)} <= allowed, path
+
+
+def test_only_commands_settings_and_runs_know_config_dicts():
+    for name, path in MODULES.items():
+        if any(imported.startswith("ml_collections") for imported in imports(path)):
+            assert name.split(".")[1] in MAY_KNOW_CONFIG_DICT, name
+
+
+def test_labels_are_scored_by_the_reports_alone():
+    for name, path in MODULES.items():
+        if "vade_jax.reports.label_scores" in set(imported_modules(path)):
+            assert folder(name) == "reports", name
+
+
+def test_a_trained_model_is_loaded_without_anything_that_trains():
+    """Answering for a trained run imports neither stages, optimizers nor epochs."""
+    reached, queue = set(), ["vade_jax.commands.predict", "vade_jax.commands.generate", "vade_jax.commands.select_k"]
+    while queue:
+        module = queue.pop()
+        if module not in reached:
+            reached.add(module)
+            queue += set(imported_modules(MODULES[module]))
+    trains = {f"vade_jax.runs.{name}" for name in ("stages", "train_one_run", "train_many_runs", "treatment")}
+    assert not reached & {*trains, "vade_jax.training.epoch"}
 
 
 def test_pmap_stands_once():
     calls = [
-        (path.stem, node.attr)
-        for path in PACKAGE.glob("*.py")
+        (name, node.attr)
+        for name, path in MODULES.items()
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and node.attr == "pmap"
     ]
-    assert calls == [("devices", "pmap")]
+    assert calls == [("vade_jax.system.devices", "pmap")]
 
 
-def test_light_modules_import_jax_flax_and_optax_alone():
-    allowed = {"jax", "numpy", "flax", "optax", "vade_jax", "collections", "itertools", "math", "typing"}
-    for module in LIGHT:
-        assert {name.split(".")[0] for name in imports(module)} <= allowed, module
+@pytest.mark.parametrize("module", LIGHT)
+def test_light_modules_import_jax_flax_and_optax_alone(module):
+    allowed = {"jax", "numpy", "flax", "optax", "vade_jax", "abc", "collections", "dataclasses", "itertools", "math"}
+    assert {name.split(".")[0] for name in imports(MODULES[module])} <= {*allowed, "typing"}
+
+
+def test_no_file_is_longer_than_three_hundred_lines():
+    assert [name for name, path in MODULES.items() if len(path.read_text().splitlines()) > 300] == []
 
 
 def test_importing_the_package_imports_nothing_heavy():

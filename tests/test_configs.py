@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from configs import base
-from vade_jax.settings import check_fields, flatten
+from vade_jax.settings.field_names import flatten
+from vade_jax.settings.rules import check_fields
 
 NAMES = sorted(path.stem for path in Path(base.__file__).parent.glob("*.py"))
 

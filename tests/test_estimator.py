@@ -17,8 +17,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import vade_jax
 from configs import table
-from vade_jax import VaDE, experiment, prediction
-from vade_jax.errors import InputError
+from vade_jax import VaDE
+from vade_jax.commands.predict import predict
+from vade_jax.commands.train import train
+from vade_jax.system.errors import InputError
 
 FAST = {
     "pretrain.num_epochs": 20,
@@ -81,7 +83,7 @@ def test_the_command_line_gives_the_same_clusters(fitted, tmp_path):
     for name, value in FAST.items():
         section, field = name.split(".")
         config[section][field] = value
-    results = experiment.train(config, tmp_path / "run")
+    results = train(config, tmp_path / "run")
     with np.load(tmp_path / "run" / "assignments.npz") as answer:
         np.testing.assert_array_equal(answer["cluster"], fitted.labels_)
     assert results["elbo"] == fitted.results_["elbo"]
@@ -99,7 +101,7 @@ def test_a_model_that_was_saved_comes_back_and_serves_the_command_line(fitted, t
     np.testing.assert_array_equal(loaded.score_samples(X), fitted.score_samples(X))
     assert loaded.results_ == fitted.results_
     np.save(tmp_path / "x.npy", X)
-    path = prediction.predict(tmp_path / "model", str(tmp_path / "x.npy"), str(tmp_path / "out.npz"))
+    path = predict(tmp_path / "model", str(tmp_path / "x.npy"), str(tmp_path / "out.npz"))
     with np.load(path) as answer:
         np.testing.assert_array_equal(answer["cluster"], fitted.labels_)
         assert answer["outlier"].mean() < 0.1

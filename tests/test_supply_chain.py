@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
-SOURCES = sorted([ROOT / "main.py", *(ROOT / "vade_jax").glob("*.py"), *(ROOT / "configs").glob("*.py")])
+SOURCES = sorted([ROOT / "main.py", *(ROOT / "vade_jax").rglob("*.py"), *(ROOT / "configs").glob("*.py")])
 
 
 def requirements(text):
@@ -33,7 +33,7 @@ def test_every_file_of_the_lock_has_a_hash():
         assert entry.startswith("#") or "--hash=sha256:" in entry, entry
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_unpickles_or_evaluates(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import | ast.ImportFrom):

@@ -6,7 +6,7 @@ rows to cluster: `VaDE`, a scikit-learn estimator.
 
 from typing import TYPE_CHECKING, Any
 
-from vade_jax.losses import (
+from vade_jax.core.elbo import (
     ELBOTerms,
     SecondForm,
     elbo_second_form,
@@ -14,15 +14,13 @@ from vade_jax.losses import (
     elbo_terms_given_q_c,
     entropy_c,
     entropy_z,
-    importance_weighted_bound,
     kl_cluster_posterior,
     log_cluster_posterior,
-    log_prob_x_bernoulli,
-    log_prob_x_gaussian,
     sample_z,
 )
-from vade_jax.networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
-from vade_jax.priors import (
+from vade_jax.core.importance_weighted import importance_weighted_bound
+from vade_jax.core.likelihoods import log_prob_x_bernoulli, log_prob_x_gaussian
+from vade_jax.core.mixture_prior import (
     GMMPrior,
     expected_log_prob_z_given_c,
     log_prob_c,
@@ -32,9 +30,12 @@ from vade_jax.priors import (
     optimal_log_responsibilities,
     sample_prior,
 )
+from vade_jax.networks.encoders_decoders import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
 
 if TYPE_CHECKING:
     from vade_jax.estimator import VaDE
+
+__version__ = "0.1.0"
 
 __all__ = [
     "ConvDecoder",

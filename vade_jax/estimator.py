@@ -14,18 +14,22 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Cluster
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from vade_jax import defaults, experiment, prediction, results, workdir
-from vade_jax.data import Source
-from vade_jax.errors import InputError
-from vade_jax.evaluation import make_embed
-from vade_jax.files import write_json
-from vade_jax.priors import sample_prior
-from vade_jax.progress import silence
-from vade_jax.rows import checked
-from vade_jax.run import Use, make_run
-from vade_jax.saved_model import restore, save_model
-from vade_jax.settings import flatten, nested
-from vade_jax.train_state import Scaling, TrainState
+from vade_jax.commands.predict import check_rows, clusters, log_likelihoods
+from vade_jax.commands.train import train
+from vade_jax.core.mixture_prior import sample_prior
+from vade_jax.data.dataset import Source, make_dataset
+from vade_jax.data.scaling import Scaling
+from vade_jax.inference.answers import make_embed
+from vade_jax.reports import results
+from vade_jax.runs.run import KeyUse, make_run
+from vade_jax.runs.saved_model import restore, save_model
+from vade_jax.runs.workdir import best_run_folder, claim, read
+from vade_jax.settings import defaults
+from vade_jax.settings.field_names import flatten, nested
+from vade_jax.system.atomic_files import write_json
+from vade_jax.system.console import silence
+from vade_jax.system.errors import InputError
+from vade_jax.training.train_state import TrainState
 
 # parameter -> the field of the settings that it is
 _FIELDS = {
@@ -50,7 +54,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
       likelihood: of p(x|z): 'bernoulli', 'gaussian', 'gaussian_shared', or 'auto', as the rows suggest.
       scaling: of the rows: 'range', 'standardize', 'rescale', 'none', or 'auto', as the rows suggest.
       image_shape: (H, W, C) where rows are images; None where they are not.
-      settings: any other field of `vade_jax.defaults` by its dotted name, such as {'pretrain.num_epochs': 20}.
+      settings: any other field of `vade_jax.settings.defaults` by its dotted name, such as {'pretrain.num_epochs': 20}.
       workdir: a folder for all that a run leaves, from which a fit that was stopped goes on; None keeps nothing.
       verbose: whether progress is shown.
       random_state: the seed, an integer for the same result in every call.
@@ -105,7 +109,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         shown = nullcontext() if self.verbose else silence()
         with tempfile.TemporaryDirectory() as temporary, shown:
             folder = Path(self.workdir or temporary)
-            experiment.train(self._config(), folder, Source({"train": self._dataset(array)}))
+            train(self._config(), folder, Source({"train": self._dataset(array)}))
             self._keep(folder)
         return self
 
@@ -122,7 +126,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         """The rows as the experiment takes them."""
         names = tuple(getattr(self, "feature_names_in_", ()))
         if self.image_shape is None:
-            return checked(array, None, "X", names)
+            return make_dataset(array, None, "X", names)
         if math.prod(self.image_shape) != array.shape[1]:
             raise InputError(
                 "image_shape",
@@ -130,12 +134,12 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
                 f"its product must be the number of columns, and the rows have {array.shape[1]} columns",
                 "Set it to (height, width, channels).",
             )
-        return checked(array.reshape(len(array), *self.image_shape), None, "X", names)
+        return make_dataset(array.reshape(len(array), *self.image_shape), None, "X", names)
 
     def _keep(self, folder):
         """Takes from a workdir all that prediction and `save` need."""
         run, state, self._progress = restore(folder)
-        self._settings, self._description = run.config.to_dict(), workdir.read(run.folder)[1]
+        self._settings, self._description = run.config.to_dict(), read(run.folder)[1]
         scaling = state.scaling.shift, state.scaling.scale
         self._params, self._scaling = jax.tree.map(np.asarray, (state.params, scaling))
         self._log_likelihoods = np.load(run.folder / results.LOG_LIKELIHOODS)
@@ -150,7 +154,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         """The run and its state."""
         check_is_fitted(self)
         run = make_run(ConfigDict(self._settings), Path(), self._description)
-        return run, TrainState.create(self._params, run.key(Use.STAGES), Scaling(*self._scaling))
+        return run, TrainState.create(self._params, run.key(KeyUse.STAGES), Scaling(*self._scaling))
 
     @property
     def _n_features_out(self):
@@ -160,16 +164,16 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         """The run, its state and the rows X [N, D] that it is asked about."""
         run, state = self._trained()
         dataset = self._dataset(validate_data(self, X, reset=False))
-        prediction.check_rows(run, state, dataset)
+        check_rows(run, state, dataset)
         return run, state, dataset.x
 
     def predict(self, X: Any) -> np.ndarray:
         """The cluster of each row of X [N, D]: [N], int32."""
-        return prediction.clusters(*self._asked(X)).clusters
+        return clusters(*self._asked(X)).clusters
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """q(c|x) of each row of X [N, D]: [N, K]."""
-        return prediction.clusters(*self._asked(X)).responsibilities
+        return clusters(*self._asked(X)).responsibilities
 
     def transform(self, X: Any) -> np.ndarray:
         """The mean of q(z|x) of each row of X [N, D]: [N, J]."""
@@ -178,7 +182,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
 
     def score_samples(self, X: Any) -> np.ndarray:
         """The importance-weighted bound of log p(x) of each row of X [N, D], as it is scaled: [N], nats."""
-        return prediction.log_likelihoods(*self._asked(X))
+        return log_likelihoods(*self._asked(X))
 
     def score(self, X: Any, y: object = None) -> float:
         """The mean of `score_samples`, nats."""
@@ -194,7 +198,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
           X [n_samples, D], and their clusters [n_samples].
         """
         run, state = self._trained()
-        z, clusters = sample_prior(run.key(Use.SAMPLES), state.params["prior"], (n_samples,))
+        z, clusters = sample_prior(run.key(KeyUse.SAMPLES), state.params["prior"], (n_samples,))
         return np.asarray(state.scaling.inverse(run.model.mean_x(state.params, z))), np.asarray(clusters)
 
     def save(self, folder: str | Path) -> None:
@@ -205,7 +209,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         """
         run, state = self._trained()
         folder = Path(folder)
-        workdir.claim(folder, self._settings, self._description)
+        claim(folder, self._settings, self._description)
         save_model(run._replace(folder=folder), state, self._progress)
         np.save(folder / results.LOG_LIKELIHOODS, self._log_likelihoods)
         np.savez(folder / results.ASSIGNMENTS, cluster=self.labels_)
@@ -218,8 +222,8 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         Raises:
           InputError: there is no run in it that has ended.
         """
-        folder = workdir.chosen(Path(folder))
-        fields, description = workdir.read(folder)
+        folder = best_run_folder(Path(folder))
+        fields, description = read(folder)
         asked, usual = flatten(fields), flatten(defaults.get_config().to_dict())
         named = {name: asked.pop(field) for name, field in _FIELDS.items()}
         image_shape, names = description["image_shape"], description["names"]

@@ -1,0 +1,173 @@
+"""The comparison's methods, records and rows."""
+
+import math
+import time
+
+import matplotlib.image
+import numpy as np
+import pytest
+from sklearn.datasets import make_blobs
+
+from benchmarks import readme, rivals, seeds, table
+from vade_jax.reports import label_scores
+from vade_jax.settings import field_names, rules
+
+CPU = {"platform": "cpu", "kind": "cpu", "count": 1, "cpus": 2}
+DEEP = [name for name, how in rivals.METHODS.items() if isinstance(how, rivals.Deep)]
+SHALLOW = [name for name, how in rivals.METHODS.items() if isinstance(how, rivals.Shallow)]
+SMALL = (
+    "--config.model.hidden=(16,)",
+    "--config.pretrain.num_epochs=2",
+    "--config.optimizer.min_steps=0",
+    "--config.evaluate.bound_rows=20",
+    "--config.evaluate.bound_samples=2",
+)
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    monkeypatch.setattr(seeds, "RESULTS", tmp_path)
+    return tmp_path
+
+
+def a_cell(seed, accuracy=0.8, **changes):
+    run = {"seed": seed, "commit": "c0", "accuracy": accuracy, "nmi": 0.7, "ari": 0.6, "seconds": 60.0}
+    return {"settings": {}, "device": CPU, "versions": {"jax": "1"}, "run": run, **changes}
+
+
+def record_of(*cells, method="KMeans"):
+    record = None
+    for cell in cells:
+        record = table.with_run(record, "configs/digits.py", method, cell)
+    return record
+
+
+@pytest.mark.parametrize("method", DEEP)
+@pytest.mark.parametrize("config", rivals.CONFIGS.values())
+def test_a_methods_settings_are_fields_of_every_config(method, config):
+    flags = [f"--config.{field}={value}" for field, value in rivals.METHODS[method].flags.items()]
+    config = seeds.read_config(config, flags)
+    rules.check_fields(config.to_dict())
+    flat = field_names.flatten(config.to_dict())
+    assert {field: flat[field] for field in rivals.METHODS[method].flags} == dict(rivals.METHODS[method].flags)
+
+
+def test_published_numbers_are_of_data_sets_in_the_table():
+    assert {name for numbers in rivals.PUBLISHED.values() for name in numbers} <= rivals.CONFIGS.keys()
+
+
+@pytest.mark.parametrize("method", SHALLOW)
+def test_separated_blobs_are_found(method):
+    rows, labels = make_blobs(300, n_features=4, centers=3, cluster_std=0.3, random_state=0)
+    clusters = rivals.METHODS[method].fit(rows.astype(np.float32), 3, 0)
+    assert label_scores.scores(labels, clusters)["accuracy"] == 1
+
+
+def test_a_record_keeps_other_seeds_measured_alike():
+    record = record_of(a_cell(1), a_cell(0), a_cell(1, accuracy=0.9))
+    assert [(run["seed"], run["accuracy"]) for run in record["methods"]["KMeans"]["runs"]] == [(0, 0.8), (1, 0.9)]
+    elsewhere = {**CPU, "cpus": 64}
+    for change in ({"settings": {"train.num_epochs": 1}}, {"device": elsewhere}):
+        changed = table.with_run(record, "configs/digits.py", "KMeans", a_cell(2, **change))
+        assert [run["seed"] for run in changed["methods"]["KMeans"]["runs"]] == [2]
+
+
+def test_a_failure_is_told_and_leaves_the_others():
+    failed = {"settings": {}, "device": None, "versions": None, "run": {"seed": 1, "commit": "c0", "failure": "no"}}
+    runs = record_of(a_cell(0), failed, a_cell(2))["methods"]["KMeans"]["runs"]
+    assert len(runs) == 3
+    assert table.summarize(runs)["accuracy"] == 0.8
+    assert seeds.count(runs) == "2 of 3"
+    assert table.summarize([failed["run"]]) is None
+
+
+def test_a_summary_by_hand():
+    runs = [a_cell(seed, accuracy)["run"] for seed, accuracy in enumerate((0.7, 0.8, 0.6))]
+    summary = table.summarize(runs)
+    assert summary["accuracy"] == 0.7
+    assert (summary["worst"], summary["best"]) == (0.6, 0.8)
+    assert summary["mean"] == pytest.approx(0.7)
+    assert summary["deviation"] == pytest.approx(0.1)
+    assert table.summarize(runs[:1])["deviation"] == 0
+
+
+def test_rows_hold_what_was_measured_and_what_was_published(results):
+    assert table.rows("MNIST")[1][0] == "GMM"  # published alone
+    assert readme.comparison_table() == ""
+    assert all("not run here" in line for line in readme.cells_table().splitlines()[2:])
+    seeds.write(table.record_path("MNIST"), record_of(a_cell(0), a_cell(1, 0.9), method="DEC"))
+    of_ours = {**a_cell(0)["run"], "seconds": {"total": 120.0}}
+    seeds.write(results / "seeds_mnist.json", {"runs": [of_ours]})
+    by_method = {row[0]: row[1:] for row in table.rows("MNIST")}
+    assert by_method["DEC"] == ["2", "0.850", "0.850 +- 0.071", "0.800", "0.900", "0.700", "0.600", "60", "0.843"]
+    assert by_method[rivals.OURS][-2:] == ["120", "-"]
+    assert by_method["adversarial autoencoder"] == [*["-"] * 8, "0.835"]
+    assert readme.comparison_table().splitlines()[2:] == [
+        "| DEC | 0.850 (0.800) |",
+        f"| {rivals.OURS} | 0.800 (0.800) |",
+    ]
+    assert "| MNIST | DEC | 2 | 0.850 |" in readme.cells_table()
+
+
+def test_a_dot_for_every_run(results):
+    table.save_figure(results / "table.png")
+    assert not (results / "table.png").exists()
+    seeds.write(table.record_path("digits"), record_of(a_cell(0), a_cell(1, 0.9)))
+    table.save_figure(results / "table.png")
+    assert matplotlib.image.imread(results / "table.png").std() > 0.01
+
+
+def test_rows_are_clustered_once(tmp_path):
+    """As the model sees them; a subsample where a method takes no more."""
+    arguments = ("KMeans", "configs/digits.py", 0, tmp_path, [])
+    cell = table.measure(*arguments, math.inf)
+    assert cell["run"]["rows"] == 1797
+    assert 0.6 < cell["run"]["accuracy"] < 0.9
+    assert table.measure(*arguments, time.monotonic() - 1) == cell  # is read, not fitted
+    assert table.measure("GMM", *arguments[1:], time.monotonic() - 1) is None
+
+
+def test_methods_are_chosen_by_name(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(table, "measure", lambda method, *rest: asked.append(method))
+    monkeypatch.setattr(table, "save_figure", lambda path: None)
+    chosen = ["VaDE, the paper's stages", "KMeans"]
+    arguments = [f"--workdir={tmp_path}", "--data=digits", f"--methods={';'.join(chosen)}", "--seeds=0"]
+    monkeypatch.setattr("sys.argv", ["table", *arguments])
+    table.main()
+    assert asked == chosen
+    for wrong in ("--methods=VaDE", f"--data=digits,HAR --autoencoders={tmp_path}"):
+        monkeypatch.setattr("sys.argv", ["table", *arguments, *wrong.split()])
+        with pytest.raises(SystemExit):
+            table.main()
+
+
+@pytest.mark.slow
+def test_deep_methods_share_an_autoencoder(tmp_path):
+    def measure(method):
+        return table.measure(method, "configs/digits.py", 0, tmp_path, SMALL, math.inf)
+
+    assert measure("DEC") is None  # there is none yet
+    first = measure("AE+GMM")
+    rivals = [measure(method) for method in ("DEC", "AE+UMAP+GMM (N2D)", "VaDE, the paper's stages")]
+    for cell in (first, *rivals):
+        assert 0 < cell["run"]["accuracy"] <= 1
+        assert cell["run"]["seconds"] > first["run"]["seconds"] / 4
+        assert str(tmp_path) not in str(cell)  # no path of this machine is kept
+    assert rivals[0]["settings"]["train.objective"] == "dec"
+
+
+@pytest.mark.slow
+def test_autoencoders_of_other_runs_are_taken(tmp_path):
+    """AE+GMM's own here, so that what comes is the same cell."""
+
+    def measure(method, folder, autoencoders=None):
+        return table.measure(method, "configs/digits.py", 0, tmp_path / folder, SMALL, math.inf, autoencoders)
+
+    assert measure("AE+GMM", "taken", tmp_path / "nowhere") is None
+    trained = measure("AE+GMM", "trained")
+    for method in ("AE+GMM", "DEC"):
+        taken, own = measure(method, "taken", tmp_path / "trained" / "ae_gmm"), measure(method, "trained")
+        assert taken["settings"] == own["settings"]
+        assert {**taken["run"], "seconds": 0} == {**own["run"], "seconds": 0}
+        assert taken["run"]["seconds"] > trained["run"]["seconds"] / 4

@@ -1,0 +1,176 @@
+"""How many clusters: exact figures of small cases, the rule, and a mixture whose number is known."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers.runs import stop_after, tiny
+
+from vade_jax.commands.select_k import select_k, summary
+from vade_jax.commands.train import train
+from vade_jax.data import sources
+from vade_jax.data.dataset import Dataset, Source
+from vade_jax.initialization.number_of_clusters import KScores, prediction_strength, recommend
+from vade_jax.system.errors import InputError
+
+RANGE = {"min_clusters": 1, "max_clusters": 5, "num_splits": 2, "max_rows": 10_000}
+
+
+def mixture(sizes, num_features=20, seed=0):
+    """Rows of unit Gaussians whose centres lie about nine apart, and their components."""
+    rng = np.random.default_rng(seed)
+    components = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    directions = rng.normal(size=(len(sizes), num_features))
+    centres = 6.4 * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    return (centres[components] + rng.normal(size=(len(components), num_features))).astype(np.float32), components
+
+
+def train_on(folder, rows, monkeypatch, seed=0, **changes):
+    monkeypatch.setitem(sources.SOURCES, "digits", lambda *_: Source({"train": Dataset(*rows, None)}))
+    config = tiny(data__scaling="standardize", model__likelihood="gaussian_shared", **changes)
+    config.seed = seed
+    train(config, folder)
+    return folder
+
+
+THREE = mixture([160, 120, 80])
+TRAINED = {
+    "model__hidden": (64,),
+    "model__latent_dim": 5,
+    "pretrain__num_epochs": 40,
+    "pretrain__learning_rate": 3e-3,
+    "pretrain__batch_size": 32,
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("num_clusters") / "run"
+        train_on(folder, THREE, patch, **TRAINED, train__num_epochs=0)
+        yield folder, select_k(folder, RANGE)
+
+
+def figures(stability, modularity):
+    splits = np.array([-0.01, 0.01])
+    return KScores(np.zeros((2, 3)), stability + splits, np.zeros(2), modularity + splits * modularity, np.ones((2, 1)))
+
+
+@pytest.mark.parametrize(
+    ("clusters", "predicted", "strength"),
+    [
+        ([0, 0, 1, 1, 1], [1, 1, 0, 0, 0], 1.0),
+        ([0, 0, 1, 1, 1], [1, 1, 0, 0, 1], 1 / 3),  # of the second cluster's three pairs one is kept
+        ([0, 0, 0, 0, 1, 1], [0, 0, 1, 1, 2, 2], 1 / 3),  # of the first one's six pairs two
+        ([0, 0, 0, 1], [2, 2, 2, 2], 1.0),  # a row alone has no pairs
+        ([0, 1], [0, 0], 1.0),
+        ([0, 0], [0, 1], 0.0),
+    ],
+)
+def test_prediction_strength_by_hand(clusters, predicted, strength):
+    assert prediction_strength(np.array(clusters), np.array(predicted)) == pytest.approx(strength)
+
+
+def test_the_best_cut_of_those_that_halves_agree_on_is_recommended():
+    found = {1: figures(1, 0), 2: figures(0.9, 0.4), 3: figures(0.8, 0.6), 4: figures(0.4, 0.9)}
+    answer = recommend(found)
+    assert answer[:3] == (3, 2, "modularity")
+    assert answer.margin == pytest.approx(0.2)
+    assert answer.standard_error == pytest.approx(0.2 * 0.01)  # 0.2 -+ 0.002 over two splits
+    assert recommend({2: found[2], 4: found[4]}) == (2, None, "modularity", None, None)
+
+
+def test_of_equal_cuts_the_smallest_number_is_recommended():
+    found = {2: figures(0.9, 0.4), 3: figures(0.9, 0.6), 4: figures(0.9, 0.6)}
+    found[4] = found[4]._replace(modularity=found[3].modularity + np.array([0.003, -0.001]))  # 0.001 +- 0.002
+    answer = recommend(found)
+    assert answer[:3] == (3, 4, "modularity")
+    assert answer.margin == pytest.approx(-0.001)
+    found[4] = found[4]._replace(modularity=found[3].modularity + np.array([0.003, 0.001]))  # 0.002 +- 0.001
+    assert recommend(found)[:2] == (4, 3)
+
+
+def test_one_cluster_where_halves_agree_on_no_more():
+    answer = recommend({1: figures(1, 0), 2: figures(0.2, 0.4), 3: figures(0.3, 0.2)})
+    assert answer[:3] == (1, 3, "stability")
+    assert answer.margin == pytest.approx(0.2)
+    assert answer.standard_error == pytest.approx(0.01)
+    assert recommend({1: figures(1, 0)}) == (1, None, "stability", None, None)
+
+
+def test_a_mixture_of_three(finished):
+    folder, answer = finished
+    assert (answer["num_clusters"], answer["measure"]) == (3, "modularity")
+    assert answer["margin"] > 0
+    assert json.loads((folder / "select_k.json").read_text()) == answer
+    assert (folder / "select_k.png").stat().st_size > 10_000
+    by_number = {row["num_clusters"]: row for row in answer["by_num_clusters"]}
+    assert list(by_number) == [1, 2, 3, 4, 5]
+    assert by_number[1]["stability"] == by_number[1]["prediction_strength"] == by_number[1]["effective_clusters"] == 1
+    assert by_number[3]["stability"] > 0.95
+    np.testing.assert_allclose(by_number[3]["shares"], np.array([160, 120, 80]) / 360, atol=0.01)
+    assert by_number[3]["bound"] > by_number[2]["bound"] > by_number[1]["bound"]
+    assert min(row["bound_behind"] for row in answer["by_num_clusters"]) == 0
+    assert summary(answer).splitlines()[-1].startswith("K = 3 is recommended, ahead of K = ")
+
+
+def test_neither_labels_nor_the_number_that_was_trained_with_steer_it(finished, tmp_path, monkeypatch):
+    _, answer = finished
+    poisoned = np.random.default_rng(1).integers(0, 6, len(THREE[0]))
+    train_on(tmp_path, (THREE[0], poisoned), monkeypatch, **TRAINED, train__num_epochs=1, model__num_clusters=5)
+    assert {**select_k(tmp_path, RANGE), "seconds": None} == {**answer, "seconds": None}
+
+
+def test_a_resumed_run_keeps_its_autoencoder(finished, tmp_path, monkeypatch):
+    _, answer = finished
+    stop_after(40, monkeypatch, lambda: train_on(tmp_path, THREE, monkeypatch, **TRAINED, train__num_epochs=2))
+    train_on(tmp_path, THREE, monkeypatch, **TRAINED, train__num_epochs=2)
+    assert {**select_k(tmp_path, RANGE), "seconds": None} == {**answer, "seconds": None}
+
+
+def test_the_test_split_takes_the_bound_where_there_is_one(tmp_path):
+    x, _ = THREE
+    np.savez(tmp_path / "x.npz", x_train=x[:300], x_test=x[300:])
+    files = {"data__name": "file", "data__path": str(tmp_path / "x.npz"), "data__train_split": "train"}
+    config = tiny(**files, data__test_split="test", data__scaling="standardize", model__likelihood="gaussian_shared")
+    config.evaluate.bound_rows = 0
+    train(config, tmp_path / "run")
+    answer = select_k(tmp_path / "run", {**RANGE, "max_clusters": 2, "max_rows": 200})
+    assert (answer["rows"], answer["bound_rows"], answer["bound_on"]) == (200, 60, "test")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"max_clusters": 180}, r"config.select_k.max_clusters: 180 came; .* less than the rows of a half, 180"),
+        ({"max_rows": 10}, r"config.select_k.max_clusters: 5 came; .* less than the rows of a half, 5"),
+        ({"min_clusters": 6}, r"config.select_k.min_clusters: 6 came; .* at most config.select_k.max_clusters, 5"),
+        ({"num_splits": 1}, r"config.select_k.num_splits: 1 came; it must be an integer >= 2"),
+    ],
+)
+def test_a_range_that_does_not_suit_is_refused(finished, changes, words):
+    folder, _ = finished
+    before = (folder / "select_k.json").stat().st_mtime_ns
+    with pytest.raises(InputError, match=words):
+        select_k(folder, {**RANGE, **changes})
+    assert (folder / "select_k.json").stat().st_mtime_ns == before
+
+
+def test_a_run_that_is_not_beyond_its_autoencoder_says_so(tmp_path, monkeypatch):
+    stop_after(1, monkeypatch, lambda: train_on(tmp_path, THREE, monkeypatch))
+    with pytest.raises(InputError, match=r"^workdir: .* holds no autoencoder"):
+        select_k(tmp_path, RANGE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_seven_clusters_are_found_from_layouts(tmp_path, monkeypatch, seed):
+    rows = mixture([500, 400, 350, 300, 200, 150, 100], seed=seed)
+    train_on(tmp_path, rows, monkeypatch, seed, **TRAINED, init__method="manifold", train__num_epochs=0)
+    assert select_k(tmp_path, {**RANGE, "max_clusters": 12})["num_clusters"] == 7
+
+
+@pytest.mark.slow
+def test_one_gaussian_is_one_cluster(tmp_path, monkeypatch):
+    train_on(tmp_path, mixture([1000]), monkeypatch, **TRAINED, init__method="manifold", train__num_epochs=0)
+    assert select_k(tmp_path, RANGE)["num_clusters"] == 1

@@ -1,0 +1,355 @@
+"""A run end to end on real data: what it leaves, that it resumes, and that no label steers it."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from helpers.runs import assert_same_bits, params_of, stop_after, tiny, training_template
+
+from configs import digits
+from vade_jax.commands.evaluate import evaluate
+from vade_jax.commands.load_rows import read_rows
+from vade_jax.commands.predict import predict
+from vade_jax.commands.train import train
+from vade_jax.data import sources
+from vade_jax.data.dataset import Dataset, Source
+from vade_jax.initialization import modularity, neighbor_graphs
+from vade_jax.runs import saved_model, starting_clusters, train_many_runs, workdir
+from vade_jax.runs.checkpoints import Checkpoints
+from vade_jax.runs.metrics_log import read_metrics
+from vade_jax.runs.run import make_run
+from vade_jax.system.errors import DivergedError, InputError
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    return folder, train(tiny(), folder)
+
+
+def test_what_a_run_leaves(finished):
+    folder, results = finished
+    assert json.loads((folder / "results.json").read_text()) == results
+    assert json.loads((folder / "config.json").read_text())["model"]["latent_dim"] == 3
+    assert (folder / "samples.png").stat().st_size > 1000
+    assert list((folder / "tensorboard").iterdir())
+    with np.load(folder / "assignments.npz") as answer:
+        assert answer["responsibilities"].shape == (1797, 10)
+        np.testing.assert_allclose(answer["responsibilities"].sum(axis=1), 1, rtol=1e-5)
+        np.testing.assert_array_equal(answer["cluster"], answer["responsibilities"].argmax(axis=1))
+        assert results["occupancy"] == np.bincount(answer["cluster"], minlength=10).tolist()
+    assert results["scored_rows"] == sum(results["occupancy"]) == 1797
+    assert 0 < results["input_modularity"] < 1
+    assert 0.2 < results["accuracy"] <= 1
+    assert 0.2 < results["initialization"]["accuracy"] <= 1
+    assert len(results["initialization"]["restart_scores"]) == 2
+    assert len(results["rounds"]) == 1
+    five = ("log_px_given_z", "log_pz_given_c", "log_pc", "entropy_z", "entropy_c")
+    np.testing.assert_allclose(results["elbo"], sum(results[name] for name in five), rtol=1e-5)
+    assert results["elbo"] < results["log_likelihood"] < 0
+    assert set(results["seconds"]) == {
+        "load",
+        "pretrain",
+        "initialize",
+        "cluster",
+        "evaluate",
+        "total",
+        "compile",
+    }
+    assert results["device"] == {"platform": "cpu", "kind": "cpu", "count": 2}
+    assert results["versions"]["jax"] == jax.__version__
+
+
+def test_a_metrics_line_for_each_epoch_with_every_term(finished):
+    folder, _ = finished
+    records = read_metrics(folder / "metrics.jsonl")
+    assert [(record["stage"], record["epoch"]) for record in records] == [
+        (stage, epoch) for stage in ("pretrain", "cluster") for epoch in (1, 2, 3)
+    ]
+    terms = {"loss", "elbo", "log_px_given_z", "log_pz_given_c", "log_pc", "entropy_z", "entropy_c"}
+    assert terms | {"learning_rate", "prior_learning_rate", "samples_per_second"} <= records[-1].keys()
+    losses = [record["loss"] for record in records]
+    assert losses[2] < losses[0]
+    assert losses[5] < losses[3]
+    assert [record["step"] for record in records] == [28, 56, 84] * 2
+
+
+GUIDED = {
+    "model__hidden": (64,),
+    "pretrain__num_epochs": 20,
+    "init__method": "manifold",
+    "guide__num_rounds": 2,
+    "align__num_epochs": 2,
+    "checkpoint__every_epochs": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def guided(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("guided") / "run"
+    return folder, train(tiny(**GUIDED), folder)
+
+
+@pytest.mark.parametrize("recipe", ["finished", "guided"])
+@pytest.mark.parametrize("labels", ["none", "poisoned"])
+def test_labels_steer_nothing(request, tmp_path, monkeypatch, recipe, labels):
+    folder, results = request.getfixturevalue(recipe)
+    rows = sources.load("digits").splits["train"]
+    other = None if labels == "none" else np.random.default_rng(0).integers(0, 3, len(rows.labels))
+    monkeypatch.setitem(
+        sources.SOURCES, "digits", lambda *_: Source({"train": Dataset(rows.x, other, rows.image_shape)})
+    )
+    without = train(tiny(**(GUIDED if recipe == "guided" else {})), tmp_path / "run")
+    assert_same_bits(params_of(tmp_path / "run"), params_of(folder))
+    with np.load(folder / "assignments.npz") as first, np.load(tmp_path / "run" / "assignments.npz") as second:
+        np.testing.assert_array_equal(first["responsibilities"], second["responsibilities"])
+    assert without["elbo"] == results["elbo"]
+    assert without["treatments"] == results["treatments"]
+    assert (without["accuracy"] is None) == (labels == "none")
+    assert without["accuracy"] != results["accuracy"]
+
+
+@pytest.mark.parametrize("epochs_before", [1, 3, 5])  # before the first checkpoint, between the stages, in the second
+def test_a_stopped_run_goes_on_to_the_same_end(finished, tmp_path, monkeypatch, epochs_before):
+    folder, results = finished
+    stop_after(epochs_before, monkeypatch, lambda: train(tiny(), tmp_path / "run"))
+    resumed = train(tiny(), tmp_path / "run")
+    assert_same_bits(params_of(tmp_path / "run"), params_of(folder))
+    assert resumed["elbo"] == results["elbo"]
+    records = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert [record["total_epochs"] for record in records] == [1, 2, 3, 4, 5, 6]
+
+
+def test_guided_rounds_resume_with_the_memberships_they_began_with(guided, tmp_path, monkeypatch):
+    folder, results = guided
+    stages = [record["stage"] for record in read_metrics(folder / "metrics.jsonl")]
+    assert list(dict.fromkeys(stages)) == ["pretrain", "guide1", "guide2", "align", "cluster"]
+    assert len(results["rounds"]) == 3
+    assert results["rounds"][0]["accuracy"] > 0.5
+    stop_after(24, monkeypatch, lambda: train(tiny(**GUIDED), tmp_path))
+    kept = (tmp_path / "initialization_guide2.npz").stat().st_mtime_ns
+    train(tiny(**GUIDED), tmp_path)
+    assert (tmp_path / "initialization_guide2.npz").stat().st_mtime_ns == kept
+    assert_same_bits(params_of(tmp_path), params_of(folder))
+
+
+def test_clusters_are_compared_on_the_graph_of_the_inputs(guided):
+    folder, results = guided
+    inputs = sources.load("digits").splits["train"].x / 16.0
+    graph = neighbor_graphs.sampled_graph(
+        inputs.astype(np.float32), neighbor_graphs.num_neighbors(1797, 10, 0.05), 2000, seed=0
+    )
+    for file, found in zip(("guide1", "guide2", "align"), results["rounds"], strict=True):
+        with np.load(folder / f"initialization_{file}.npz") as arrays:
+            clusters = arrays["memberships"].argmax(axis=1)
+        assert found["modularity"] == pytest.approx(modularity.modularity(graph, clusters), abs=1e-3)
+    held = [found["modularity"] for found in results["rounds"]]
+    assert held == sorted(held)
+    with np.load(folder / "assignments.npz") as answer:
+        assert results["input_modularity"] == pytest.approx(modularity.modularity(graph, answer["cluster"]), abs=1e-3)
+
+
+def test_clusters_are_found_on_the_neighbours_of_inputs_too_where_asked(guided, tmp_path):
+    folder, _ = guided
+    changes = GUIDED | {"init__neighbors": "both", "init__part_rows": 20, "guide__num_rounds": 0}
+    train(tiny(**changes), tmp_path)
+    memberships = []
+    for place, stage in ((folder, "guide1"), (tmp_path, "align")):  # the first finding of each, in one embedding
+        with np.load(place / f"initialization_{stage}.npz") as arrays:
+            memberships.append(arrays["memberships"])
+    assert not np.allclose(*memberships)
+    run, state, _ = saved_model.restore(tmp_path)
+    rows = read_rows(run).x
+    file = tmp_path / "input_neighbors.npz"
+    kept = file.read_bytes()
+    distances, neighbors = starting_clusters.input_neighbors(run, state.scaling, rows)
+    inputs = rows.astype(np.float32) / 16.0
+    count = neighbor_graphs.num_neighbors(1797, 10, 0.05)
+    expected, _ = neighbor_graphs.nearest_neighbors(inputs, inputs, count, own=np.arange(1797))
+    np.testing.assert_allclose(distances, expected, rtol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(inputs[neighbors] - inputs[:, None], axis=-1), expected, rtol=1e-5)
+    file.write_bytes(kept[:100])
+    again = starting_clusters.input_neighbors(run, state.scaling, rows)
+    np.testing.assert_array_equal(again, (distances, neighbors))
+    assert file.stat().st_size == len(kept)
+
+
+def test_rounds_end_where_the_clusters_found_are_no_better(guided, tmp_path, monkeypatch):
+    """A network guided to clusters must not talk the run into worse ones: those of the first round are held."""
+    _, results = guided
+    modularities = iter([0.5, 0.4])  # of the first two findings; the third is not made
+    monkeypatch.setattr(modularity, "mean_modularity", lambda judges, clusters: next(modularities))
+    ended = train(tiny(**GUIDED, guide__num_epochs=1), tmp_path)
+    records = read_metrics(tmp_path / "metrics.jsonl")
+    assert list(dict.fromkeys(record["stage"] for record in records)) == ["pretrain", "guide1", "align", "cluster"]
+    assert [record["total_epochs"] for record in records] == list(range(1, 27))
+    first, second, aligned = ended["rounds"]
+    assert first["accuracy"] == second["accuracy"] == aligned["accuracy"] == results["rounds"][0]["accuracy"]
+    assert [found["modularity"] for found in ended["rounds"]] == [0.5] * 3
+    assert [found["found_modularity"] for found in ended["rounds"]] == [0.5, 0.4, 0.4]
+    assert len(ended["accuracy_by_epoch"]) == 26
+
+
+def test_accuracy_by_epoch_is_that_of_the_watched_rows(guided):
+    _, results = guided
+    by_epoch = results["accuracy_by_epoch"]
+    assert by_epoch[:20] == [None] * 20  # an autoencoder has no clusters
+    assert all(0 < accuracy <= 1 for accuracy in by_epoch[20:])
+    assert by_epoch[-1] == pytest.approx(results["accuracy"], abs=1e-6)  # 2,000 rows are watched, and there are 1,797
+
+
+def test_a_stage_has_at_least_so_many_steps(tmp_path):
+    config = tiny(optimizer__min_steps=100, train__num_epochs=1)
+    train(config, tmp_path)
+    records = read_metrics(tmp_path / "metrics.jsonl")
+    assert [record["stage"] for record in records] == ["pretrain"] * 4 + ["cluster"] * 4  # of 28 steps
+
+
+def test_a_finished_run_is_not_trained_again(finished, monkeypatch):
+    folder, results = finished
+    monkeypatch.setattr(train_many_runs, "make_epoch", lambda *_: lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(Checkpoints, "save", lambda *_: pytest.fail("saved"))
+    again = train(tiny(), folder)
+    assert {**again, "seconds": None} == {**results, "seconds": None}
+
+
+def test_a_workdir_of_another_config_is_refused_by_the_differing_fields(finished):
+    folder, _ = finished
+    before = (folder / "config.json").read_text()
+    config = tiny(train__estimator="mean")
+    config.seed = 1
+    with pytest.raises(InputError, match=r"workdir: .* seed \(0 there, 1 here\), train.estimator \(sample there, mean"):
+        train(config, folder)
+    assert (folder / "config.json").read_text() == before
+
+
+def test_evaluate_scores_again_without_training(finished):
+    folder, results = finished
+    again = evaluate(folder)
+    assert {**again, "seconds": None} == {**results, "seconds": None}
+
+
+def test_predicting_the_training_rows_gives_the_training_assignments(finished, tmp_path):
+    folder, _ = finished
+    np.save(tmp_path / "x.npy", sources.load("digits").splits["train"].x[:301])
+    path = predict(folder, str(tmp_path / "x.npy"), str(tmp_path / "out.npz"))
+    with np.load(path) as answer, np.load(folder / "assignments.npz") as training:
+        np.testing.assert_array_equal(answer["cluster"], training["cluster"][:301])
+        np.testing.assert_allclose(answer["responsibilities"], training["responsibilities"][:301], atol=1e-5)
+        assert answer["log_likelihood"].shape == (301,)
+    with np.load(predict(folder, "", "")) as answer:
+        assert answer["cluster"].shape == (1797,)
+
+
+@pytest.mark.parametrize(
+    ("array", "output", "words"),
+    [
+        (np.zeros((3, 63), np.uint8), "out.npz", "config.data.path: the rows have 63 columns; .* made for 64"),
+        (np.full((3, 64), 40, np.uint8), "out.npz", r"config.model.likelihood: .* \[2.5, 2.5\]"),
+        (np.zeros((3, 64), np.uint8), "out.txt", "config.predict.output: .*out.txt' came"),
+        (np.zeros((3, 64), np.uint8), "gone/out.npz", "config.predict.output: .*existing folder"),
+    ],
+)
+def test_rows_that_do_not_suit_the_run_are_not_predicted(finished, tmp_path, array, output, words):
+    np.save(tmp_path / "x.npy", array)
+    with pytest.raises(InputError, match=words):
+        predict(finished[0], str(tmp_path / "x.npy"), str(tmp_path / output))
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+
+
+def test_modes_that_need_a_trained_run_say_so(tmp_path):
+    with pytest.raises(InputError, match=r"workdir: .* holds no run"):
+        evaluate(tmp_path)
+    with pytest.raises(InputError, match=r"workdir: .* holds no run"):
+        predict(tmp_path, "", "")
+
+
+def test_a_table_with_a_test_split_is_scored_on_rows_it_never_saw(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 403)
+    x = rng.normal(size=(403, 5)) + 6 * np.eye(3, 5)[labels] + [0, 0, 1000, 0, 0]
+    np.savez(tmp_path / "x.npz", x_train=x[:300], y_train=labels[:300], x_test=x[300:], y_test=labels[300:])
+    config = tiny(
+        data__name="file",
+        data__path=str(tmp_path / "x.npz"),
+        data__train_split="train",
+        data__test_split="test",
+        data__scaling="standardize",
+        model__likelihood="gaussian",
+        model__num_clusters=3,
+        train__estimator="optimal",
+        train__kl_warmup_epochs=1,
+        pretrain__num_epochs=40,
+        train__num_epochs=40,
+        optimizer__max_grad_norm=100.0,
+    )
+    results = train(config, tmp_path / "run")
+    assert (results["scored_on"], results["scored_rows"]) == ("test", 103)
+    assert results["accuracy"] > 0.9
+    with np.load(tmp_path / "run" / "assignments.npz") as answer:
+        assert answer["cluster"].shape == (300,)
+        assert answer["test_cluster"].shape == (103,)
+    assert not (tmp_path / "run" / "samples.png").exists()
+
+
+def test_a_convolutional_run(tmp_path):
+    results = train(tiny(model__network="conv", pretrain__num_epochs=1, train__num_epochs=1), tmp_path)
+    assert np.isfinite(results["elbo"])
+
+
+def test_no_epochs_leave_the_initialization_as_it_is(tmp_path):
+    results = train(tiny(train__num_epochs=0), tmp_path)
+    assert np.isfinite(results["elbo"])
+    assert "cluster" not in results["seconds"]
+    assert [record["stage"] for record in read_metrics(tmp_path / "metrics.jsonl")] == ["pretrain"] * 3
+
+
+def test_a_loss_that_stays_broken_ends_the_run_with_its_diagnosis_and_no_broken_state_is_saved(tmp_path):
+    config = tiny(model__likelihood="gaussian", pretrain__learning_rate=1e30)
+    with pytest.raises(DivergedError, match=r"^not_finite in epoch 1 of stage 'pretrain': the loss .*after 3 cures"):
+        train(config, tmp_path)
+    left = json.loads((tmp_path / "results.json").read_text())
+    assert left["failure"].startswith("not_finite")
+    assert [treatment["cure"] for treatment in left["treatments"]] == ["retreat"] * 3 + ["none"]
+    _, description = workdir.read(tmp_path)
+    with Checkpoints(tmp_path / "checkpoints", 2) as checkpoints:
+        state, progress = checkpoints.restore(training_template(make_run(config, tmp_path, description)))
+    assert (progress.stage, progress.epoch) == ("pretrain", 0)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
+
+
+@pytest.mark.parametrize(
+    "change", [{"model__num_clusters": 5000}, {"data__scaling": "none"}, {"data__test_split": "x"}]
+)
+def test_bad_input_leaves_nothing(tmp_path, change):
+    with pytest.raises(InputError):
+        train(tiny(**change), tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_workdir_that_is_a_file_or_below_one(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for folder in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(InputError, match=r"^workdir: "):
+            train(tiny(), folder)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_the_digits_config_clusters_the_digits(tmp_path):
+    results = train(digits.get_config(), tmp_path)
+    assert results["accuracy"] > 0.7  # the README has the figures over seeds
+    assert results["elbo"] > -25
+
+
+def test_mnist_from_prepared_data(tfds_dir, tmp_path):
+    config = tiny(
+        data__name="mnist",
+        data__dir=tfds_dir,
+        data__train_split="test",
+        model__hidden=(64,),
+        train__num_epochs=1,
+    )
+    results = train(config, tmp_path)
+    assert results["scored_rows"] == 10_000
+    assert results["accuracy"] > 0.3

@@ -1,0 +1,63 @@
+"""Arrays in files: the same rows from each kind, in parts, whole or not at all."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vade_jax.data import output_files
+from vade_jax.system import large_arrays
+from vade_jax.system.errors import InputError
+
+COLUMNS = {
+    "id": np.array(["a", "b", "c", "d", "e"], object),
+    "cluster": np.arange(5, dtype=np.int32),
+    "responsibilities": np.arange(10, dtype=np.float32).reshape(5, 2) / 8,
+    "outlier": np.array([True, False, False, True, False]),
+}
+NAMES = {"responsibilities": ["p", "q"]}
+
+
+@pytest.mark.parametrize(("ending", "read"), [(".csv", pd.read_csv), (".parquet", pd.read_parquet)])
+@pytest.mark.parametrize("part", [2**25, 4])  # values: all rows at once, and two by two
+def test_a_table_has_a_line_for_each_row(tmp_path, monkeypatch, ending, read, part):
+    monkeypatch.setattr(large_arrays, "_PART", part)
+    output_files.write(tmp_path / f"out{ending}", COLUMNS, NAMES)
+    frame = read(tmp_path / f"out{ending}")
+    assert list(frame) == ["id", "cluster", "p", "q", "outlier"]
+    assert frame["id"].tolist() == COLUMNS["id"].tolist()
+    np.testing.assert_array_equal(frame[["p", "q"]], COLUMNS["responsibilities"])
+    assert frame["outlier"].tolist() == COLUMNS["outlier"].tolist()
+    assert [path.name for path in tmp_path.iterdir()] == [f"out{ending}"]
+
+
+def test_an_npz_holds_the_arrays_without_objects(tmp_path):
+    output_files.write(tmp_path / "out.npz", COLUMNS, NAMES)
+    with np.load(tmp_path / "out.npz") as loaded:
+        assert loaded["id"].tolist() == COLUMNS["id"].tolist()
+        np.testing.assert_array_equal(loaded["responsibilities"], COLUMNS["responsibilities"])
+
+
+@pytest.mark.parametrize("ending", output_files.WRITERS)
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch, ending):
+    path = tmp_path / f"out{ending}"
+    path.write_text("mine")
+
+    def fail_after(partial, *_):
+        partial.write_text("half")
+        raise OSError("disk full")
+
+    monkeypatch.setitem(output_files.WRITERS, ending, fail_after)
+    with pytest.raises(OSError, match="disk full"):
+        output_files.write(path, COLUMNS, NAMES)
+    assert path.read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == [f"out{ending}"]
+
+
+@pytest.mark.parametrize("name", ["out.txt", "nowhere/out.csv", "folder.csv"])
+def test_a_path_that_cannot_be_written_is_refused(tmp_path, name):
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(
+        InputError, match=r"^config.predict.output: .* came; it must be a file that ends in one of \.csv"
+    ):
+        output_files.check(tmp_path / name, "config.predict.output")
+    output_files.check(tmp_path / "out.png", "config.generate.output", (".png",))

@@ -1,0 +1,138 @@
+"""Cells: counts are normalized as is usual, other values are not, and what was done is told."""
+
+import warnings
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.runs import tiny
+from scipy import sparse
+
+from vade_jax.commands.predict import predict
+from vade_jax.commands.train import train
+from vade_jax.data import file_formats
+from vade_jax.data.dataset import ExpectedColumns, ReadOptions
+from vade_jax.data.single_cells import log_normalized
+from vade_jax.system import large_arrays
+from vade_jax.system.errors import InputError
+
+COUNTS = np.random.default_rng(0).poisson(1.0, (7, 5))
+COUNTS[3] = 0
+MARKED = {"highly_variable": [True, False, True, True, False]}
+WORMS = Path(__file__).parents[3] / "shared" / "data" / "sc_worm_neuron.npz"
+
+
+def write(path, x, var=None, names="abcde", **obs):
+    index = [f"cell {number}" for number in range(x.shape[0])]
+    var = pd.DataFrame(var, index=list(names))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that repeat
+        anndata.AnnData(x, obs=pd.DataFrame(obs, index=index), var=var).write_h5ad(path)
+    return str(path)
+
+
+def test_counts_by_hand():
+    scaled = np.array([[1, 3, 0], [0, 0, 0], [2, 2, 4]])
+    due = np.log([[2501, 7501, 1], [1, 1, 1], [2501, 2501, 5001]])
+    np.testing.assert_allclose(log_normalized(scaled), due)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array])
+@pytest.mark.parametrize("dtype", [np.int32, np.float32, np.uint8])
+def test_counts_of_any_kind_are_normalized_in_parts(tmp_path, monkeypatch, capsys, kind, dtype):
+    monkeypatch.setattr(large_arrays, "_PART", 10)
+    path = write(tmp_path / "x.h5ad", kind(COUNTS.astype(dtype)), MARKED)
+    rows = file_formats.read(path)["train"]
+    np.testing.assert_allclose(rows.x, log_normalized(COUNTS)[:, [0, 2, 3]], rtol=1e-6)
+    assert rows.x.dtype == np.float32
+    assert rows.names == ("a", "c", "d")
+    assert rows.ids.tolist() == [f"cell {number}" for number in range(7)]
+    assert rows.labels is None
+    assert capsys.readouterr().out == (
+        f"{path}: counts of 7 cells, each scaled to a total of 10,000, log(1 + x), 3 highly variable genes of 5\n"
+    )
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("x", [COUNTS + 0.5 * (COUNTS == 1), COUNTS - 2.0])
+def test_what_is_no_count_is_taken_as_it_is(tmp_path, capsys, kind, x):
+    path = write(tmp_path / "x.h5ad", kind(x))
+    np.testing.assert_allclose(file_formats.read(path)["train"].x, x, rtol=1e-6)
+    assert capsys.readouterr().out == f"{path}: 7 cells, whose values are no counts and taken as they are, 5 genes\n"
+
+
+def test_labels_and_ids_are_columns_of_obs(tmp_path):
+    kinds = ["x", "y", "x", "z", "x", "y", "z"]
+    path = write(tmp_path / "x.h5ad", COUNTS, kind=pd.Categorical(kinds), who=list("tuvwxyz"), batch=range(7))
+    rows = file_formats.read(path, ReadOptions("kind", "who"))["train"]
+    assert rows.labels.tolist() == [0, 1, 0, 2, 0, 1, 2]
+    assert rows.ids.tolist() == list("tuvwxyz")
+    assert file_formats.read(path, ReadOptions("batch"))["train"].labels.tolist() == list(range(7))
+
+
+def test_a_model_gets_the_genes_it_knows_whichever_are_marked(tmp_path, capsys):
+    path = write(tmp_path / "x.h5ad", COUNTS, MARKED)
+    rows = file_formats.read(path, ReadOptions("kind", form=ExpectedColumns(("e", "a"))))["train"]
+    np.testing.assert_allclose(rows.x, log_normalized(COUNTS)[:, [4, 0]], rtol=1e-6)
+    assert rows.names == ("e", "a")
+    told = capsys.readouterr().out
+    assert "3 columns that the model does not know are left out: b, c, d\n" in told
+    assert told.endswith("log(1 + x), 2 genes that the model knows\n")
+    with pytest.raises(InputError, match=r"config.data.path: the rows lack z; the model was made for 2 columns"):
+        file_formats.read(path, ReadOptions(form=ExpectedColumns(("a", "z"))))
+
+
+def test_genes_that_share_a_name_are_refused_where_they_are_kept(tmp_path):
+    path = write(tmp_path / "x.h5ad", COUNTS, names="abcdb")
+    with pytest.raises(InputError, match=r"several columns called b; .*var_names_make_unique"):
+        file_formats.read(path)
+    path = write(tmp_path / "x.h5ad", COUNTS, MARKED, names="abcdb")
+    assert file_formats.read(path)["train"].names == ("a", "c", "d")
+
+
+def test_marks_of_genes(tmp_path):
+    path = write(tmp_path / "x.h5ad", COUNTS, {"highly_variable": pd.array([True, None, False, True, None], "boolean")})
+    assert file_formats.read(path)["train"].names == ("a", "d")
+    path = write(tmp_path / "x.h5ad", COUNTS, {"highly_variable": ["yes", "no", "no", "no", "no"]})
+    assert len(file_formats.read(path)["train"].names) == 5
+    path = write(tmp_path / "x.h5ad", COUNTS, {"highly_variable": [False] * 5})
+    with pytest.raises(InputError, match=r"config.data.path: .* marks none of 5 genes as highly_variable"):
+        file_formats.read(path)
+
+
+def test_without_anndata_the_remedy_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "anndata", None)
+    with pytest.raises(InputError, match=r"needs anndata. Run: pip install 'vade-jax\[singlecell\]'"):
+        file_formats.read(str(tmp_path / "x.h5ad"))
+
+
+def test_neurons_of_a_worm_are_clustered_and_told_by_their_names(tmp_path):
+    if not WORMS.exists():
+        pytest.skip(f"no {WORMS}")
+    with np.load(WORMS) as parts:
+        x = sparse.csr_matrix((parts["data"], parts["indices"].astype(np.int32), parts["indptr"]), parts["shape"])
+        kinds = parts["y"].astype(str)
+    often = np.argsort(-x.getnnz(axis=0))[:300]
+    genes = [f"gene {number}" for number in range(x.shape[1])]
+    marked = pd.DataFrame({"highly_variable": np.isin(np.arange(x.shape[1]), often)}, index=genes)
+    obs = pd.DataFrame({"kind": pd.Categorical(kinds)}, index=[f"cell {number}" for number in range(x.shape[0])])
+    anndata.AnnData(x, obs=obs, var=marked).write_h5ad(tmp_path / "worm.h5ad")
+    config = tiny(
+        data__name="file",
+        data__path=str(tmp_path / "worm.h5ad"),
+        data__label_column="kind",
+        data__scaling="rescale",
+        model__likelihood="gaussian_shared",
+        train__num_epochs=1,
+    )
+    results = train(config, tmp_path / "run")
+    assert results["scored_rows"] == 4186
+    assert 0 < results["accuracy"] < 1
+    few = anndata.AnnData(x[:50, ::-1], obs=obs[:50][[]], var=marked[::-1][[]])  # other order, no marks, no labels
+    few.write_h5ad(tmp_path / "few.h5ad")
+    path = predict(tmp_path / "run", str(tmp_path / "few.h5ad"), str(tmp_path / "out.npz"))
+    with np.load(path) as answer, np.load(tmp_path / "run" / "assignments.npz") as assigned:
+        np.testing.assert_array_equal(answer["cluster"], assigned["cluster"][:50])
+        assert answer["id"][:2].tolist() == ["cell 0", "cell 1"]

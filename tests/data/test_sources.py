@@ -1,0 +1,230 @@
+"""Names and files -> arrays: what is read, what is refused and in which words."""
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+from scipy.sparse import save_npz as save_matrix
+
+from vade_jax.data import rcv1, sources, tfds_images
+from vade_jax.data.splits import select_split
+from vade_jax.system import large_arrays
+from vade_jax.system.errors import InputError
+
+ROWS = np.arange(12, dtype=np.float64).reshape(6, 2)
+
+
+def test_digits_are_embedded():
+    digits = select_split(sources.load("digits"), "all", "config.data.train_split")
+    assert digits.x.shape == (1797, 64)
+    assert digits.x.dtype == np.uint8
+    assert digits.image_shape == (8, 8, 1)
+    assert np.bincount(digits.labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+
+
+def test_npy_is_read_as_float32_rows_without_labels(tmp_path):
+    np.save(tmp_path / "x.npy", ROWS)
+    rows = sources.load("file", str(tmp_path / "x.npy")).splits["train"]
+    np.testing.assert_array_equal(rows.x, ROWS)
+    assert (rows.x.dtype, rows.labels, rows.image_shape) == (np.float32, None, None)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_the_rows_of_an_npy_stay_in_their_file(tmp_path, dtype):
+    np.save(tmp_path / "x.npy", ROWS.astype(dtype))
+    rows = select_split(sources.load("file", str(tmp_path / "x.npy")), "train[:5]", "field")
+    assert isinstance(rows.x, np.memmap)
+    np.testing.assert_array_equal(rows.x, ROWS[:5])
+
+
+def test_values_are_checked_in_every_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(large_arrays, "_PART", 4)
+    x = ROWS.copy()
+    x[3, 1] = x[5, 0] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    with pytest.raises(InputError, match=r"has 2 values .* the first in row 3, column 1"):
+        sources.load("file", str(tmp_path / "x.npy"))
+
+
+def test_npz_splits_are_joined_in_the_order_named(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (5, 4, 3), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", x_train=images[:3], y_train=[0, 1, 2], x_test=images[3:], y_test=[3, 4])
+    source = sources.load("file", str(tmp_path / "x.npz"))
+    joined = select_split(source, "test+train", "field")
+    assert joined.x.dtype == np.uint8
+    assert joined.image_shape == (4, 3, 1)
+    assert joined.labels.tolist() == [3, 4, 0, 1, 2]
+    np.testing.assert_array_equal(joined.x, np.concatenate([images[3:], images[:3]]).reshape(5, 12))
+    assert len(select_split(source, "all", "field").x) == 5
+
+
+def test_labels_that_one_split_lacks_are_none(tmp_path):
+    np.savez(tmp_path / "x.npz", x_train=ROWS, y_train=np.zeros(6), x_test=ROWS)
+    assert select_split(sources.load("file", str(tmp_path / "x.npz")), "all", "field").labels is None
+
+
+def test_the_first_rows_of_a_split(tmp_path):
+    np.savez(tmp_path / "x.npz", x_train=ROWS, y_train=np.arange(6), x_test=ROWS[:4])
+    source = sources.load("file", str(tmp_path / "x.npz"))
+    first = select_split(source, "train[:2]", "field")
+    np.testing.assert_array_equal(first.x, ROWS[:2])
+    assert first.labels.tolist() == [0, 1]
+    assert len(select_split(source, "test[:3]+train[:100]", "field").x) == 9
+    for split in ("train[:0]", "train[2:]", "train[:-1]", "all[:2]", "train[:2", ""):
+        with pytest.raises(InputError, match=r"field: .* came; the data set has train, test"):
+            select_split(source, split, "field")
+
+
+def test_a_sparse_matrix_is_read_by_its_parts(tmp_path):
+    matrix = csr_matrix(np.where(np.random.default_rng(0).random((7, 5)) < 0.4, 2.5, 0.0))
+    save_matrix(tmp_path / "scipy.npz", matrix)
+    parts = {name: getattr(matrix, name) for name in ("data", "indptr", "shape")}
+    np.savez(tmp_path / "parts.npz", indices=matrix.indices.astype(np.int16), y=np.arange(7), names=["a"], **parts)
+    for name in ("scipy.npz", "parts.npz"):
+        rows = sources.load("file", str(tmp_path / name)).splits["train"]
+        np.testing.assert_array_equal(rows.x, matrix.toarray())
+        assert rows.x.dtype == np.float32
+    assert rows.labels.tolist() == list(range(7))
+
+
+def test_unknown_names_and_splits_list_the_choices():
+    with pytest.raises(
+        InputError,
+        match=r"config.data.name: 'mnits' came; it must be one of digits, mnist, fashion_mnist, stl10, rcv1, file",
+    ):
+        sources.load("mnits")
+    with pytest.raises(InputError, match=r"config.data.test_split: 'test' came; the data set has train"):
+        select_split(sources.load("digits"), "test", "config.data.test_split")
+
+
+def test_unprepared_without_tensorflow_names_the_remedy(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install tensorflow-cpu") as caught:
+        sources.load("mnist", data_dir=str(tmp_path))
+    assert str(caught.value).startswith(f"config.data.dir: TFDS's 'mnist' is not prepared in {tmp_path}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_prepared_mnist_is_decoded_once_and_without_tensorflow(tfds_dir, tmp_path, monkeypatch):
+    tensorflow_before = "tensorflow" in sys.modules
+    builder = tfds_images.prepared_builder("mnist", tfds_dir)
+    few = tfds_images._decode(builder.as_data_source(split="test[:50]"), "mnist")
+    monkeypatch.setattr(tfds_images, "_decode", lambda examples, name: few)
+    source = sources.load("mnist", data_dir=tfds_dir)
+    assert source.decoded_from is not None
+    assert few.x.shape == (50, 784)
+    assert few.labels[:5].tolist() == [2, 0, 4, 8, 7]
+    assert ("tensorflow" in sys.modules) == tensorflow_before
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_decoded_images_are_kept_beside_the_data_set_or_else_in_the_workdir(tmp_path, monkeypatch, read_only):
+    class Builder:
+        data_dir = str(tmp_path / "tfds" / "mnist" / "1.0")
+        info = SimpleNamespace(splits={"train": SimpleNamespace(num_examples=6)})
+        decoded = 0
+
+        def as_data_source(self, split):
+            Builder.decoded += 1
+            return [{"image": np.full((2, 2, 1), row, np.uint8), "label": row} for row in range(6)]
+
+    beside, cache = tmp_path / "tfds" / "mnist" / "1.0", tmp_path / "cache"
+    beside.mkdir(parents=True)
+    beside.chmod(0o555 if read_only else 0o755)
+    monkeypatch.setattr(tfds_images, "prepared_builder", lambda name, data_dir: Builder())
+    first = sources.load("mnist", cache_dir=cache)
+    tfds_images.cache_decoded_images(first, "mnist", cache)
+    kept = sorted(path.name for path in (cache if read_only else beside).iterdir())
+    assert kept == ["mnist.train.x.decoded.npy", "mnist.train.y.decoded.npy"]
+    assert cache.exists() == read_only
+    second = sources.load("mnist", cache_dir=cache)
+    np.testing.assert_array_equal(first.splits["train"].x, second.splits["train"].x)
+    np.testing.assert_array_equal(first.splits["train"].labels, second.splits["train"].labels)
+    assert second.splits["train"].image_shape == (2, 2, 1)
+    assert Builder.decoded == 1
+    beside.chmod(0o755)
+
+
+class Labelled:
+    """STL-10's builder with six images, whose order the features follow."""
+
+    def as_data_source(self, split, decoders):
+        assert set(decoders) == {"image"}  # which are not decoded
+        return [{"label": row} for row in {"train": [3, 1], "test": [0, 2, 1, 9]}[split]]
+
+
+def test_stl10_is_features_of_a_file_with_labels_of_tfds(tmp_path, monkeypatch):
+    monkeypatch.setattr(tfds_images, "prepared_builder", lambda name, data_dir: Labelled())
+    features = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
+    np.save(tmp_path / "features.npy", features)
+    source = sources.load("stl10", str(tmp_path / "features.npy"))
+    everything = select_split(source, "all", "field")
+    np.testing.assert_array_equal(everything.x, features)
+    assert everything.labels.tolist() == [3, 1, 0, 2, 1, 9]
+    assert len(source.splits["train"].x) == 2
+    np.save(tmp_path / "features.npy", features[:5])
+    with pytest.raises(InputError, match="has 5 rows; STL-10 has 6 labelled images, train and test"):
+        sources.load("stl10", str(tmp_path / "features.npy"))
+
+
+def test_labels_are_read_without_their_images(tfds_dir):
+    import tensorflow_datasets as tfds
+
+    examples = tfds.builder("mnist", data_dir=tfds_dir).as_data_source(
+        "test", decoders={"image": tfds.decode.SkipDecoding()}
+    )
+    assert isinstance(examples[0]["image"], bytes)
+    assert examples[0]["label"] in range(10)
+
+
+def test_stories_of_one_root_alone_are_taken(monkeypatch):
+    """With the words that most of them have, each of length 1."""
+    rng = np.random.default_rng(0)
+    names = ["C11", "CCAT", "ECAT", "GCAT", "MCAT"]
+    topics = np.array([[1, 1, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 0, 1], [1, 0, 0, 0, 0], [0, 0, 1, 0, 0]])
+    words = rng.uniform(0.1, 1, (5, 4)) * np.array(
+        [[1, 1, 0, 1], [1, 1, 1, 1], [1, 0, 0, 1], [1, 1, 1, 1], [0, 1, 0, 1]]
+    )
+    monkeypatch.setattr(rcv1, "_NUM_WORDS", 3)
+    bunch = SimpleNamespace(data=csr_matrix(words), target=csr_matrix(topics), target_names=np.array(names, object))
+    monkeypatch.setattr("sklearn.datasets.fetch_rcv1", lambda data_home, download_if_missing: bunch)
+    stories = sources.load("rcv1").splits["train"]
+    assert stories.labels.tolist() == [0, 3, 1]  # places among the roots
+    expected = words[[0, 2, 4]][:, [0, 1, 3]]  # the third word is in none of them
+    np.testing.assert_allclose(stories.x, expected / np.linalg.norm(expected, axis=1, keepdims=True), rtol=1e-6)
+
+
+def test_stories_that_were_not_fetched_name_the_command(tmp_path):
+    with pytest.raises(InputError, match="fetch_rcv1"):
+        sources.load("rcv1", data_dir=str(tmp_path))
+
+
+@pytest.mark.slow
+def test_mnist_is_prepared_by_tensorflow_where_it_is_not(tfds_dir, tmp_path, monkeypatch):
+    pytest.importorskip("tensorflow")
+    import tensorflow_datasets as tfds
+
+    images = sources.load("mnist", data_dir=tfds_dir).splits
+    monkeypatch.setattr(
+        tfds.download.DownloadManager, "download_and_extract", lambda self, urls: write_idx(tmp_path, images)
+    )
+    prepared = sources.load("mnist", data_dir=str(tmp_path / "prepared")).splits
+    np.testing.assert_array_equal(
+        np.sort(prepared["test"].x.sum(axis=1, dtype=np.int64)), np.sort(images["test"].x.sum(axis=1, dtype=np.int64))
+    )
+
+
+def write_idx(folder, splits):
+    paths = {}
+    for split in ("train", "test"):
+        rows = splits[split]
+        for kind, header, array in (
+            ("images", [2051, len(rows.x), 28, 28], rows.x),
+            ("labels", [2049, len(rows.x)], rows.labels.astype(np.uint8)),
+        ):
+            path = folder / f"{split}-{kind}"
+            path.write_bytes(np.array(header, ">i4").tobytes() + array.tobytes())
+            paths[f"{split}_{'data' if kind == 'images' else kind}"] = str(path)
+    return paths

@@ -1,0 +1,142 @@
+"""Tables: what is read of them, what is refused and in which words, and columns in another order."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.runs import tiny
+from sklearn.datasets import make_blobs
+
+from vade_jax.commands.predict import predict
+from vade_jax.commands.train import train
+from vade_jax.data import column_names, file_formats
+from vade_jax.data.dataset import ExpectedColumns, ReadOptions
+from vade_jax.system.errors import InputError
+
+TABLE = pd.DataFrame(
+    {
+        "name": ["ann", "bob", "cid"],
+        "age": [30, 41, 52],
+        "height": [1.6, 1.7, 1.8],
+        "left": [True, False, True],
+        "kind": ["b", "a", "b"],
+    }
+)
+WRITE = {
+    ".csv": lambda path: TABLE.to_csv(path, index=False),
+    ".tsv": lambda path: TABLE.to_csv(path, index=False, sep="\t"),
+    ".parquet": lambda path: TABLE.to_parquet(path, index=False),
+}
+
+
+@pytest.mark.parametrize("ending", WRITE)
+def test_a_table_is_read_with_its_label_and_its_id(tmp_path, ending):
+    path = tmp_path / f"x{ending}"
+    WRITE[ending](path)
+    rows = file_formats.read(str(path), ReadOptions("kind", "name"))["train"]
+    np.testing.assert_allclose(rows.x, [[30, 1.6, 1], [41, 1.7, 0], [52, 1.8, 1]], rtol=1e-6)
+    assert rows.x.dtype == np.float32
+    assert rows.names == ("age", "height", "left")
+    assert rows.labels.tolist() == [1, 0, 1]
+    assert rows.ids.tolist() == ["ann", "bob", "cid"]
+    assert rows.image_shape is None
+
+
+def test_a_column_that_need_not_be_there(tmp_path):
+    path = tmp_path / "x.csv"
+    TABLE[["age", "name"]].to_csv(path, index=False)
+    rows = file_formats.read(str(path), ReadOptions("kind", "name", form=ExpectedColumns(("age",))))["train"]
+    assert (rows.names, rows.labels) == (("age",), None)
+    assert rows.ids.tolist() == ["ann", "bob", "cid"]
+
+
+def test_columns_are_brought_into_the_order_of_the_model(tmp_path):
+    TABLE[["left", "age", "height"]].to_csv(tmp_path / "x.csv", index=False)
+    rows = file_formats.read(str(tmp_path / "x.csv"))["train"]
+    ordered = column_names.match_columns(rows, ("age", "height", "left"), 3, "x.csv", "config.data.path")
+    assert ordered.x[0].tolist() == pytest.approx([30, 1.6, 1])
+    with pytest.raises(InputError, match=r"config.data.path: the rows lack width; the model was made for 3 columns"):
+        column_names.match_columns(rows, ("age", "height", "width"), 3, "x.csv", "config.data.path")
+    with pytest.raises(InputError, match=r"config.data.path: the rows have 3 columns; the model was made for 4"):
+        column_names.match_columns(rows, (), 4, "x.csv", "config.data.path")
+
+
+def test_whole_numbers_of_which_one_is_missing_are_refused_by_name(tmp_path):
+    frame = pd.DataFrame({"a": pd.array([1, 2, None], "Int64"), "nan": [1.0, 2.0, 3.0]})
+    frame.to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=r"1 values that are NaN.* row 2, column a"):
+        file_formats.read(str(tmp_path / "x.parquet"))
+    frame[["nan"]].to_csv(tmp_path / "x.csv", index=False)  # a name, though float() takes it
+    assert file_formats.read(str(tmp_path / "x.csv"))["train"].x.tolist() == [[1], [2], [3]]
+
+
+def test_without_pandas_the_remedy_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    with pytest.raises(InputError, match=r"pip install 'vade-jax\[tables\]'"):
+        file_formats.read(str(tmp_path / "x.csv"))
+
+
+@pytest.fixture(scope="module")
+def clustered(tmp_path_factory):
+    """Three blobs in a table, clustered, and the folder."""
+    folder = tmp_path_factory.mktemp("table")
+    x, labels = make_blobs([60, 80, 100], n_features=4, cluster_std=0.5, random_state=0)
+    frame = pd.DataFrame(x, columns=list("abcd"))
+    frame["who"], frame["kind"] = [f"row {number}" for number in range(240)], labels
+    frame.to_csv(folder / "x.csv", index=False)
+    config = tiny(
+        data__name="file",
+        data__path=str(folder / "x.csv"),
+        data__label_column="kind",
+        data__id_column="who",
+        data__scaling="standardize",
+        model__likelihood="gaussian_shared",
+        model__num_clusters=3,
+        pretrain__num_epochs=20,
+    )
+    return folder, frame, train(config, folder / "run")
+
+
+def test_a_table_is_clustered_and_its_rows_are_told(clustered):
+    folder, frame, results = clustered
+    assert results["accuracy"] > 0.95
+    path = predict(folder / "run", "", str(folder / "out.csv"))
+    answer = pd.read_csv(path)
+    probabilities = ["probability_0", "probability_1", "probability_2"]
+    assert list(answer) == ["id", "cluster", *probabilities, "log_likelihood", "outlier"]
+    assert answer["id"].tolist() == frame["who"].tolist()
+    with np.load(folder / "run" / "assignments.npz") as assigned:
+        np.testing.assert_array_equal(answer["cluster"], assigned["cluster"])
+    np.testing.assert_allclose(answer.filter(like="probability").sum(axis=1), 1, atol=1e-5)
+
+
+def test_new_rows_may_have_other_columns_besides_in_another_order_and_neither_label_nor_id(clustered, capsys):
+    folder, frame, _ = clustered
+    frame[["d", "a", "c", "b"]].iloc[:7].to_csv(folder / "new.csv", index=False)
+    answer = pd.read_parquet(predict(folder / "run", str(folder / "new.csv"), str(folder / "new.parquet")))
+    with np.load(folder / "run" / "assignments.npz") as assigned:
+        np.testing.assert_array_equal(answer["cluster"], assigned["cluster"][:7])
+    assert "id" not in answer
+    more = frame[["d", "a", "c", "b", "kind"]].iloc[:7].assign(kind=None, note="text")
+    more.to_csv(folder / "more.csv", index=False)
+    again = pd.read_parquet(predict(folder / "run", str(folder / "more.csv"), str(folder / "new.parquet")))
+    pd.testing.assert_frame_equal(again, answer)
+    assert capsys.readouterr().out == (
+        f"{folder / 'more.csv'}: 1 columns that the model does not know are left out: note\n"
+    )
+    frame[["a", "b", "c"]].to_csv(folder / "fewer.csv", index=False)
+    with pytest.raises(InputError, match=r"config.data.path: the rows lack d; the model was made for 4 columns"):
+        predict(folder / "run", str(folder / "fewer.csv"), "")
+
+
+def test_ids_are_kept_in_an_npz_without_objects(clustered):
+    folder, frame, _ = clustered
+    with np.load(predict(folder / "run", "", str(folder / "out.npz"))) as answer:
+        assert answer["id"].tolist() == frame["who"].tolist()
+        assert answer["responsibilities"].shape == (240, 3)
+
+
+@pytest.mark.parametrize("name", ["out.txt", "nowhere/out.csv"])
+def test_an_output_that_cannot_be_written_is_refused(clustered, name):
+    folder, _, _ = clustered
+    with pytest.raises(InputError, match=r"config.predict.output: .* must be a file that ends in one of \.csv"):
+        predict(folder / "run", "", str(folder / name))

@@ -1,0 +1,263 @@
+"""The page that a run leaves: what it shows, that it needs nothing besides, and how it stands in a browser."""
+
+import base64
+import io
+import json
+import shutil
+from html.parser import HTMLParser
+
+import matplotlib.image
+import numpy as np
+import pytest
+from helpers.runs import tiny
+
+from vade_jax.commands.evaluate import evaluate
+from vade_jax.commands.train import train
+from vade_jax.data import sources
+from vade_jax.data.dataset import Source
+from vade_jax.reports import distinguishing_features, html_report
+from vade_jax.system import large_arrays
+
+NAMES = ["<script>alert(1)</script>", "age", "income & $x^2"]
+
+
+class Page(HTMLParser):
+    """A page's tags, its headings, and its pictures by alternative text."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.text = (folder / "report" / "index.html").read_text(encoding="utf-8")
+        self.tags, self.headings, self.pictures = [], [], {}
+        self.feed(self.text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag == "img":
+            self.pictures[dict(attrs)["alt"]] = dict(attrs)["src"]
+
+    def handle_data(self, data):
+        if self.tags and self.tags[-1][0] == "h2" and data.strip():
+            self.headings.append(data)
+            self.tags.append(("", {}))
+
+
+def with_report(**changes):
+    config = tiny(**changes)
+    config.report = True
+    return config
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("digits") / "run"
+    train(with_report(), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    pandas = pytest.importorskip("pandas")
+    folder = tmp_path_factory.mktemp("table")
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 300)
+    frame = pandas.DataFrame(rng.normal(size=(300, 3)) + 9 * np.eye(3)[labels] + [0, 40, 1e4], columns=NAMES)
+    frame["kind"] = labels
+    frame.to_csv(folder / "rows <b>.csv", index=False)
+    config = with_report(
+        data__name="file",
+        data__path=str(folder / "rows <b>.csv"),
+        data__label_column="kind",
+        data__scaling="standardize",
+        model__likelihood="gaussian_shared",
+        model__num_clusters=3,
+        model__latent_dim=2,
+    )
+    train(config, folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture(params=["digits", "table"])
+def folder(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_the_sections_of_images(digits):
+    assert Page(digits).headings == [
+        "Training",
+        "Clusters",
+        "Latent space",
+        "Cluster by cluster",
+        "Labels and clusters",
+        "From cluster to cluster",
+        "How it was made",
+    ]
+
+
+def test_the_sections_of_a_table(table):
+    page = Page(table)
+    assert page.headings == [
+        "Training",
+        "Clusters",
+        "Latent space",
+        "Telling features",
+        "Labels and clusters",
+        "How it was made",
+    ]
+    assert "in their 2 dimensions" in page.text
+
+
+def test_the_results_and_every_setting_are_there(digits):
+    page = Page(digits)
+    results = json.loads((digits / "results.json").read_text())
+    for value in ("accuracy", "nmi", "ari"):
+        assert f"{results[value]:.4f}" in page.text
+    for value in ("elbo", "log_px_given_z", "log_pz_given_c", "log_pc", "entropy_z", "entropy_c", "log_likelihood"):
+        assert f"{results[value]:.3f}" in page.text
+    assert "train.estimator" in page.text
+    assert f"<code>{results['versions']['jax']}</code>" in page.text
+
+
+def test_the_page_asks_for_nothing_and_runs_nothing(folder):
+    page = Page(folder)
+    asked = [attrs[name] for _, attrs in page.tags for name in ("src", "srcset", "href") if name in attrs]
+    assert len(asked) > 10
+    assert all(value.startswith("data:") for value in asked)
+    assert {"script", "iframe", "object"}.isdisjoint(tag for tag, _ in page.tags)
+    assert "://" not in page.text
+    assert "@import" not in page.text
+
+
+def test_every_picture_is_one_and_says_what_it_shows(folder):
+    page = Page(folder)
+    images = [attrs for tag, attrs in page.tags if tag == "img"]
+    assert len(page.pictures) == len(images)  # no two say the same
+    for source in page.pictures.values():
+        assert matplotlib.image.imread(io.BytesIO(base64.b64decode(source.partition(",")[2]))).size > 0
+    charts = [tag for tag, _ in page.tags if tag == "picture"]
+    dark = [attrs for tag, attrs in page.tags if tag == "source" and "dark" in attrs["media"]]
+    assert len(charts) == len(dark) > 5
+
+
+def test_users_text_is_text(table):
+    page = Page(table)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
+    assert "rows &lt;b&gt;.csv" in page.text
+    assert "income &amp; $x^2" in page.text
+
+
+@pytest.mark.slow
+def test_labels_change_no_picture_but_those_of_labels(digits, tmp_path, monkeypatch):
+    shutil.copytree(digits, tmp_path / "run")
+    before = Page(digits)
+    rows = sources.load("digits").splits["train"]
+    poisoned = np.random.default_rng(0).integers(0, 3, len(rows.labels))
+    for labels, left in ((poisoned, before.pictures.keys()), (None, without_labels(before.pictures).keys())):
+        monkeypatch.setitem(sources.SOURCES, "digits", lambda *_, y=labels: Source({"train": rows._replace(labels=y)}))
+        evaluate(tmp_path / "run")
+        page = Page(tmp_path / "run")
+        assert page.pictures.keys() == left
+        assert without_labels(page.pictures) == without_labels(before.pictures)
+        if labels is not None:
+            changed = page.pictures.keys() - without_labels(page.pictures).keys()
+            assert len(changed) == 2
+            assert all(page.pictures[alt] != before.pictures[alt] for alt in changed)
+
+
+def without_labels(pictures):
+    return {alt: source for alt, source in pictures.items() if "label" not in alt}
+
+
+QUICK = {"pretrain__num_epochs": 1, "train__num_epochs": 0, "model__latent_dim": 1}
+
+
+def test_a_report_can_be_left_out_and_drawn_later(tmp_path):
+    train(tiny(**QUICK), tmp_path)
+    assert not (tmp_path / "report").exists()
+    train(with_report(**QUICK), tmp_path)
+    page = Page(tmp_path)
+    assert "Latent space" in page.headings
+
+
+def test_each_of_several_runs_has_its_own(tmp_path):
+    config = with_report(**QUICK)
+    config.num_runs = 2
+    train(config, tmp_path)
+    pages = [Page(tmp_path / name).text for name in ("seed0", "seed1")]
+    assert "Seed 1," in pages[1]
+    assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.slow
+def test_of_many_clusters_the_largest_are_shown(tmp_path):
+    train(with_report(**QUICK | {"model__latent_dim": 2, "model__num_clusters": 120}), tmp_path)
+    page = Page(tmp_path)
+    assert "Of 120 clusters, the 30 largest are shown." in page.text
+    assert sum(alt.startswith("Most certain") for alt in page.pictures) == 30
+
+
+def test_a_report_that_cannot_be_drawn_loses_no_results(tmp_path, monkeypatch):
+    monkeypatch.setattr(html_report, "write", lambda *_, **__: 1 / 0)
+    with pytest.warns(UserWarning, match=r"report was not drawn: ZeroDivisionError"):
+        results = train(with_report(**QUICK), tmp_path)
+    assert json.loads((tmp_path / "results.json").read_text()) == results
+
+
+def test_telling_features_are_those_that_differ_most_whatever_the_parts(monkeypatch):
+    x = np.array([[0, 5, 1], [0, 5, 3], [8, 5, 2], [8, 5, 2]], np.float32)
+    clusters = np.array([2, 2, 0, 0])
+    for part in (2**25, 3):  # of three values, a row each
+        monkeypatch.setattr(large_arrays, "_PART", part)
+        telling = distinguishing_features.distinguishing_features(x, clusters, np.array([0, 2]), 3, ())
+        assert telling == {
+            0: [
+                distinguishing_features.FeatureDifference("column 0", 8, 4, 1),
+                distinguishing_features.FeatureDifference("column 2", 2, 2, 0),
+            ],
+            2: [
+                distinguishing_features.FeatureDifference("column 0", 0, 4, -1),
+                distinguishing_features.FeatureDifference("column 2", 2, 2, 0),
+            ],
+        }
+    assert (
+        distinguishing_features.distinguishing_features(x, clusters, np.array([0]), 3, ("a", "b", "c"))[0][0].name
+        == "a"
+    )
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.skip("no chromium and chromedriver")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    quiet = "no-first-run disable-background-networking disable-component-update disable-sync disable-quic"
+    for flag in f"headless=new no-sandbox disable-gpu {quiet}".split():
+        options.add_argument(f"--{flag}")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('browser')}")
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_stands_in_a_browser(folder, browser, width, scheme):
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    browser.get((folder / "report" / "index.html").as_uri())
+    browser.execute_script("document.querySelectorAll('details').forEach(part => part.open = true)")
+    assert browser.execute_script("return innerWidth") == width
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    pictures = "return [...document.images].map(image => [image.naturalWidth, image.currentSrc])"
+    found = browser.execute_script(pictures)
+    assert len(found) > 5
+    assert all(natural_width > 0 for natural_width, _ in found)
+    shown = {source for _, source in found}
+    dark = {attrs["srcset"] for tag, attrs in Page(folder).tags if tag == "source"}
+    assert shown.isdisjoint(dark) if scheme == "light" else dark <= shown
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []

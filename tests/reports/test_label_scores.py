@@ -1,0 +1,52 @@
+"""Scores of a clustering against brute force and exact cases."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vade_jax.reports.label_scores import clustering_accuracy, confusion, occupancy, scores
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
+def test_accuracy_is_the_best_over_all_matchings(pairs):
+    labels, clusters = np.array(pairs).T
+    best = max(np.mean(np.array(matching)[clusters] == labels) for matching in itertools.permutations(range(4)))
+    np.testing.assert_allclose(clustering_accuracy(labels, clusters), best)
+
+
+def test_names_do_not_matter():
+    labels = np.array(["a", "b", "b", "c"])
+    assert scores(labels, np.array([7, 2, 2, 0])) == {"accuracy": 1.0, "nmi": 1.0, "ari": 1.0}
+
+
+def test_one_cluster_scores_the_largest_class():
+    result = scores(np.array([0, 0, 0, 1]), np.zeros(4, int))
+    assert result == {"accuracy": 0.75, "nmi": 0.0, "ari": 0.0}
+
+
+def test_lengths_that_differ_are_an_error():
+    with pytest.raises(ValueError, match=r"length 3 .* 2"):
+        clustering_accuracy(np.zeros(3), np.zeros(2))
+
+
+def test_occupancy_counts_empty_clusters():
+    assert occupancy(np.array([0, 2, 2]), 4) == [1, 0, 2, 0]
+
+
+def test_a_confusion_has_the_clusters_in_the_order_of_their_labels():
+    labels, clusters = np.array(["a", "a", "b", "b", "b", "c", "b"]), np.array([4, 4, 1, 1, 4, 3, 0])
+    found = confusion(labels, clusters, 5)
+    assert found.labels.tolist() == ["a", "b", "c"]
+    assert found.counts.tolist() == [[0, 1, 0], [0, 2, 0], [0, 0, 0], [0, 0, 1], [2, 1, 0]]
+    assert found.order.tolist() == [4, 1, 0, 3, 2]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
+def test_a_confusion_holds_every_row_and_its_matching_is_the_best(pairs):
+    labels, clusters = np.array([*pairs, *((label, 0) for label in range(4))]).T
+    found = confusion(labels, clusters, 4)
+    assert found.counts.sum() == len(labels)
+    np.testing.assert_allclose(found.counts[found.order].trace() / len(labels), clustering_accuracy(labels, clusters))

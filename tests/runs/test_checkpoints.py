@@ -1,0 +1,214 @@
+"""What goes into a checkpoint comes out, keys included, and the last ones are kept."""
+
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vade_jax.core.mixture_prior import GMMPrior
+from vade_jax.data.scaling import Scaling
+from vade_jax.runs.checkpoints import Checkpoints
+from vade_jax.runs.progress import BEGINNING
+from vade_jax.system.devices import replicate
+from vade_jax.system.errors import StorageError
+from vade_jax.training.train_state import TrainState
+
+
+def state(value):
+    full = jnp.full((2, 3), value)
+    return replicate(
+        TrainState(
+            step=jnp.int32(value),
+            params={
+                "encoder": {"kernel": full},
+                "decoder": {"kernel": full},
+                "prior": GMMPrior(full[0, :2], full, full),
+            },
+            opt_state=({"mu": full},),
+            key=jax.random.key(value),
+            scaling=Scaling(full[:1], full[:1]),
+            rate_factor=jnp.float32(value),
+        )
+    )
+
+
+def same(left, right):
+    if jnp.issubdtype(left.dtype, jax.dtypes.prng_key):
+        left, right = jax.random.key_data(left), jax.random.key_data(right)
+    return np.array_equal(left, right) and left.dtype == right.dtype and left.sharding == right.sharding
+
+
+def test_round_trip(tmp_path):
+    progress = BEGINNING._replace(
+        stage="cluster", epoch=3, total_epochs=8, seconds={"pretrain": 1.5}, losses=[0.1, 1 / 3]
+    )
+    with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
+        assert checkpoints.restore(state(0)) is None
+        checkpoints.save(state(7), progress)
+    with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
+        restored, restored_progress = checkpoints.restore(state(0))
+    assert restored_progress == progress
+    assert isinstance(restored.params["prior"], GMMPrior)
+    assert all(jax.tree.leaves(jax.tree.map(same, restored, state(7))))
+
+
+def test_the_last_ones_are_kept_and_the_latest_is_restored(tmp_path):
+    with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
+        for epoch in range(4):
+            checkpoints.save(state(epoch), BEGINNING._replace(stage="pretrain", epoch=epoch, total_epochs=epoch))
+        restored, progress = checkpoints.restore(state(0))
+    assert len([path for path in (tmp_path / "c").iterdir() if path.is_dir()]) == 2
+    assert progress.epoch == 3
+    assert int(restored.step) == 3
+
+
+def test_progress_counts_epochs_seconds_losses_and_treatments():
+    progress = BEGINNING.spent("load", 1.0).next_stage("pretrain").next_epoch(7.0, 2.0).next_epoch(6.0, 0.5)
+    assert (progress.stage, progress.epoch, progress.total_epochs) == ("pretrain", 2, 2)
+    assert progress.losses == [7.0, 6.0]
+    progress = progress.treated("exploding_loss", "it rose", "retreat")
+    progress = progress.spent("initialize", 3.0).next_stage("cluster").next_epoch(5.0, 0.25)
+    assert (progress.epoch, progress.total_epochs, progress.losses) == (1, 3, [5.0])
+    assert progress.seconds == {"load": 1.0, "pretrain": 2.5, "initialize": 3.0, "cluster": 0.25}
+    (treatment,) = progress.treatments
+    assert treatment == {
+        "stage": "pretrain",
+        "epoch": 2,
+        "diagnosis": "exploding_loss",
+        "detail": "it rose",
+        "cure": "retreat",
+    }
+    assert BEGINNING.losses == []
+
+
+def at(epoch, loss=1.0, began=0):
+    return BEGINNING._replace(stage="pretrain", epoch=epoch, total_epochs=began + epoch, losses=[loss] if epoch else [])
+
+
+def test_the_best_of_the_stage_stays_too(tmp_path):
+    with Checkpoints(tmp_path / "c", keep=1) as checkpoints:
+        for epoch, loss in enumerate([0.0, 3.0, 1.0, 2.0, 4.0]):
+            checkpoints.save(state(epoch), at(epoch, loss))
+        assert checkpoints.restore(state(0), 3)[1].losses == [1.0]
+    with Checkpoints(tmp_path / "c", keep=1) as checkpoints:
+        assert checkpoints.steps() == [3, 5]
+        checkpoints.save(state(6), at(1, 9.0, began=5))
+    with Checkpoints(tmp_path / "c", keep=1) as checkpoints:
+        assert checkpoints.steps() == [6]
+
+
+def test_one_made_out_of_turn_is_gone_back_to_by_nobody(tmp_path):
+    with Checkpoints(tmp_path / "c", keep=1) as checkpoints:
+        checkpoints.save(state(2), at(2))
+        checkpoints.save(state(3), at(3), scheduled=False)
+        assert checkpoints.restore(state(0))[1].epoch == 3
+        assert checkpoints.restore(state(0), scheduled=True)[1].epoch == 2
+    with Checkpoints(tmp_path / "c", keep=1) as checkpoints:
+        assert checkpoints.steps(scheduled=True) == [1]
+
+
+def test_what_is_saved_is_the_state_at_that_time(tmp_path):
+    """The next epoch is given the state to write over."""
+    step = jax.jit(lambda tree: jax.tree.map(lambda leaf: leaf + 1, tree), donate_argnums=0)
+    big = {"w": jnp.zeros((1024, 1024))}
+    with Checkpoints(tmp_path / "c", keep=9) as checkpoints:
+        for epoch in range(4):
+            checkpoints.save(state(0).replace(params=big), at(epoch))
+            big = step(big)
+        for epoch in range(4):
+            restored = checkpoints.restore(state(0).replace(params=big), epoch + 1)[0]
+            assert np.all(np.asarray(restored.params["w"]) == epoch)
+
+
+def saved(folder):
+    with Checkpoints(folder, keep=2) as checkpoints:
+        checkpoints.save(state(1), at(1))
+        checkpoints.save(state(2), at(2))
+    return sorted(path.relative_to(folder / "2") for path in (folder / "2").rglob("*") if path.is_file())
+
+
+# name -> what becomes of a file's content; None: it is deleted.
+DAMAGE = {
+    "half": lambda content: content[: len(content) // 2],
+    "empty": lambda content: b"",
+    "first bit": lambda content: bytes([content[0] ^ 1]) + content[1:] if content else b"x",
+    "last bits": lambda content: content[:-1] + bytes([content[-1] ^ 64]) if content else b"x",
+    "gone": lambda content: None,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_the_one_before_is_taken_where_the_last_is_damaged(tmp_path, capsys, damage):
+    taken = []
+    for file in saved(tmp_path / "c"):
+        copy = tmp_path / "copy"
+        shutil.copytree(tmp_path / "c", copy)
+        path = copy / "2" / file
+        content = DAMAGE[damage](path.read_bytes())
+        path.unlink()
+        if content is not None:
+            path.write_bytes(content)
+        with Checkpoints(copy, keep=2) as checkpoints:
+            restored, progress = checkpoints.restore(state(0))
+        assert all(jax.tree.leaves(jax.tree.map(same, restored, state(progress.epoch)))), file
+        said = f"checkpoint 2 in {copy} cannot be read: " in capsys.readouterr().out
+        assert said == (progress.epoch == 1), file
+        taken.append(progress.epoch)
+        shutil.rmtree(copy)
+    assert 1 in taken
+
+
+def test_a_damaged_one_goes_only_where_nobody_else_writes(tmp_path):
+    saved(tmp_path / "c")
+    damaged = tmp_path / "c" / "2"
+    (damaged / "progress" / "metadata").unlink()
+    with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
+        assert checkpoints.restore(state(0))[1].epoch == 1
+    assert damaged.exists()
+    with Checkpoints(tmp_path / "c", keep=2, exclusive=True) as checkpoints:
+        assert checkpoints.restore(state(0))[1].epoch == 1
+    assert not damaged.exists()
+
+
+def test_a_bit_anywhere_in_the_state_is_noticed(tmp_path, capsys):
+    saved(tmp_path / "c")
+    content = json.loads((tmp_path / "c" / "2" / "progress" / "metadata").read_text())
+    content["losses"] = [0.5]
+    (tmp_path / "c" / "2" / "progress" / "metadata").write_text(json.dumps(content))
+    with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
+        assert checkpoints.restore(state(0))[1].epoch == 1
+    assert "what was read is not what was written" in capsys.readouterr().out
+
+
+def test_where_none_can_be_read_there_is_a_line(tmp_path):
+    saved(tmp_path / "c")
+    for number in (1, 2):
+        (tmp_path / "c" / str(number) / "progress" / "metadata").unlink()
+    with (
+        Checkpoints(tmp_path / "c", keep=2) as checkpoints,
+        pytest.raises(StorageError, match=r"holds no checkpoint that can be read.* begin anew in another workdir"),
+    ):
+        checkpoints.restore(state(0))
+
+
+def test_a_checkpoint_from_before_there_were_digests(tmp_path):
+    saved(tmp_path / "c")
+    path = tmp_path / "c" / "2" / "progress" / "metadata"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in content.items() if name not in ("digest", "due")}))
+    with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
+        assert checkpoints.restore(state(0))[1].epoch == 2
+
+
+def test_what_a_killed_process_left_goes_where_nobody_else_writes(tmp_path):
+    saved(tmp_path / "c")
+    left = tmp_path / "c" / "3.orbax-checkpoint-tmp-1"
+    left.mkdir()
+    with Checkpoints(tmp_path / "c", keep=2):
+        assert left.exists()
+    with Checkpoints(tmp_path / "c", keep=2, exclusive=True) as checkpoints:
+        assert not left.exists()
+        assert checkpoints.steps() == [1, 2]

@@ -1,0 +1,47 @@
+"""metrics.jsonl and TensorBoard events, also after a run was stopped."""
+
+import json
+
+import jax
+
+from vade_jax.runs.metrics_log import Tracker, read_metrics
+from vade_jax.system.compile_time import compile_seconds, start_counting
+
+
+def log(tracker, epochs):
+    with tracker, tracker.stage("pretrain", 5, epochs[0] - 1) as bar:
+        for epoch in epochs:
+            tracker.log(
+                {"stage": "pretrain", "epoch": epoch, "total_epochs": epoch, "step": epoch, "loss": 1 / epoch}, bar
+            )
+
+
+def test_records_are_written_a_line_each(tmp_path):
+    log(Tracker(tmp_path, 0), [1, 2, 3])
+    assert [record["loss"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [1, 1 / 2, 1 / 3]
+    assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_a_resumed_run_drops_what_it_makes_again_and_a_torn_line(tmp_path):
+    log(Tracker(tmp_path, 0), [1, 2, 3])
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(path.read_text() + '{"stage": "pre')
+    log(Tracker(tmp_path, 2), [3, 4])
+    assert [json.loads(line)["epoch"] for line in path.read_text().splitlines()] == [1, 2, 3, 4]
+
+
+def test_a_run_that_goes_back_forgets_the_epochs_it_makes_again(tmp_path):
+    with Tracker(tmp_path, 0) as tracker, tracker.stage("pretrain", 5, 0) as bar:
+        for epoch in (1, 2, 3):
+            tracker.log({"stage": "pretrain", "epoch": epoch, "total_epochs": epoch, "step": epoch, "loss": 1.0}, bar)
+        tracker.rewind(1, 1, bar)
+        assert bar.n == 1
+        tracker.log({"stage": "pretrain", "epoch": 2, "total_epochs": 2, "step": 2, "loss": float("nan")}, bar)
+    assert [record["epoch"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2]
+
+
+def test_seconds_to_compile_are_counted():
+    start_counting()
+    before = compile_seconds()
+    jax.jit(lambda x: x * 3.25 + before)(1.0)
+    assert compile_seconds() > before

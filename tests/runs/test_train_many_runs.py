@@ -1,0 +1,151 @@
+"""Several runs of a config: each is as it would have been alone, the best is taken without a label, one may fail."""
+
+import json
+from concurrent.futures import Executor, Future
+
+import jax
+import numpy as np
+import pytest
+from helpers.runs import assert_same_bits, params_of, tiny
+
+from vade_jax.commands.evaluate import evaluate
+from vade_jax.commands.predict import predict
+from vade_jax.commands.train import train
+from vade_jax.data import sources
+from vade_jax.runs import train_many_runs
+from vade_jax.runs.metrics_log import read_metrics
+from vade_jax.runs.run import make_run
+from vade_jax.system.errors import DivergedError
+from vade_jax.training.data_feed import Feed
+from vade_jax.training.epoch import make_epoch_of_runs
+
+
+def several(num_runs=2, rate_factors=(1.0,), **changes):
+    config = tiny(**changes)
+    config.update(num_runs=num_runs, rate_factors=rate_factors)
+    return config
+
+
+def alone(seed, **changes):
+    config = tiny(**changes)
+    config.seed = seed
+    return config
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep") / "runs"
+    return folder, train(several(), folder)
+
+
+def test_each_run_is_the_one_it_would_have_been_alone(finished, tmp_path):
+    folder, _ = finished
+    for seed in (0, 1):
+        results = train(alone(seed), tmp_path / str(seed))
+        assert_same_bits(params_of(folder / f"seed{seed}"), params_of(tmp_path / str(seed)))
+        of_sweep = json.loads((folder / f"seed{seed}" / "results.json").read_text())
+        assert {**of_sweep, "seconds": None} == {**results, "seconds": None}
+
+
+def test_the_run_of_the_highest_modularity_is_taken(finished):
+    folder, results = finished
+    assert json.loads((folder / "results.json").read_text()) == results
+    assert set(results["runs"]) == {"seed0", "seed1"}
+    best = max(results["runs"], key=lambda name: results["runs"][name]["input_modularity"])
+    assert results["run"] == best
+    of_best = json.loads((folder / best / "results.json").read_text())
+    assert {name: results[name] for name in of_best} == of_best
+
+
+def test_the_other_modes_ask_the_best_run(finished, tmp_path):
+    folder, results = finished
+    assert evaluate(folder)["accuracy"] == results["accuracy"]
+    path = predict(folder, "", str(tmp_path / "out.npz"))
+    with np.load(path) as answer, np.load(folder / results["run"] / "assignments.npz") as training_answer:
+        np.testing.assert_array_equal(answer["cluster"], training_answer["cluster"])
+
+
+def test_what_has_ended_is_not_trained_again(finished, monkeypatch):
+    folder, results = finished
+    monkeypatch.setattr(train_many_runs, "make_epoch", lambda *_: pytest.fail("trained"))
+    assert train(several(), folder)["runs"] == results["runs"]
+
+
+def test_the_epochs_of_later_stages_are_compiled_ahead(tmp_path, monkeypatch, compilations):
+    """Their first call finds its program, with a guided stage's memberships too."""
+    stages, real = {}, Feed.train
+
+    class AtOnce(Executor):
+        def submit(self, fn, *args):
+            future = Future()
+            future.set_result(fn(*args))
+            return future
+
+    def train_first(*args):
+        before = len(compilations)
+        answer = jax.block_until_ready(real(*args))
+        stages.setdefault(args[1], []).append(len(compilations) - before)
+        return answer
+
+    monkeypatch.setattr(train_many_runs, "ThreadPoolExecutor", lambda max_workers: AtOnce())
+    monkeypatch.setattr(Feed, "train", train_first)
+    train(tiny(guide__num_rounds=1, align__num_epochs=2), tmp_path)
+    pretrain, *later = stages.values()
+    assert pretrain == [1, 0, 0]
+    assert later == [[0, 0, 0], [0, 0], [0, 0, 0]]
+
+
+def test_side_by_side_each_run_is_the_one_it_would_have_been_alone(tmp_path, monkeypatch):
+    """One call for an epoch of both, memberships of their own; equal up to what Adam makes of rounding."""
+    x = sources.load("digits").splits["train"].x
+    description = {"num_rows": len(x), "num_features": 64, "image_shape": (8, 8, 1)}
+    epochs = {"pretrain__num_epochs": 2, "guide__num_epochs": 1, "train__num_epochs": 1}
+    numbers, real = [], make_epoch_of_runs
+
+    def make(*arguments):
+        epoch = real(*arguments)
+
+        def noted(states, *rest):
+            numbers.append(len(states))
+            return epoch(states, *rest)
+
+        return noted
+
+    monkeypatch.setattr(train_many_runs, "make_epoch_of_runs", make)
+
+    def fit(place, **options):
+        configs = [alone(seed, guide__num_rounds=1, **epochs) for seed in range(2)]
+        runs = [make_run(config, tmp_path / place / str(config.seed), description) for config in configs]
+        for run in runs:
+            run.folder.mkdir(parents=True)
+        return {run.config.seed: outcome for run, outcome in train_many_runs.train_runs(runs, x, **options)}
+
+    together, apart = fit("together", side_by_side=True), fit("apart")
+    assert numbers == [2] * 4
+    assert sorted(together) == sorted(apart) == [0, 1]
+    for seed in range(2):
+        (state, progress), (expected, progress_alone) = together[seed], apart[seed]
+        assert progress.total_epochs == progress_alone.total_epochs == 4
+        np.testing.assert_allclose(progress.losses, progress_alone.losses, rtol=1e-3)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-2, atol=2e-3), state.params, expected.params)
+
+
+def test_a_run_that_fails_leaves_the_others(tmp_path, capsys):
+    config = several(1, (1.0, 1e33), model__likelihood="gaussian")
+    results = train(config, tmp_path)
+    assert results["run"] == "seed0_rate1"
+    assert results["runs"]["seed0_rate1e+33"]["failure"].startswith("not_finite")
+    assert json.loads((tmp_path / "seed0_rate1e+33" / "results.json").read_text())["treatments"]
+    assert json.loads((tmp_path / "seed0_rate1" / "config.json").read_text())["optimizer"]["rate_factor"] == 1.0
+
+
+def test_where_all_fail_the_sweep_does(tmp_path):
+    with pytest.raises(DivergedError, match="not_finite"):
+        train(several(1, (1e32, 1e33), model__likelihood="gaussian"), tmp_path)
+
+
+def test_a_factor_on_the_learning_rates_of_one_run(tmp_path):
+    train(several(1, (0.5,)), tmp_path)
+    halved = [record["learning_rate"] for record in read_metrics(tmp_path / "metrics.jsonl")]
+    assert halved[0] == pytest.approx(0.5e-3)
+    assert halved[3] == pytest.approx(0.5e-3)

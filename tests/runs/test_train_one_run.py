@@ -1,0 +1,189 @@
+"""Every collapse that is provoked gets its name and its cure, is written down, and ends with status 3 if none helps."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers.runs import assert_same_bits, params_of, tiny, training_template
+
+from vade_jax.commands.train import train
+from vade_jax.initialization import methods
+from vade_jax.initialization.methods import Clustering
+from vade_jax.networks.encoders_decoders import with_constant_log_var
+from vade_jax.runs import stages, train_one_run
+from vade_jax.runs.checkpoints import Checkpoints
+from vade_jax.runs.metrics_log import Tracker, read_metrics
+from vade_jax.runs.run import read_run
+from vade_jax.runs.train_one_run import _run_epoch
+from vade_jax.system.errors import DivergedError
+from vade_jax.training import objectives
+from vade_jax.training.epoch import is_finite
+
+
+def break_loss_once(monkeypatch, value, stage, epoch):
+    """From now on the given epoch of the stage (cluster: of 3 epochs) reports this loss, the first time it is made."""
+    real, made = _run_epoch, []
+
+    def through_epoch(at, state, progress, rows):
+        state, then, record = yield from real(at, state, progress, rows)
+        if at.name == stage and then.epoch == epoch and not made:
+            made.append(True)
+            state = state.replace(params={**state.params, "encoder": _scaled(state.params["encoder"], np.nan)})
+            record, then = {**record, "loss": value}, then._replace(losses=[*then.losses[:-1], value])
+        return state, then, record
+
+    monkeypatch.setattr(train_one_run, "_run_epoch", through_epoch)
+
+
+def _scaled(tree, factor):
+    return jax.tree.map(lambda leaf: leaf * np.float32(factor), tree)
+
+
+@pytest.mark.parametrize(("value", "name"), [(float("nan"), "not_finite"), (1e6, "exploding_loss")])
+def test_a_loss_that_breaks_goes_back_to_the_last_good_state_with_a_lower_rate(tmp_path, monkeypatch, value, name):
+    break_loss_once(monkeypatch, value, "cluster", 3)
+    results = train(tiny(checkpoint__every_epochs=2), tmp_path)
+    (treatment,) = results["treatments"]
+    assert (treatment["stage"], treatment["epoch"]) == ("cluster", 3)
+    assert (treatment["diagnosis"], treatment["cure"]) == (name, "retreat")
+    records = read_metrics(tmp_path / "metrics.jsonl")
+    assert [record["total_epochs"] for record in records] == [1, 2, 3, 4, 5, 6]
+    assert all(np.isfinite(record["loss"]) for record in records)
+    rates = [record["learning_rate"] for record in records]
+    assert rates[5] < 0.25 * rates[4]
+    assert np.isfinite(results["elbo"])
+
+
+def test_a_run_that_was_stopped_after_a_retreat_ends_as_one_that_was_not(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        break_loss_once(patch, float("nan"), "cluster", 3)
+        train(tiny(checkpoint__every_epochs=2), tmp_path / "whole")
+    real = Tracker.log
+
+    def log_then_stop(self, record, bar):
+        real(self, record, bar)
+        if record["total_epochs"] == 6 and record["learning_rate"] < 1e-4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        break_loss_once(patch, float("nan"), "cluster", 3)
+        patch.setattr(Tracker, "log", log_then_stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny(checkpoint__every_epochs=2), tmp_path / "stopped")
+    results = train(tiny(checkpoint__every_epochs=2), tmp_path / "stopped")
+    assert [treatment["cure"] for treatment in results["treatments"]] == ["retreat"]
+    assert_same_bits(params_of(tmp_path / "stopped"), params_of(tmp_path / "whole"))
+
+
+def start_from(monkeypatch, memberships):
+    """Every initialization finds the memberships that this makes of those of a mixture."""
+    gmm = methods.METHODS["gmm"]
+
+    def method(embeddings, options):
+        return Clustering(memberships(gmm(embeddings, options).memberships), [0.0])
+
+    monkeypatch.setitem(methods.METHODS, "gmm", method)
+
+
+def join_two(memberships):
+    joined = memberships.copy()
+    joined[:, 0] += joined[:, 1]
+    joined[:, 1] = 0
+    return joined
+
+
+SOUND = {"model__hidden": (64,), "model__latent_dim": 5, "pretrain__num_epochs": 20, "train__num_epochs": 2}
+
+
+@pytest.mark.parametrize(
+    ("memberships", "name"),
+    [
+        (join_two, "empty_clusters"),
+        (lambda memberships: np.eye(10)[np.zeros(len(memberships), int)], "one_cluster"),
+        (lambda memberships: np.full_like(memberships, 0.1), "uniform_responsibilities"),
+    ],
+)
+def test_collapsed_clusters_are_refilled(tmp_path, monkeypatch, memberships, name):
+    start_from(monkeypatch, memberships)
+    results = train(tiny(**SOUND, train__estimator="optimal"), tmp_path)
+    first = results["treatments"][0]
+    assert (first["stage"], first["epoch"], first["diagnosis"], first["cure"]) == ("cluster", 1, name, "refill")
+    assert min(results["occupancy"]) > 10
+    assert results["accuracy"] > 0.4
+
+
+def test_an_empty_cluster_that_the_bound_would_rather_have_is_noted_and_left(tmp_path, monkeypatch):
+    start_from(monkeypatch, join_two)
+    monkeypatch.setattr(train_one_run, "refill", lambda prior, *_: (prior, 0.0))
+    saved, save = [], Checkpoints.save
+
+    def note_and_save(self, state, progress, scheduled=True):
+        if state.opt_state is not None:  # a training checkpoint
+            saved.append((progress.stage, progress.epoch))
+        save(self, state, progress, scheduled)
+
+    monkeypatch.setattr(Checkpoints, "save", note_and_save)
+    results = train(tiny(**SOUND, checkpoint__every_epochs=1), tmp_path)
+    (treatment,) = results["treatments"]
+    assert (treatment["diagnosis"], treatment["cure"]) == ("empty_clusters", "none")
+    assert np.isfinite(results["elbo"])
+    assert [epoch for stage, epoch in saved if stage == "cluster"] == [0, 1, 2]
+
+
+def test_a_latent_space_that_nothing_wakes_ends_the_run(tmp_path, monkeypatch, capsys):
+    def asleep(encoder, log_var):
+        params = with_constant_log_var(encoder, log_var)["params"]
+        return {"params": {**params, "z_mean": _scaled(params["z_mean"], 0)}}
+
+    monkeypatch.setattr(stages, "with_constant_log_var", asleep)
+    config = tiny(pretrain__num_epochs=0, train__learning_rate=1e-9, doctor__max_cures=1)
+    with pytest.raises(
+        DivergedError, match=r"^inactive_latent in epoch 1 of stage 'cluster': no latent .* after 1 cures"
+    ):
+        train(config, tmp_path)
+    left = json.loads((tmp_path / "results.json").read_text())
+    assert [treatment["cure"] for treatment in left["treatments"]] == ["retreat", "none"]
+    assert "cluster, epoch 1: inactive_latent" in capsys.readouterr().out
+
+
+def break_gradients(monkeypatch, every):
+    """From now on the loss of the autoencoder has no finite gradient in every so manieth step; its value is sound."""
+    real = objectives.PRETRAINING["autoencoder"]
+
+    def make(model, kl_weight):
+        objective = real(model, kl_weight)
+
+        def broken(params, batch, keys, step):
+            loss, metrics = objective(params, batch, keys, step)
+            due = step % every == 1
+            root = jnp.sqrt(jnp.where(due, 0.0 * params["prior"].logits[0], 1.0))
+            return loss + jnp.where(due, root, 0.0), metrics
+
+        return broken
+
+    monkeypatch.setitem(objectives.PRETRAINING, "autoencoder", make)
+
+
+def test_a_gradient_that_is_not_finite_is_skipped_and_counted(tmp_path, monkeypatch):
+    break_gradients(monkeypatch, every=10)
+    results = train(tiny(doctor__not_finite="skip"), tmp_path)
+    records = read_metrics(tmp_path / "metrics.jsonl")
+    steps = 1797 // 64
+    skipped = [record["skipped_steps"] for record in records]
+    assert skipped == [sum(step % 10 == 1 for step in range(n * steps, (n + 1) * steps)) for n in range(3)] + [0] * 3
+    told = [(treatment["epoch"], treatment["detail"], treatment["cure"]) for treatment in results["treatments"]]
+    assert told == [(n + 1, f"the gradient of {skipped[n]} steps", "skip") for n in range(3)]
+    assert np.isfinite(results["elbo"])
+
+
+def test_parameters_that_are_not_finite_are_never_saved(tmp_path, monkeypatch):
+    """The loss of the epoch is finite all the same: it is its last step's gradient that is not."""
+    break_gradients(monkeypatch, every=1797 // 64 - 1)
+    with pytest.raises(DivergedError, match="not_finite in epoch 1 of stage 'pretrain'"):
+        train(tiny(pretrain__num_epochs=1, doctor__max_cures=1), tmp_path)
+    with Checkpoints(tmp_path / "checkpoints", 9) as checkpoints:
+        run = read_run(tmp_path)
+        for number in checkpoints.steps():
+            assert bool(is_finite(checkpoints.restore(training_template(run), number)[0]))

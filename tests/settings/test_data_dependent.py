@@ -1,0 +1,107 @@
+"""What rows and settings ask of each other: refusals, and what the rows decide."""
+
+import numpy as np
+import pytest
+from helpers.runs import fields
+
+from vade_jax.data import column_names
+from vade_jax.data.dataset import Dataset
+from vade_jax.data.scaling import SCALINGS
+from vade_jax.networks.model import LIKELIHOODS
+from vade_jax.settings import data_dependent
+from vade_jax.system.errors import InputError
+
+DIGITS = Dataset(np.arange(80, dtype=np.uint8).reshape(20, 4), None, (2, 2, 1))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model__num_clusters": 21}, "config.model.num_clusters: 21 came; .* number of rows, 20"),
+        ({"init__max_rows": 9}, "config.init.max_rows: 9 came; .* the number of clusters, 10"),
+        ({"data__scaling": "none"}, r"config.model.likelihood: 'bernoulli' .* \[0, 79\]; it needs values in \[0, 1\]"),
+        ({"data__scaling": "standardize"}, "config.model.likelihood: 'bernoulli'"),
+    ],
+)
+def test_fields_that_do_not_suit_the_rows(changes, words):
+    with pytest.raises(InputError, match=words):
+        data_dependent.check_against_data(fields(**changes), DIGITS, None)
+
+
+@pytest.mark.parametrize(("num_rows", "came"), [(20, "'all' came, of 20 equal rows"), (1, "1 row came")])
+def test_rows_that_are_all_the_same(num_rows, came):
+    same = DIGITS._replace(x=np.full((num_rows, 4), 0.1, np.float32))
+    with pytest.raises(InputError, match=f"config.data.train_split: {came}; there must be rows that differ"):
+        data_dependent.check_against_data(fields(model__num_clusters=1), same, None)
+
+
+def test_columns_that_the_model_does_not_know_are_left_out_aloud(capsys):
+    rows = DIGITS._replace(names=tuple("dbca"), image_shape=None)
+    kept = column_names.match_columns(rows, ("a", "b"), 2, "x.csv", "config.data.path")
+    np.testing.assert_array_equal(kept.x, DIGITS.x[:, [3, 1]])
+    assert kept.names == ("a", "b")
+    assert capsys.readouterr().out == "x.csv: 2 columns that the model does not know are left out: d, c\n"
+    assert column_names.match_columns(rows, tuple("dbca"), 4, "x.csv", "config.data.path") is rows
+    assert capsys.readouterr().out == ""
+
+
+def test_rows_that_do_not_suit_the_network_or_each_other():
+    small = fields()
+    data_dependent.check_against_data(small, DIGITS, None)
+    small["model"]["network"] = "conv"
+    data_dependent.check_against_data(small, DIGITS, None)
+    with pytest.raises(InputError, match=r"config.model.network: 'conv' came; it needs images"):
+        data_dependent.check_against_data(small, DIGITS._replace(image_shape=None), None)
+    with pytest.raises(InputError, match=r"config.data.test_split: the rows have 3 columns; the model was made for 4"):
+        column_names.match_columns(DIGITS._replace(x=DIGITS.x[:, :3]), (), 4, "test", "config.data.test_split")
+    with pytest.raises(InputError, match=r"config.model.likelihood: .* \[3\.228, 3\.228\]"):
+        data_dependent.check_against_data(small, DIGITS, DIGITS._replace(x=np.full((1, 4), 255, np.uint8)))
+
+
+def chosen(rows, **changes):
+    return {name: value for name, (value, _) in data_dependent.resolve_auto_settings(fields(**changes), rows).items()}
+
+
+AUTO = {"data__scaling": "auto", "model__likelihood": "auto"}
+FLOATS = Dataset(np.array([[-3, 7], [2, 9.5]], np.float32).repeat(200, axis=0), None, None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "scaling", "likelihood"),
+    [
+        (FLOATS, "standardize", "gaussian_shared"),
+        (FLOATS._replace(x=FLOATS.x / 100 + 0.5), "none", "bernoulli"),
+        (FLOATS._replace(x=(FLOATS.x > 0).astype(np.uint8)), "none", "bernoulli"),
+        (FLOATS._replace(x=np.abs(FLOATS.x).astype(np.uint8)), "range", "bernoulli"),
+        (FLOATS._replace(image_shape=(1, 2, 1)), "range", "bernoulli"),
+    ],
+)
+def test_the_rows_decide_what_is_auto(rows, scaling, likelihood):
+    both = {"data.scaling": scaling, "model.likelihood": likelihood}
+    assert chosen(rows, **AUTO) == both
+    data_dependent.check_against_data(
+        fields(data__scaling=scaling, model__likelihood=likelihood), rows._replace(x=rows.x), None
+    )
+    for field, value in both.items():  # the one that is given is kept, and the other suits it
+        one = {**AUTO, field.replace(".", "__"): value}
+        assert chosen(rows, **one) == {name: value for name, value in both.items() if name != field}
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("image_shape", [None, (1, 2, 1)])
+def test_what_is_given_decides_the_rest(scaling, likelihood, image_shape):
+    rows = FLOATS._replace(image_shape=image_shape)
+    assert chosen(rows, data__scaling=scaling, model__likelihood=likelihood) == {}
+    other = chosen(rows, data__scaling=scaling, model__likelihood="auto")
+    assert other == {"model.likelihood": "bernoulli" if scaling == "range" else "gaussian_shared"}
+    other = chosen(rows, data__scaling="auto", model__likelihood=likelihood)
+    gaussian = "rescale" if image_shape else "standardize"
+    assert other == {"data.scaling": "range" if likelihood == "bernoulli" else gaussian}
+
+
+def test_a_batch_is_as_large_as_the_rows_at_most():
+    assert chosen(DIGITS, pretrain__batch_size=7) == {
+        f"{stage}.batch_size": 20 for stage in ("guide", "align", "train")
+    }
+    assert chosen(FLOATS) == {}

@@ -1,0 +1,56 @@
+"""Each field's rule, and the words of each refusal."""
+
+import pytest
+from helpers.runs import fields
+
+from vade_jax.settings import field_names, rules
+from vade_jax.system.errors import InputError
+
+
+def test_every_field_of_the_base_config_has_a_rule_and_every_rule_a_field():
+    assert field_names.flatten(fields()).keys() == rules.RULES.keys()
+    rules.check_fields(fields())
+
+
+@pytest.mark.parametrize("name", rules.RULES)
+@pytest.mark.parametrize("value", [None, [None], float("nan"), object()])
+def test_a_value_of_the_wrong_type_names_its_field(name, value):
+    with pytest.raises(InputError, match=rf"^config\.{name}: .* came; it must be ") as caught:
+        rules.check_fields(fields(**{name.replace(".", "__"): value}))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", -1),
+        ("seed", True),
+        ("seed", 2**32),
+        ("data__name", "mnits"),
+        ("model__num_clusters", 0),
+        ("model__num_clusters", 2.0),
+        ("model__hidden", (5, 0)),
+        ("model__likelihood", "poisson"),
+        ("optimizer__decay_rate", 0.0),
+        ("optimizer__final_fraction", 1.5),
+        ("pretrain__learning_rate", float("inf")),
+        ("pretrain__learning_rate", 0.0),
+        ("init__covariance", "round"),
+        ("train__estimator", "best"),
+        ("train__num_epochs", -1),
+        ("train__prior_learning_rate", -1e-3),
+    ],
+)
+def test_a_value_out_of_range_names_its_field(name, value):
+    with pytest.raises(InputError) as caught:
+        rules.check_fields(fields(**{name: value}))
+    assert str(caught.value).startswith(f"config.{name.replace('__', '.')}: {value!r} came; it must be ")
+
+
+def test_a_missing_and_an_unknown_field_are_named():
+    missing = fields()
+    del missing["train"]["estimator"]
+    with pytest.raises(InputError, match=r"^config.train.estimator: it is missing"):
+        rules.check_fields(missing)
+    with pytest.raises(InputError, match=r"^config.train.batchsize: .* Did you mean config.train.batch_size\?"):
+        rules.check_fields(fields(train__batchsize=3))

@@ -1,0 +1,168 @@
+"""Epochs over rows that lie on the devices, or that are streamed there in shards."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from helpers.runs import assert_same_bits, params_of, stop_after, tiny
+from sklearn.datasets import make_blobs
+
+from vade_jax.commands.predict import predict
+from vade_jax.commands.train import train
+from vade_jax.data import sources
+from vade_jax.data.scaling import Scaling
+from vade_jax.initialization import neighbor_graphs
+from vade_jax.reports.label_scores import clustering_accuracy
+from vade_jax.runs import saved_model, starting_clusters
+from vade_jax.runs.run import make_run
+from vade_jax.system.devices import replicate
+from vade_jax.training import data_feed as feed_module
+from vade_jax.training.data_feed import Feed
+from vade_jax.training.epoch import make_epoch
+from vade_jax.training.train_state import TrainState, start_stage
+
+NUM_ROWS, BATCH = 50, 4
+BIT = np.exp2(np.arange(NUM_ROWS) % 20).astype(np.float32)  # of a row in the mean over an epoch
+X = np.arange(NUM_ROWS, dtype=np.uint8)[:, None]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_blocks():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feed_module, "_BLOCK", 2)
+        yield
+
+
+def start():
+    scaling = Scaling(jnp.zeros((1, 1)), jnp.ones((1, 1)))
+    state = TrainState.create({"mean": jnp.zeros(())}, jax.random.key(0), scaling)
+    return replicate(start_stage(state, optax.sgd(0.1), state.key))
+
+
+def epoch_of(loss):
+    return make_epoch(lambda params, batch, keys, step: (loss(params, batch), {}), optax.sgd(0.1), BATCH)
+
+
+def shard_bytes(num_rows):
+    return num_rows * (X[:1].nbytes + BIT[:1].nbytes)
+
+
+def test_a_shard_is_whole_batches_and_each_row_comes_once(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    feed = Feed(np.load(tmp_path / "x.npy", mmap_mode="r"), 10, shard_bytes(18))
+    counts, first = zip(*feed._shards({"x": X, "bit": BIT}, BATCH, 0), strict=True)
+    again, other = ([shard for _, shard in feed._shards({"x": X, "bit": BIT}, BATCH, seed)] for seed in (0, 1))
+    assert not feed.resident
+    assert [len(shard["x"]) for shard in first] == list(counts) == [16, 16, 16, 2]
+    assert sorted(row for shard in first for row in shard["x"][:, 0]) == list(range(NUM_ROWS))
+    for shard in first:
+        np.testing.assert_array_equal(shard["bit"], BIT[shard["x"][:, 0]])
+    jax.tree.map(np.testing.assert_array_equal, list(first), again)
+    assert sum(row % 2 for row in first[0]["x"][:, 0]) == 8  # neighbours come together
+    assert not np.array_equal(first[0]["x"], other[0]["x"])
+
+
+@pytest.mark.parametrize("size", [4, 18, 50])
+def test_an_epoch_in_shards_has_the_steps_and_the_means_of_one_in_one_piece(size):
+    def loss(params, batch):
+        return batch["bit"] + 0 * params["mean"]
+
+    epoch = epoch_of(loss)
+    whole, shards = Feed(X, 2**20, 1), Feed(X, 0, shard_bytes(size))
+    state, means = whole.train(epoch, start(), {"bit": BIT}, BATCH)
+    streamed, streamed_means = shards.train(epoch, start(), {"bit": BIT}, BATCH)
+    assert int(streamed.step) == int(state.step) == NUM_ROWS // BATCH
+    # two rows of 50 sit an epoch out
+    for mean in (means["loss"], streamed_means["loss"]):
+        missing = BIT.sum() - float(mean) * 48
+        assert any(np.isclose(missing, a + b) for i, a in enumerate(BIT) for b in BIT[:i])
+
+
+def test_shards_train_on_every_row():
+    """The least squares fit of one number is the rows' mean, whichever way they come."""
+    epoch = epoch_of(lambda params, batch: (batch["x"][:, 0] - params["mean"]) ** 2)
+    for feed in (Feed(X, 2**20, 1), Feed(X, 0, shard_bytes(18))):
+        state, means = start(), []
+        for _ in range(20):
+            state, _ = feed.train(epoch, state, {}, BATCH)
+            means.append(float(state.params["mean"]))
+        assert np.mean(means[5:]) == pytest.approx(X.mean(), abs=2)
+
+
+def test_no_compilation_after_the_first_epoch_in_shards(compilations):
+    epoch = epoch_of(lambda params, batch: (batch["x"][:, 0] - params["mean"]) ** 2)
+    feed, state = Feed(X, 0, shard_bytes(18)), start()
+    state, _ = feed.train(epoch, state, {}, BATCH)
+    compilations.clear()
+    for _ in range(3):
+        state, _ = feed.train(epoch, state, {}, BATCH)
+    assert not compilations
+
+
+STREAMED = {
+    "model__hidden": (64,),
+    "data__max_resident_mib": 0,
+    "data__shard_mib": 0.03,
+    "init__max_rows": 800,
+    "pretrain__num_epochs": 10,
+    "guide__num_rounds": 1,
+    "align__num_epochs": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def streamed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("streamed")
+    digits = sources.load("digits").splits["train"]
+    np.save(folder / "x.npy", digits.x.reshape(-1, *digits.image_shape))
+    changes = {**STREAMED, "data__name": "file", "data__path": str(folder / "x.npy")}
+    return changes, folder / "run", train(tiny(**changes), folder / "run"), digits.labels
+
+
+def test_a_run_larger_than_memory_goes_through_every_stage(streamed):
+    _, folder, results, labels = streamed
+    run, _, _ = saved_model.restore(folder)
+    sample = starting_clusters.clustered_row_indices(run)
+    memberships = np.load(folder / "memberships_guide1.npy")
+    with np.load(folder / "initialization_guide1.npz") as found:
+        np.testing.assert_array_equal(memberships[sample], found["memberships"])
+    assert len(sample) == 800
+    assert memberships.shape == (1797, 10)
+    np.testing.assert_allclose(memberships.sum(axis=1), 1, atol=1e-5)
+    others = np.setdiff1d(np.arange(1797), sample)
+    found, spread = (clustering_accuracy(labels[rows], memberships[rows].argmax(axis=1)) for rows in (sample, others))
+    assert spread == pytest.approx(found, abs=0.1)
+    with np.load(folder / "assignments.npz") as answer:
+        assert clustering_accuracy(labels, answer["cluster"]) > 0.3
+    assert np.isfinite(results["elbo"])
+
+
+def test_rows_beyond_the_sample_take_their_neighbours_clusters(tmp_path):
+    centres = np.array([[-8.0, 0.0], [0.0, 6.0], [8.0, 0.0]])
+    embeddings, labels = make_blobs([100, 200, 300], centers=centres, cluster_std=[0.5, 1.0, 2.0], random_state=0)
+    config = tiny(init__max_rows=150, init__method="manifold", model__num_clusters=3)
+    run = make_run(config, tmp_path, {"num_rows": 600, "num_features": 2, "image_shape": None})
+    sample = starting_clusters.clustered_row_indices(run)
+    inputs = neighbor_graphs.sampled_graph(embeddings[sample], 10, 150, seed=0)
+    starting_clusters.write(
+        run, "guide1", starting_clusters.find_starting_clusters(run, embeddings[sample], [inputs], None)
+    )
+    starting_clusters.extend_to_all_rows(run, "guide1", embeddings[sample], lambda rows: embeddings[rows])
+    memberships = starting_clusters.memberships(run, "guide1")
+    assert memberships.shape == (600, 3)
+    assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.98
+
+
+def test_a_streamed_run_that_stopped_goes_on_to_the_same_end(streamed, tmp_path, monkeypatch):
+    changes, folder, _, _ = streamed
+    stop_after(11, monkeypatch, lambda: train(tiny(**changes), tmp_path))
+    train(tiny(**changes), tmp_path)
+    assert_same_bits(params_of(tmp_path), params_of(folder))
+
+
+def test_a_streamed_run_predicts_what_it_assigned(streamed, tmp_path):
+    changes, folder, _, _ = streamed
+    path = predict(folder, changes["data__path"], str(tmp_path / "out.npz"))
+    with np.load(path) as answer, np.load(folder / "assignments.npz") as assigned:
+        np.testing.assert_array_equal(answer["cluster"], assigned["cluster"])

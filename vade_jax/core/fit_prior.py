@@ -1,0 +1,35 @@
+"""The mixture prior that fits given cluster memberships best."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from vade_jax.core.mixture_prior import GMMPrior
+
+
+def prior_from_memberships(z_mean: np.ndarray, z_var: np.ndarray, memberships: np.ndarray) -> GMMPrior:
+    """The mixture that fits q(z|x) under the memberships best: the M-step of their weights, means and variances.
+
+    It maximises sum_n E_q(z|x_n)[sum_c q(c|x_n) log p(c, z)] over diagonal mixtures.
+
+    Args:
+      z_mean: [N, J].
+      z_var: [N, J], variances of q(z|x).
+      memberships: [N, K], q(c|x).
+
+    Returns:
+      The prior, float32; an empty cluster gets the moments of all rows, and a weight of half a row.
+    """
+    mean_var = float(z_mean.var(axis=0).mean())
+    sizes = memberships.sum(axis=0)
+    empty = sizes < 0.5
+    weights = np.where(empty, 1.0, memberships / np.where(empty, 1.0, sizes))
+    weights = weights / weights.sum(axis=0)  # [N, K]
+    means = weights.T @ z_mean
+    variances = weights.T @ (np.square(z_mean, dtype=np.float64) + z_var) - np.square(means)
+    variances = np.maximum(variances, 0) + (MIN_VAR * mean_var if mean_var > 0 else MIN_VAR)
+    sizes = np.maximum(sizes, 0.5)
+    log_weights = np.log(sizes / sizes.sum())
+    return GMMPrior(*(jnp.asarray(array, jnp.float32) for array in (log_weights, means, np.log(variances))))
+
+
+MIN_VAR = 1e-3  # added to every variance, relative to the rows' mean variance

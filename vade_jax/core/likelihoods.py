@@ -1,0 +1,65 @@
+"""log p(x|z) of the Bernoulli and the Gaussian likelihood."""
+
+import jax
+import jax.numpy as jnp
+
+from vade_jax.core.mixture_prior import log_prob_normal
+from vade_jax.core.shapes import as_floats, check_same_shape, prepend_axes
+
+
+def log_prob_x_bernoulli(x: jax.Array, logits: jax.Array) -> jax.Array:
+    """log p(x|z) = sum_d [x_d log mu_d + (1 - x_d) log(1 - mu_d)], mu = sigmoid(logits) (arXiv:1611.05148, Sec. 3.1).
+
+    Args:
+      x: [..., D], in [0, 1]; grey values count as probabilities, as in the paper.
+      logits: [..., D], real.
+
+    Returns:
+      [...], nats, at most 0.
+
+    Raises:
+      ValueError: x and logits differ in D, or their leading axes do not broadcast.
+
+    Example:
+      >>> float(log_prob_x_bernoulli(jnp.ones(4), jnp.zeros(4)))  # 4 log(1/2)
+      -2.7725887298583984
+    """
+    x, logits = _events("x", x, "logits", logits)
+    return jnp.sum(x * jax.nn.log_sigmoid(logits) + (1 - x) * jax.nn.log_sigmoid(-logits), axis=-1)
+
+
+def log_prob_x_gaussian(x: jax.Array, mean: jax.Array, log_var: jax.Array) -> jax.Array:
+    """log p(x|z) = log N(x | mean, diag(exp log_var)) (arXiv:1611.05148, Sec. 3.1).
+
+    Args:
+      x: [..., D], real.
+      mean: [..., D], real.
+      log_var: [..., D], real.
+
+    Returns:
+      [...], nats.
+
+    Raises:
+      ValueError: mean and log_var differ in shape, x and mean differ in D, or their leading axes do not broadcast.
+    """
+    check_same_shape("mean", mean, "log_var", log_var)
+    x, mean = _events("x", x, "mean", mean)
+    x, mean, log_var = as_floats(x, mean, log_var)
+    return log_prob_normal(x, mean, log_var)
+
+
+def _events(name, x, other_name, other):
+    """Two event arrays of one type and rank, their last axes checked to be the same and the others to broadcast."""
+    shape, other_shape = jnp.shape(x), jnp.shape(other)
+    try:
+        fits = shape[-1] == other_shape[-1] and bool(jnp.broadcast_shapes(shape, other_shape))
+    except (ValueError, IndexError):
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{name} has shape {shape} and {other_name} {other_shape}: "
+            "the last axes must be the same D and the leading ones must broadcast"
+        )
+    x, other = as_floats(x, other)
+    ndim = max(x.ndim, other.ndim)
+    return prepend_axes(x, ndim), prepend_axes(other, ndim)

@@ -1,0 +1,51 @@
+"""Dtypes and shapes of arrays, checked and brought together."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+def as_floats(*arrays: jax.Array) -> list[jax.Array]:
+    """The arrays in one floating type: float64 if any of them is, else float32, so that sums run in float32."""
+    inputs = [jnp.asarray(array) for array in arrays]
+    dtype = jnp.float64 if any(array.dtype == jnp.float64 for array in inputs) else jnp.float32
+    return [array.astype(dtype) for array in inputs]
+
+
+def prepend_axes(array: jax.Array, ndim: int) -> jax.Array:
+    """The array with axes of length 1 in front, up to ndim, so that it broadcasts without rank promotion."""
+    return lax.expand_dims(array, range(ndim - array.ndim))
+
+
+def check_same_shape(name: str, array: jax.Array, other_name: str, other: jax.Array) -> None:
+    """Raises a ValueError that names both shapes where they differ."""
+    if jnp.shape(array) != jnp.shape(other):
+        raise ValueError(
+            f"{name} has shape {jnp.shape(array)} and {other_name} {jnp.shape(other)}: they must be the same shape"
+        )
+
+
+def check_draws(z: jax.Array, z_mean: jax.Array) -> None:
+    """Raises a ValueError unless z is [L, ..., J] and z_mean [..., J]."""
+    if jnp.shape(z)[1:] != jnp.shape(z_mean):
+        raise ValueError(
+            f"z has shape {jnp.shape(z)} and z_mean {jnp.shape(z_mean)}: they must be [L, ..., J] and [..., J]"
+        )
+
+
+def check_same_draws(log_px_given_z: jax.Array, z: jax.Array) -> None:
+    """Raises a ValueError unless both have the same number of draws L on their first axis."""
+    if jnp.shape(log_px_given_z)[:1] != jnp.shape(z)[:1]:
+        raise ValueError(
+            f"log_px_given_z has shape {jnp.shape(log_px_given_z)} and z {jnp.shape(z)}: "
+            "the first axes must be the same number of draws L"
+        )
+
+
+def check_log_px(log_px_given_z: jax.Array, z_mean: jax.Array) -> None:
+    """Raises a ValueError unless log p(x|z) is [L, ...] and z_mean [..., J]."""
+    if jnp.ndim(log_px_given_z) < 1 or jnp.shape(log_px_given_z)[1:] != jnp.shape(z_mean)[:-1]:
+        raise ValueError(
+            f"log_px_given_z has shape {jnp.shape(log_px_given_z)} and z_mean {jnp.shape(z_mean)}: "
+            "they must be [L, ...] and [..., J]"
+        )

@@ -1,0 +1,183 @@
+"""A trained model's answers on rows of data: clusters, the bound, the likelihood, samples."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vade_jax.core.importance_weighted import importance_weighted_bound
+from vade_jax.core.mixture_prior import GMMPrior, sample_prior
+from vade_jax.inference.row_map import make_row_map
+from vade_jax.networks.model import Model, Params
+from vade_jax.training.objectives import batch_elbo_terms, elbo_metrics, sample_z_each
+from vade_jax.training.train_state import TrainState
+
+_Draws = tuple[jax.Array, jax.Array, jax.Array, jax.Array]  # as the importance-weighted bound takes them
+Allocate = Callable[..., np.ndarray]  # (shape, dtype) -> an array to be filled
+
+
+class Posterior(NamedTuple):
+    """What the model says of N rows.
+
+    Attributes:
+      responsibilities: [N, K], q(c|x), float32.
+      clusters: [N], argmax_c q(c|x), int32.
+    """
+
+    responsibilities: np.ndarray
+    clusters: np.ndarray
+
+
+def make_embed(model: Model, batch_size: int) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """A function (state, x [N, D] as stored) -> (z_mean, z_log_var), each [N, J], compiled once."""
+    row_map = make_row_map(lambda params, x, keys: model.encode(params, x), batch_size)
+    return lambda state, x: row_map(state.params, state.scaling, x, state.key)
+
+
+def posterior(
+    model: Model,
+    state: TrainState,
+    x: np.ndarray,
+    key: jax.Array,
+    *,
+    estimator: str,
+    batch_size: int,
+    allocate: Allocate = np.empty,
+) -> Posterior:
+    """q(c|x) of every row, each once.
+
+    Args:
+      model: the networks and the likelihood.
+      state: their parameters, the prior and the scaling.
+      x: [N, D], as stored.
+      key: of the draws, one of z for each row.
+      estimator: of q(c|x): 'sample', 'mean' or 'optimal'.
+      batch_size: rows for one device call.
+      allocate: of the arrays in the answer.
+
+    Returns:
+      The posterior.
+    """
+
+    def batch(params, x, keys):
+        # XLA leaves out the decoder, which q(c|x) does not read.
+        q_c = jnp.exp(batch_elbo_terms(model, params, {"x": x}, keys, estimator, num_samples=1).log_q_c)
+        return q_c, q_c.argmax(axis=-1).astype(jnp.int32)
+
+    return Posterior(*make_row_map(batch, batch_size, "clusters")(state.params, state.scaling, x, key, allocate))
+
+
+def mean_elbo(
+    model: Model,
+    state: TrainState,
+    x: np.ndarray,
+    key: jax.Array,
+    *,
+    estimator: str,
+    batch_size: int,
+    allocate: Allocate = np.empty,
+) -> dict[str, float]:
+    """The mean over rows [N, D], as stored, of the bound ('elbo') and of its five terms by name, nats."""
+
+    def batch(params, x, keys):
+        return elbo_metrics(batch_elbo_terms(model, params, {"x": x}, keys, estimator, num_samples=1))
+
+    rows = make_row_map(batch, batch_size, "ELBO")(state.params, state.scaling, x, key, allocate)
+    return {name: float(values.mean(dtype=np.float64)) for name, values in rows.items()}
+
+
+def log_likelihood(
+    model: Model,
+    state: TrainState,
+    x: np.ndarray,
+    key: jax.Array,
+    *,
+    num_samples: int,
+    batch_size: int,
+    allocate: Allocate = np.empty,
+) -> np.ndarray:
+    """The importance-weighted bound of log p(x), [N] nats, for rows [N, D] as stored; memory does not grow with L."""
+
+    def batch(params: Params, x: jax.Array, keys: jax.Array) -> Any:
+        draws = _sample_and_decode(model, params, x, keys, num_samples)
+        return importance_weighted_bound(*draws, params["prior"])
+
+    return make_row_map(batch, batch_size, "log p(x)")(state.params, state.scaling, x, key, allocate)
+
+
+def likelihood_under_priors(
+    model: Model, state: TrainState, x: np.ndarray, key: jax.Array, *, num_samples: int, batch_size: int
+) -> Callable[[GMMPrior], np.ndarray]:
+    """`log_likelihood` under any prior: rows are encoded and draws decoded once, for all priors.
+
+    Args:
+      model: the networks and the likelihood.
+      state: their parameters and the scaling.
+      x: [N, D], as stored.
+      key: of the draws.
+      num_samples: L.
+      batch_size: rows for one device call.
+
+    Returns:
+      A prior, compiled once for each K -> the importance-weighted bound of log p(x), [N] nats.
+    """
+
+    def batch(params: Params, x: jax.Array, keys: jax.Array) -> Any:
+        log_px_given_z, z, z_mean, z_log_var = _sample_and_decode(model, params, x, keys, num_samples)  # L in front
+        return log_px_given_z.T, z.swapaxes(0, 1), z_mean, z_log_var
+
+    draws = make_row_map(batch, batch_size)(state.params, state.scaling, x, key)
+
+    @jax.jit
+    def bound(draws: _Draws, prior: GMMPrior) -> jax.Array:
+        def of_row(row: _Draws) -> jax.Array:
+            return importance_weighted_bound(*row, prior)
+
+        return jax.lax.map(of_row, draws, batch_size=batch_size)
+
+    return lambda prior: np.asarray(bound(draws, prior))
+
+
+def _sample_and_decode(model: Model, params: Params, x: jax.Array, keys: jax.Array, num_samples: int) -> _Draws:
+    """log p(x|z) [L, B], the draws z [L, B, J] of q(z|x), and its z_mean and z_log_var [B, J]."""
+    z_mean, z_log_var = model.encode(params, x)
+    z = sample_z_each(keys, z_mean, z_log_var, num_samples)
+    log_px_given_z = jax.lax.map(lambda draw: model.log_px_given_z(params, x, draw[None])[0], z)
+    return log_px_given_z, z, z_mean, z_log_var
+
+
+def generate(
+    model: Model,
+    params: Params,
+    key: jax.Array,
+    clusters: Sequence[int],
+    num_per_cluster: int,
+    truncation: float = math.inf,
+) -> np.ndarray:
+    """E[x|z] for draws z ~ p(z|c).
+
+    Args:
+      model: the networks and the likelihood.
+      params: their parameters and the prior's.
+      key: of the draws.
+      clusters: C of them, each in 0..K-1.
+      num_per_cluster: n.
+      truncation: draws lie within so many standard deviations of their cluster's mean in every dimension.
+
+    Returns:
+      [C, n, D], as the model sees rows.
+    """
+    cluster = jnp.asarray(clusters)[:, None]
+    z, _ = sample_prior(key, params["prior"], (len(clusters), num_per_cluster), cluster, truncation)
+    return np.asarray(jax.jit(model.mean_x)(params, z))
+
+
+def interpolate(model: Model, params: Params, start: jax.Array, end: jax.Array, num_steps: int) -> np.ndarray:
+    """E[x|z] along the straight line from z = start to z = end, [..., J] each, both included: [..., num_steps, D]."""
+    share = jnp.linspace(0.0, 1.0, num_steps)
+    share = jnp.expand_dims(share, (*range(start.ndim - 1), start.ndim))
+    z = (1 - share) * jnp.expand_dims(start, -2) + share * jnp.expand_dims(end, -2)
+    return np.asarray(jax.jit(model.mean_x)(params, z))

@@ -1,0 +1,35 @@
+"""Gaussian mixtures fitted to rows by expectation-maximization."""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+
+from vade_jax.core.fit_prior import MIN_VAR
+
+_MAX_ITERATIONS = 200
+
+
+def fit_mixture(rows: np.ndarray, covariance: str, num_clusters: int, seed: int) -> GaussianMixture:
+    """A mixture from one start.
+
+    Args:
+      rows: [N, d].
+      covariance: 'full' or 'diag'.
+      num_clusters: K.
+      seed: of the start.
+
+    Returns:
+      The fitted mixture; one that was cut short has not converged, and competes with others by its score alone.
+    """
+    mean_var = float(rows.var(axis=0, dtype=np.float64).mean())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return GaussianMixture(
+            num_clusters,
+            covariance_type=covariance,
+            reg_covar=MIN_VAR * mean_var if mean_var > 0 else MIN_VAR,
+            max_iter=_MAX_ITERATIONS,
+            random_state=seed,
+        ).fit(rows)

@@ -1,0 +1,95 @@
+"""What a run says while it trains: metrics.jsonl, TensorBoard events and a progress bar for each stage."""
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+from vade_jax.system import console
+from vade_jax.system.atomic_files import atomic_write
+
+
+class Tracker:
+    """Writes one record an epoch to metrics.jsonl and TensorBoard, and moves the stage's progress bar."""
+
+    def __init__(self, workdir: Path, total_epochs: int, quiet: bool = False):
+        """Opens the files; records from after total_epochs, which a resumed run makes again, are dropped.
+
+        TensorBoard's are written anew from those that stay.
+
+        Args:
+          workdir: an existing folder.
+          total_epochs: that the run has done.
+          quiet: whether it shows no progress bars.
+        """
+        self._workdir = workdir
+        self._quiet = quiet
+        self._open(total_epochs)
+
+    def _open(self, total_epochs):
+        path = self._workdir / "metrics.jsonl"
+        kept = [record for record in read_metrics(path) if record["total_epochs"] <= total_epochs]
+        with atomic_write(path) as partial:
+            partial.write_text("".join(json.dumps(record) + "\n" for record in kept))
+        self._file = path.open("a")
+        folder = self._workdir / "tensorboard"
+        for events in folder.glob("events.out.tfevents.*"):
+            events.unlink()  # its last event may be torn, or of an epoch that is done again
+        self._events = SummaryWriter(str(folder))
+        for record in kept:
+            self._plot(record)
+
+    def rewind(self, total_epochs: int, num_epochs: int, bar: tqdm) -> None:
+        """Forgets the records from after total_epochs, num_epochs of the stage, as a run that begins anew there."""
+        self._close()
+        self._open(total_epochs)
+        bar.n = num_epochs
+        bar.refresh()
+
+    @contextmanager
+    def stage(self, name: str, num_epochs: int, start: int) -> Iterator[tqdm]:
+        """A progress bar over the stage's epochs."""
+        with console.progress_bar(total=num_epochs, initial=start, desc=name, unit="epoch", disable=self._quiet) as bar:
+            yield bar
+
+    def log(self, record: dict[str, Any], bar: tqdm) -> None:
+        """Writes a record of 'stage', 'epoch', 'total_epochs', 'step' and numbers, and shows its loss."""
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+        self._plot(record)
+        bar.set_postfix(loss=f"{record['loss']:.2f}", refresh=False)
+        bar.update()
+
+    def _plot(self, record):
+        for name, value in record.items():
+            if name not in ("stage", "epoch", "total_epochs", "step") and math.isfinite(value):
+                self._events.add_scalar(f"{record['stage']}/{name}", value, record["total_epochs"])
+
+    def __enter__(self) -> "Tracker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self):
+        self._file.close()
+        self._events.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The records of a metrics.jsonl; [] where there is none. What follows a torn line is left out."""
+    records = []
+    for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            break
+        if not isinstance(record, dict) or not {"stage", "total_epochs"} <= record.keys():
+            break
+        records.append(record)
+    return records

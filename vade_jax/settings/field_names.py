@@ -1,0 +1,24 @@
+"""Nested sections of settings and their dotted names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections as one dict of dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return flat
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted names as nested sections, the inverse of `flatten`."""
+    settings: dict[str, Any] = {}
+    for name, value in flat.items():
+        *sections, field = name.split(".")
+        place = settings
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[field] = value
+    return settings

@@ -1,0 +1,229 @@
+"""What each config field may be, field by field, and what the data asks of them. Knows plain values alone."""
+
+import difflib
+import numbers
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from vade_jax.core.elbo import ESTIMATORS
+from vade_jax.data.scaling import SCALINGS
+from vade_jax.data.sources import SOURCES
+from vade_jax.initialization.methods import COVARIANCES, METHODS, NEIGHBORS
+from vade_jax.networks.encoders_decoders import NETWORKS
+from vade_jax.networks.model import LIKELIHOODS
+from vade_jax.settings.field_names import flatten
+from vade_jax.system.errors import InputError
+from vade_jax.system.precision import PRECISIONS
+from vade_jax.training.objectives import CLUSTERING, PRETRAINING
+from vade_jax.training.optimizer import SCHEDULES
+
+_LARGEST = sys.float_info.max  # what is computed with; NaN is not below it
+
+
+class Rule(NamedTuple):
+    """A predicate on a field's value, and what is due in words."""
+
+    holds: Callable[[Any], bool]
+    due: str
+
+
+def _integer(least: int) -> Rule:
+    return Rule(lambda value: _is(value, numbers.Integral) and value >= least, f"it must be an integer >= {least}")
+
+
+def _number(condition: Callable[[float], bool], due: str) -> Rule:
+    return Rule(
+        lambda value: _is(value, numbers.Real) and abs(value) <= _LARGEST and condition(value), f"it must be {due}"
+    )
+
+
+def _one_of(choices: Collection[str]) -> Rule:
+    return Rule(
+        lambda value: isinstance(value, str) and value in choices, f"it must be one of {', '.join(map(repr, choices))}"
+    )
+
+
+def _is(value, kind):
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+AUTO = "auto"  # a field's value: as the rows suggest
+
+_SEED = Rule(lambda value: _is(value, numbers.Integral) and 0 <= value < 2**32, "it must be an integer in [0, 2^32)")
+_TEXT = Rule(lambda value: isinstance(value, str), "it must be text")
+_SWITCH = Rule(lambda value: isinstance(value, bool), "it must be True or False")
+_NUMBER = _number(lambda value: True, "a number")
+_NOT_NEGATIVE = _number(lambda value: value >= 0, "a number >= 0")
+_POSITIVE = _number(lambda value: value > 0, "a number > 0")
+_AT_LEAST_ONE = _number(lambda value: value >= 1, "a number >= 1")
+_FRACTION = _number(lambda value: 0 <= value <= 1, "a number in [0, 1]")
+_WIDTHS = Rule(
+    lambda value: isinstance(value, tuple | list) and all(_integer(1).holds(width) for width in value),
+    "it must be widths >= 1, such as (500, 500, 2000)",
+)
+
+_PAIR = Rule(
+    lambda value: (
+        isinstance(value, tuple | list) and len(value) in (0, 2) and all(_integer(0).holds(part) for part in value)
+    ),
+    "it must be two numbers, such as (0, 1), or ()",
+)
+_FACTORS = Rule(
+    lambda value: isinstance(value, tuple | list) and len(value) > 0 and all(_POSITIVE.holds(part) for part in value),
+    "it must be numbers > 0, such as (0.5, 1.0, 2.0)",
+)
+
+RULES: dict[str, Rule] = {
+    "seed": _SEED,
+    "num_runs": _integer(1),
+    "rate_factors": _FACTORS,
+    "precision": _one_of(PRECISIONS),
+    "compilation_cache": _TEXT,
+    "report": _SWITCH,
+    "data.name": _one_of(SOURCES),
+    "data.path": _TEXT,
+    "data.label_column": _TEXT,
+    "data.id_column": _TEXT,
+    "data.image_size": _integer(0),
+    "data.dir": _TEXT,
+    "data.train_split": _TEXT,
+    "data.test_split": _TEXT,
+    "data.scaling": _one_of([*SCALINGS, AUTO]),
+    "data.max_resident_mib": _NOT_NEGATIVE,
+    "data.shard_mib": _POSITIVE,
+    "model.num_clusters": _integer(1),
+    "model.latent_dim": _integer(1),
+    "model.network": _one_of(NETWORKS),
+    "model.hidden": _WIDTHS,
+    "model.likelihood": _one_of([*LIKELIHOODS, AUTO]),
+    "model.min_log_var": _NUMBER,
+    "augment.max_degrees": _number(lambda value: 0 <= value <= 180, "a number in [0, 180]"),
+    "augment.max_shift": _FRACTION,
+    "optimizer.rate_factor": _POSITIVE,
+    "optimizer.schedule": _one_of(SCHEDULES),
+    "optimizer.final_fraction": _FRACTION,
+    "optimizer.decay_rate": _number(lambda value: 0 < value <= 1, "a number in (0, 1]"),
+    "optimizer.decay_epochs": _integer(1),
+    "optimizer.min_steps": _integer(0),
+    "optimizer.adam_epsilon": _POSITIVE,
+    "optimizer.max_grad_norm": _NOT_NEGATIVE,
+    "pretrain.objective": _one_of(PRETRAINING),
+    "pretrain.workdir": _TEXT,
+    "pretrain.num_epochs": _integer(0),
+    "pretrain.batch_size": _integer(1),
+    "pretrain.learning_rate": _POSITIVE,
+    "pretrain.prior_learning_rate": _NOT_NEGATIVE,
+    "pretrain.kl_warmup_epochs": _integer(0),
+    "init.method": _one_of(METHODS),
+    "init.num_restarts": _integer(1),
+    "init.covariance": _one_of(COVARIANCES),
+    "init.num_layouts": _integer(1),
+    "init.neighbors": _one_of(NEIGHBORS),
+    "init.neighbor_share": _FRACTION,
+    "init.components": _integer(1),
+    "init.part_rows": _integer(0),
+    "init.max_rows": _integer(1),
+    "init.log_var": _NUMBER,
+    "guide.num_rounds": _integer(0),
+    "guide.num_epochs": _integer(0),
+    "guide.batch_size": _integer(1),
+    "guide.learning_rate": _POSITIVE,
+    "guide.prior_learning_rate": _NOT_NEGATIVE,
+    "guide.num_samples": _integer(1),
+    "guide.kl_c_weight": _AT_LEAST_ONE,
+    "align.num_epochs": _integer(0),
+    "align.batch_size": _integer(1),
+    "align.learning_rate": _POSITIVE,
+    "align.prior_learning_rate": _NOT_NEGATIVE,
+    "align.num_samples": _integer(1),
+    "align.kl_c_weight": _AT_LEAST_ONE,
+    "train.objective": _one_of(CLUSTERING),
+    "train.num_epochs": _integer(0),
+    "train.batch_size": _integer(1),
+    "train.learning_rate": _POSITIVE,
+    "train.prior_learning_rate": _NOT_NEGATIVE,
+    "train.estimator": _one_of(ESTIMATORS),
+    "train.num_samples": _integer(1),
+    "train.kl_warmup_epochs": _integer(0),
+    "doctor.max_cures": _integer(0),
+    "doctor.not_finite": _one_of(("retreat", "skip")),
+    "doctor.watch_rows": _integer(2),
+    "evaluate.estimator": _one_of(ESTIMATORS),
+    "evaluate.batch_size": _integer(1),
+    "evaluate.bound_samples": _integer(1),
+    "evaluate.bound_rows": _integer(0),
+    "checkpoint.every_epochs": _integer(1),
+    "checkpoint.keep": _integer(1),
+    "predict.output": _TEXT,
+    "predict.with_log_likelihood": _SWITCH,
+    "predict.outlier_share": _FRACTION,
+    "generate.output": _TEXT,
+    "generate.seed": _SEED,
+    "generate.cluster": _integer(-1),
+    "generate.between_clusters": _PAIR,
+    "generate.between_rows": _PAIR,
+    "generate.num_samples": _integer(1),
+    "generate.truncation": _NOT_NEGATIVE,
+    "select_k.min_clusters": _integer(1),
+    "select_k.max_clusters": _integer(1),
+    "select_k.num_splits": _integer(2),
+    "select_k.max_rows": _integer(2),
+}
+
+
+def check_fields(settings: Mapping[str, Any]) -> None:
+    """Checks every field by its rule.
+
+    Args:
+      settings: nested sections.
+
+    Raises:
+      InputError: the first field that is unknown, missing or out of range.
+    """
+    flat = flatten(settings)
+    for name in sorted(flat.keys() - RULES.keys()):
+        raise _unknown_field(name)
+    for name, rule in RULES.items():
+        if name not in flat:
+            raise InputError(
+                f"config.{name}", "it is missing", rule.due, "Start the config from vade_jax/settings/defaults.py."
+            )
+        if not rule.holds(flat[name]):
+            raise _bad_value(name, flat[name])
+
+
+def explain_flags(argv: Sequence[str], error: Exception) -> InputError:
+    """What is wrong with flags or a config file that could not be read.
+
+    Args:
+      argv: the command line.
+      error: what reading it raised.
+
+    Returns:
+      An error that names the config field where one is at fault, else the last line of what was raised.
+    """
+    for argument in argv:
+        if not argument.startswith("--config."):
+            continue
+        name, _, value = argument.removeprefix("--config.").partition("=")
+        if name not in RULES:
+            return _unknown_field(name)
+        if f"config.{name}" in str(error):
+            return _bad_value(name, value)
+    last_line = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    return InputError(
+        "flags", last_line, "the flags are --config, --workdir, --mode and --config.FIELD", "See main.py --help."
+    )
+
+
+def _unknown_field(name):
+    close = difflib.get_close_matches(name, RULES, n=1, cutoff=0.75)
+    remedy = f"Did you mean config.{close[0]}?" if close else "Mend its name."
+    return InputError(
+        f"config.{name}", "there is no such field", "vade_jax/settings/defaults.py lists them all", remedy
+    )
+
+
+def _bad_value(name, value):
+    return InputError(f"config.{name}", f"{value!r} came", RULES[name].due, f"Set --config.{name}=VALUE.")

@@ -1,0 +1,187 @@
+"""The training step, an epoch of it as one device call, and row-wise evaluation, over all local devices.
+
+An epoch's data lies on every device as it is stored; a device takes its rows of each batch, or some of several runs.
+Noise belongs to an example's place in the batch, not to a device, so that any number of devices computes the same step.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+
+from vade_jax.system.devices import DEVICES, over_devices, sharding, split_over_devices, sum_over_devices
+from vade_jax.training.objectives import Batch, Metrics, Objective
+from vade_jax.training.train_state import TrainState
+
+NOT_FINITE = "not_finite_share"  # the metric
+
+
+@jax.jit
+def is_finite(tree: Any) -> jax.Array:
+    """[], bool: whether every float in a pytree of arrays is finite."""
+    floats = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in floats]))
+
+
+def train_step(
+    state: TrainState,
+    batch: Batch,
+    batch_positions: jax.Array,
+    *,
+    objective: Objective,
+    tx: optax.GradientTransformation,
+    batch_size: int,
+    sum_over_devices: Callable[[Any], Any],
+) -> tuple[TrainState, Metrics]:
+    """One update of every parameter by the gradient of the batch's mean loss.
+
+    Args:
+      state: the state before, the same on every device that shares the batch.
+      batch: this device's rows, [B/devices, ...] each, as stored.
+      batch_positions: [B/devices], of these rows in the whole batch. Positions from batch_size on are padding and weigh
+        nothing.
+      objective: what to minimise.
+      tx: the optimizer.
+      batch_size: B.
+      sum_over_devices: of a pytree, over the devices that share the batch.
+
+    Returns:
+      The state after and the batch's mean of the loss and of each metric, the same on every device.
+    """
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(state.key, state.step), batch_positions)
+    weights = jnp.where(batch_positions < batch_size, 1.0 / batch_size, 0.0)
+    batch = {**batch, "x": state.scaling(batch["x"])}
+
+    def mean_loss(params):
+        loss, metrics = objective(params, batch, keys, state.step)
+        means = {name: jnp.sum(weights * values) for name, values in {"loss": loss, **metrics}.items()}
+        return means["loss"], means
+
+    grads, means = jax.grad(mean_loss, has_aux=True)(state.params)
+    grads, means = sum_over_devices((grads, means))
+    with jax.numpy_dtype_promotion("standard"):  # optax raises floats to integer powers
+        updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, jax.tree.map(lambda update: state.rate_factor * update, updates))
+    return state.replace(step=state.step + 1, params=params, opt_state=opt_state), means
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EpochProgram:
+    """An epoch as one device call.
+
+    Attributes:
+      compiled: of (state, data, batch_positions).
+      batch_positions: in a batch, of the rows of each of this process's devices.
+    """
+
+    compiled: Any
+    batch_positions: np.ndarray
+
+    def __call__(self, state: TrainState, data: Batch) -> tuple[TrainState, Metrics]:
+        """(state, which is donated; arrays [N, ...]) -> (the state after; means of the loss and of each metric)."""
+        return self.compiled(state, data, self.batch_positions)
+
+    def compile(self, state: TrainState, data: dict[str, Any]) -> None:
+        """Compiles it, so that a call need not: for arrays of these shapes and types, `replicate`d."""
+        like = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharding()), (state, data))
+        self.compiled.lower(*like, self.batch_positions).compile()
+
+
+def make_epoch(objective: Objective, tx: optax.GradientTransformation, batch_size: int) -> EpochProgram:
+    """An epoch as one device call: a scan of `train_step` over the rows in a new order.
+
+    The N mod B rows that fill no batch sit the epoch out; the next order draws others.
+
+    Args:
+      objective: what to minimise.
+      tx: the optimizer.
+      batch_size: B, at most N.
+
+    Returns:
+      The epoch, compiled when it is called first.
+    """
+    step = functools.partial(
+        train_step, objective=objective, tx=tx, batch_size=batch_size, sum_over_devices=sum_over_devices
+    )
+    batch_positions = split_over_devices(batch_size, jax.device_count())
+    batch_positions = batch_positions.reshape(jax.process_count(), jax.local_device_count(), -1)[jax.process_index()]
+    compiled = over_devices(
+        functools.partial(_epoch, step, batch_size),
+        in_axes=(None, None, 0),
+        out_axes=None,
+        donate_argnums=(0,),
+        all_processes=True,
+    )
+    return EpochProgram(compiled, batch_positions)
+
+
+def _epoch(step, batch_size, state, data, batch_positions):
+    """The state after a scan of the step over the rows in a new order, and the means of its metrics.
+
+    They are over the steps whose loss is finite; `NOT_FINITE` is the share of the others.
+    """
+    num_rows = data["x"].shape[0]
+    num_steps = num_rows // batch_size
+    shuffle_key, noise_key = jax.random.split(state.key)
+    order = jax.random.permutation(jax.random.fold_in(shuffle_key, state.step), num_rows)
+    order = order[: num_steps * batch_size].reshape(num_steps, batch_size)
+
+    def one(state, batch_rows):
+        rows = batch_rows[jnp.minimum(batch_positions, batch_size - 1)]
+        return step(state, jax.tree.map(lambda array: array[rows], data), batch_positions)
+
+    end, metrics = lax.scan(one, state.replace(key=noise_key), order)
+    finite = jnp.isfinite(metrics["loss"])
+    means = jax.tree.map(lambda values: jnp.mean(values, where=finite), metrics)
+    return end.replace(key=state.key), {**means, NOT_FINITE: jnp.mean(jnp.where(finite, 0.0, 1.0))}
+
+
+def make_epoch_of_runs(
+    objective: Objective, tx: optax.GradientTransformation, batch_size: int, num_runs: int
+) -> Callable[[Sequence[TrainState], jax.Array, Sequence[Batch]], list[tuple[TrainState, Metrics]]]:
+    """`make_epoch` for several runs on the same data as one device call: runs are spread over devices, rows are not.
+
+    Args:
+      objective: what to minimise.
+      tx: the optimizer.
+      batch_size: B, at most N.
+      num_runs: R; each call computes so many, whether there are fewer or not.
+
+    Returns:
+      (1 to R states, x [N, D] as stored, each run's own arrays [N, ...]) -> each run's state and means, as it would
+      have had them alone, to rounding.
+    """
+    num_devices = jax.local_device_count()
+    per_device = math.ceil(num_runs / num_devices)
+    step = functools.partial(
+        train_step, objective=objective, tx=tx, batch_size=batch_size, sum_over_devices=lambda tree: tree
+    )
+    batch_positions = np.arange(batch_size, dtype=np.int32)
+
+    def epoch(states, rows, x, batch_positions):
+        return jax.vmap(lambda state, own: _epoch(step, batch_size, state, {"x": x, **own}, batch_positions))(
+            states, rows
+        )
+
+    compiled = over_devices(epoch, in_axes=(0, 0, None, None), out_axes=0, donate_argnums=(0,))
+
+    @functools.partial(jax.jit, out_shardings=sharding(DEVICES))
+    def stack(*trees):
+        fill = (*trees, *(trees[-1:] * (num_devices * per_device - len(trees))))
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves).reshape(num_devices, per_device, *leaves[0].shape), *fill)
+
+    @functools.partial(jax.jit, out_shardings=sharding())
+    def unstack(trees):
+        return [jax.tree.map(lambda leaf, run=run: leaf[divmod(run, per_device)], trees) for run in range(num_runs)]
+
+    def epoch_of_runs(states: Sequence[TrainState], x: jax.Array, rows: Sequence[Batch]) -> list[Any]:
+        return unstack(compiled(stack(*states), stack(*rows), x, batch_positions))[: len(states)]
+
+    return epoch_of_runs
