@@ -1,7 +1,7 @@
-"""Trains VaDE: python main.py --config=configs/digits.py --workdir=/tmp/vade.
+"""Trains VaDE and uses trained models: python main.py --config=configs/digits.py --workdir=/tmp/vade.
 
-Exit status 2 is input that cannot be used, 3 training that collapsed and could not be mended, 4 a workdir that cannot
-be written or whose checkpoints are damaged, 143 and 130 a SIGTERM and a SIGINT.
+Exit status: 2 for input that cannot be used, 3 for training that collapsed beyond cure, 4 for a workdir that cannot be
+written or has damaged files, 143 after SIGTERM and 130 after SIGINT.
 """
 
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from absl import app, flags, logging
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from vade_jax.commands.evaluate import evaluate
 from vade_jax.commands.generate import generate
@@ -22,7 +22,7 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> None:
-    """Runs the mode that the flags name."""
+    """Runs the mode that --mode names."""
     from vade_jax.reports import results
     from vade_jax.settings import rules
     from vade_jax.system import console, processes
@@ -30,14 +30,14 @@ def main(argv: list[str]) -> None:
     from vade_jax.system.signals import Interrupted, exit_after_grace, handle_signals
 
     if not FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.FATAL)  # what the libraries log of an error, the error itself says
+        logging.set_verbosity(logging.FATAL)  # the libraries log errors that we print
     config, workdir = FLAGS.config, Path(FLAGS.workdir)
     modes = {
         "train": lambda: results.summary(train(config, workdir, force=FLAGS.resume == "force")),
-        "evaluate": lambda: results.summary(evaluate(workdir)),
-        "predict": lambda: f"wrote {predict(workdir, config.data.path, **config.predict)}",
-        "generate": lambda: f"wrote {generate(workdir, **config.generate)}",
-        "select_k": lambda: summary(select_k(workdir, config.select_k)),
+        "evaluate": lambda: results.summary(evaluate(workdir, allow_import=FLAGS.allow_import)),
+        "predict": lambda: f"wrote {_predict(config, workdir)}",
+        "generate": lambda: f"wrote {_generate(config, workdir)}",
+        "select_k": lambda: summary(select_k(workdir, config.select_k, allow_import=FLAGS.allow_import)),
     }
     try:
         rules.check_fields(config.to_dict())
@@ -54,23 +54,48 @@ def main(argv: list[str]) -> None:
         _leave(error, error.status)
 
 
+def _predict(config: ConfigDict, workdir: Path) -> Path:
+    return predict(
+        workdir,
+        path=config.data.path,
+        output=config.predict.output,
+        with_log_likelihood=config.predict.with_log_likelihood,
+        outlier_share=config.predict.outlier_share,
+        allow_import=FLAGS.allow_import,
+    )
+
+
+def _generate(config: ConfigDict, workdir: Path) -> Path:
+    return generate(
+        workdir,
+        output=config.generate.output,
+        seed=config.generate.seed,
+        cluster=config.generate.cluster,
+        between_clusters=config.generate.between_clusters,
+        between_rows=config.generate.between_rows,
+        num_samples=config.generate.num_samples,
+        truncation=config.generate.truncation,
+        allow_import=FLAGS.allow_import,
+    )
+
+
 def _parse_flags(argv: list[str]) -> list[str]:
     try:
         argv = _config_first(argv)
         _define_flags(argv)
         unparsed = FLAGS(argv)
         if unparsed[1:]:
-            raise flags.Error(f"{unparsed[1]!r} is not a flag; flags begin with --")
-        FLAGS.config.to_dict()  # a config that could not be read raises here
+            raise flags.Error(f"{unparsed[1]!r} is not a flag; flags start with --")
+        FLAGS.config.to_dict()  # raises if the config file could not be read
         return unparsed
-    except Exception as error:  # a config file is code: it can raise anything
+    except Exception as error:  # a config file is code and can raise any error
         from vade_jax.settings.rules import explain_flags
 
         _leave(explain_flags(argv, error), status=2)
 
 
 def _config_first(argv: list[str]) -> list[str]:
-    """The flags with --config before the fields, whose types it gives."""
+    """The flags with --config first, because it defines the types of the --config.FIELD flags."""
     for i, flag in enumerate(argv):
         if flag == "--config" or flag.startswith("--config="):
             end = i + 1 if "=" in flag else i + 2
@@ -82,31 +107,40 @@ def _define_flags(argv: list[str]) -> None:
     config_flags.DEFINE_config_file(
         "config",
         str(Path(__file__).parent / "configs" / "digits.py"),
-        "A config file; any of its fields can be set by name, as in --config.train.num_epochs=50.",
+        "A config file. Set any of its fields by name, as in --config.train.num_epochs=50.",
         sys_argv=argv,
     )
-    flags.DEFINE_string("workdir", None, "The folder that a run writes to, and goes on from.", required=True)
+    flags.DEFINE_string("workdir", None, "The folder that a run writes to and resumes from.", required=True)
     flags.DEFINE_enum(
         "mode",
         "train",
         ["train", "evaluate", "predict", "generate", "select_k"],
-        "train: from the config. The others go on from the run in workdir. evaluate: its scores. predict: clusters of "
-        "the rows in config.data.path. generate: samples of its clusters. select_k: how many clusters its rows hold.",
+        "train trains a model with the config. The other modes read the run in workdir. evaluate scores it. predict "
+        "writes the clusters of the rows in config.data.path. generate writes samples of its clusters. select_k "
+        "recommends a number of clusters for its rows.",
     )
     flags.DEFINE_enum(
         "resume",
         "same",
         ["same", "force"],
-        "A run in workdir goes on with the settings that it began with, or, by force, with others.",
+        "same: resume the run in workdir only if the settings are the same. force: resume it with the new settings.",
+    )
+    flags.DEFINE_bool(
+        "allow_import",
+        False,
+        "Let the settings in workdir import code, named as package.module:factory. Use it only for a workdir that you "
+        "trust. The mode train does not need it: it imports what --config names.",
     )
     flags.DEFINE_string(
         "coordinator",
         "",
-        "HOST:PORT of process 0 where several processes train together, each started by this command with a "
-        "--process_id of its own; 'auto' where JAX knows the cluster: SLURM, Open MPI, a TPU pod slice, Kubernetes.",
+        "To train on several processes, start this command once for each of them, with its --process_id. This is "
+        "HOST:PORT of process 0, or 'auto' if JAX knows the cluster: SLURM, Open MPI, a TPU pod slice, Kubernetes.",
     )
-    flags.DEFINE_integer("num_processes", 1, "How many train together; not read with --coordinator=auto.")
-    flags.DEFINE_integer("process_id", 0, "Of this process, from 0; not read with --coordinator=auto.")
+    flags.DEFINE_integer(
+        "num_processes", 1, "Number of processes that train together; ignored with --coordinator=auto."
+    )
+    flags.DEFINE_integer("process_id", 0, "Number of this process, from 0; ignored with --coordinator=auto.")
 
 
 def _leave(error: BaseException, status: int) -> NoReturn:

@@ -1,8 +1,8 @@
 """One choice of a recipe at a time: python -m benchmarks.ablation --config=configs/digits.py --workdir=/tmp/ablation.
 
-A cell is the recipe with one thing changed, run over seeds as `benchmarks.seeds` does it, in a folder of its own below
-the workdir; what is finished is not trained again. The record goes to benchmarks/results/ after every run. Flags for
-main.py follow `--`; they hold in every cell, and a cell's own come after them.
+A cell is the recipe with one choice changed. Each cell runs over seeds as in `benchmarks.seeds`, in its own folder
+below the workdir. Finished runs are not trained again. The record is written to benchmarks/results/ after every run.
+Flags for main.py follow `--`. They apply to every cell, and the flags of a cell come after them.
 """
 
 import math
@@ -10,7 +10,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks import seeds
+from ml_collections import ConfigDict
+
+from benchmarks import records, seeds, text_tables
 from vade_jax.core.elbo import ESTIMATORS
 from vade_jax.data import sources, splits
 from vade_jax.runs.run import num_epochs
@@ -29,45 +31,47 @@ _COLUMNS = ("cell", "seeds", "initial accuracy", "accuracy", "worst", "best", "E
 
 
 def main() -> None:
-    """Runs the cells that are not done and writes the record of all."""
+    """Runs the cells that are not finished and writes the record of all cells."""
     parser = seeds.make_parser(__doc__, default_seeds="0,1,2")
-    parser.add_argument("--cells", type=lambda text: text.split(","), help="joined by commas; all by default")
+    parser.add_argument("--cells", type=lambda text: text.split(","), help="separated by commas; all by default")
     options = parser.parse_args()
-    config = seeds.read_config(options.config, options.flags)
+    config = records.read_config(options.config, options.flags)
     cells = make_cells(config.to_dict(), _num_rows(config))
     chosen = options.cells or list(cells)
     if unknown := [name for name in chosen if name not in cells]:
-        parser.error(f"no such cells: {', '.join(unknown)}; there are {', '.join(cells)}")
-    path = seeds.record_path("ablation", options.name, options.config)
+        parser.error(f"unknown cells: {', '.join(unknown)}. Choose from {', '.join(cells)}")
+    path = records.record_path("ablation", options.name, options.config)
     deadline = time.monotonic() + 60 * options.budget
     for name in chosen:
         runs = []
         flags = [*options.flags, *cells[name]]
         for run in seeds.measure(options.config, options.seeds, options.workdir / name, flags, deadline):
             runs.append(run)
-            cell = seeds.make_record(options.config, flags, runs)
-            seeds.write(path, with_cell(seeds.read(path), options.flags, name, cell))
-    record = seeds.read(path)
+            cell = records.make_record(options.config, flags, runs)
+            records.write(path, with_cell(records.read(path), options.flags, name, cell))
+    record = records.read(path)
     if record:
-        print(seeds.aligned(_table(record["cells"])))
+        print(text_tables.aligned(_table(record["cells"])))
         print(f"wrote {path}")
 
 
-def _num_rows(config):
+def _num_rows(config: ConfigDict) -> int:
     source = sources.load(config.data.name, config.data.path, config.data.dir)
     return len(splits.select_split(source, config.data.train_split, "config.data.train_split").x)
 
 
 def make_cells(settings: Mapping[str, Any], num_rows: int) -> dict[str, list[str]]:
-    """The cells around a recipe: its first clusters, with and without guiding; pretraining, q(c|x), the other stages.
+    """The cells of a recipe.
+
+    They change the starting clusters with and without guiding, pretraining, the estimator of q(c|x) or another stage.
 
     Args:
       settings: the recipe, nested sections.
-      num_rows: of the rows to cluster.
+      num_rows: number of rows to cluster.
 
     Returns:
-      Name -> flags of main.py that change the recipe. 'recipe' has none; a cell that would run what another one before
-      it runs is left out.
+      Name -> flags of main.py that change the recipe. 'recipe' has none. A cell with the same settings as an earlier
+      cell is left out.
     """
     recipe = flatten(settings)
     changes: dict[str, dict[str, Any]] = {
@@ -96,13 +100,14 @@ def make_cells(settings: Mapping[str, Any], num_rows: int) -> dict[str, list[str
     return cells
 
 
-def _pretraining(recipe, num_rows, factor):
-    """Another length of the autoencoder's stage.
+def _pretraining(recipe: Mapping[str, Any], num_rows: int, factor: float) -> dict[str, Any]:
+    """The settings that change only the number of pretraining epochs, by a factor.
 
-    Where optimizer.min_steps would lengthen it again, that is 0, and the other stages get the epochs that they have.
+    If optimizer.min_steps would lengthen pretraining again, it is set to 0, and the other stages get the epochs that
+    they have with it.
     """
 
-    def length(stage, asked):
+    def length(stage: str, asked: int) -> int:
         return num_epochs(asked, recipe[f"{stage}.batch_size"], num_rows, recipe["optimizer.min_steps"])
 
     lengths = {f"{stage}.num_epochs": length(stage, recipe[f"{stage}.num_epochs"]) for stage in _STAGES}
@@ -113,50 +118,50 @@ def _pretraining(recipe, num_rows, factor):
 
 
 def with_cell(earlier: dict[str, Any] | None, flags: Sequence[str], name: str, cell: dict[str, Any]) -> dict[str, Any]:
-    """A record of an ablation with one cell more, or with more runs in one.
+    """Adds a cell, or runs of a cell, to the record of an ablation.
 
     Args:
       earlier: the record so far, or None.
-      flags: of main.py in every cell.
-      name: of the cell.
-      cell: its runs, as `seeds.make_record` returns them; its flags are those of every cell and its own.
+      flags: flags of main.py that every cell has.
+      name: the cell's name.
+      cell: its runs, as `records.make_record` returns them. Its flags are `flags`, then those of the cell.
 
     Returns:
-      'config', 'flags' and 'cells': name -> 'changes' (the cell's own flags), 'summary', and what `seeds.make_record`
-      returns. Earlier cells stay where config, flags, device and recipe are the same, and so do their runs of other
-      seeds.
+      'config', 'flags' and 'cells': name -> 'changes' (the flags of the cell only), 'summary', and what
+      `records.make_record` returns. Earlier cells are kept if config, flags, device and recipe are the same. So are
+      earlier runs of other seeds.
     """
     record = {"config": cell["config"], "flags": list(flags)}
     same_recipe = earlier is not None and all(earlier[key] == record[key] for key in record)
     cells = earlier["cells"] if earlier and same_recipe else {}
-    kept = {other: old for other, old in cells.items() if _alike(old, cell, len(flags))}
-    merged = seeds.merge(kept.get(name), cell)
+    kept = {other: old for other, old in cells.items() if _is_comparable(old, cell, len(flags))}
+    merged = records.merge(kept.get(name), cell)
     runs = [{key: value for key, value in run.items() if key != "accuracy_by_epoch"} for run in merged["runs"]]
-    entry = {"changes": cell["flags"][len(flags) :], "summary": seeds.summarize(runs), **merged, "runs": runs}
+    entry = {"changes": cell["flags"][len(flags) :], "summary": records.summarize(runs), **merged, "runs": runs}
     return {**record, "cells": {**kept, name: entry}}
 
 
-def _alike(old, cell, common):
-    """Whether two cells, with so many flags in common, were measured on the same device and around the same recipe."""
+def _is_comparable(old: dict[str, Any], cell: dict[str, Any], common: int) -> bool:
+    """Whether two cells whose first `common` flags are shared were measured on one device with one recipe."""
     changed = {
         flag.removeprefix("--config.").partition("=")[0] for one in (old, cell) for flag in one["flags"][common:]
     }
 
-    def recipe(one):
+    def recipe(one: dict[str, Any]) -> dict[str, Any]:
         settings = one.get("settings", {})
         return {"settings": settings and {name: settings[name] for name in settings if name not in changed}}
 
-    return seeds.agree(old, cell, "device") and seeds.agree(recipe(old), recipe(cell), "settings")
+    return records.agree(old, cell, "device") and records.agree(recipe(old), recipe(cell), "settings")
 
 
-def _table(cells):
-    """Rows of text, a row for each cell."""
+def _table(cells: Mapping[str, Any]) -> list[list[str]]:
+    """A text table with one row for each cell; the first row has the column names."""
     rows = [list(_COLUMNS)]
     for name, cell in cells.items():
         summary = cell["summary"] or {}
-        scores = [seeds.number(summary.get(key), 4) for key in ("initial_accuracy", "accuracy", "worst", "best")]
-        bound, seconds = seeds.number(summary.get("elbo"), 2), seeds.number(summary.get("seconds"), 0)
-        rows.append([name, seeds.count(cell["runs"]), *scores, bound, seconds])
+        scores = [text_tables.number(summary.get(key), 4) for key in ("initial_accuracy", "accuracy", "worst", "best")]
+        bound, seconds = text_tables.number(summary.get("elbo"), 2), text_tables.number(summary.get("seconds"), 0)
+        rows.append([name, records.count(cell["runs"]), *scores, bound, seconds])
     return rows
 
 

@@ -1,8 +1,8 @@
-"""What each change for speed gave: python -m benchmarks.changes.
+"""The speedup of single code changes: python -m benchmarks.changes.
 
-Each change is a pair of functions that find the same thing, the plain way first. Both run in turn, round after round,
-so that what else the machine does meets both alike. The record goes to benchmarks/results/changes_<name>.json: the
-ratio is the median over rounds.
+Each change is a pair of functions with the same result: the simple version and the faster one. Both run alternately in
+every round, so that other load on the machine affects both alike. The record goes to
+benchmarks/results/changes_<name>.json. The speedup is the median over rounds.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from unittest import mock
 
 import numpy as np
 
-from benchmarks import seeds, speed
+from benchmarks import records, speed, text_tables
 
 Pair = tuple[Callable[[], Any], Callable[[], Any]]
 
@@ -24,30 +24,30 @@ def main() -> None:
     """Measures every change and writes the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--name", default="cpu", help="of the record")
+    parser.add_argument("--name", default="cpu", help="name of the record")
     parser.add_argument("--changes", type=lambda text: text.split(","), default=list(CHANGES))
     options = parser.parse_args()
     record = {
         "cpus": os.cpu_count(),
         "processor": speed.processor(),
-        "commit": seeds.commit(),
+        "commit": records.commit(),
         "changes": {name: measure(CHANGES[name](), options.rounds) for name in options.changes},
     }
-    path = seeds.RESULTS / f"changes_{options.name}.json"
-    seeds.write(path, record)
-    print(seeds.aligned(rows(record)))
+    path = records.RESULTS / f"changes_{options.name}.json"
+    records.write(path, record)
+    print(text_tables.aligned(rows(record)))
     print(f"wrote {path}")
 
 
 def measure(pair: Pair, num_rounds: int) -> dict[str, Any]:
-    """Times both functions of a pair, after a call each that compiles.
+    """Times both functions of a pair, after one call of each that compiles.
 
     Args:
-      pair: the plain way, and the one that took its place.
+      pair: the simple version and the faster one.
       num_rounds: how often each is called.
 
     Returns:
-      'before' and 'after': seconds over rounds.
+      'before' and 'after': seconds, one for each round.
     """
     times: dict[str, list[float]] = {"before": [], "after": []}
     for call in pair:
@@ -61,12 +61,12 @@ def measure(pair: Pair, num_rounds: int) -> dict[str, Any]:
 
 
 def rows(record: dict[str, Any]) -> list[list[str]]:
-    """The record as rows of text, the columns' names first."""
+    """The record as a text table; the first row has the column names."""
     table = [["change", "before, ms", "after, ms", "times faster"]]
     for name, times in record["changes"].items():
         ratio = statistics.median(a / b for a, b in zip(times["before"], times["after"], strict=True))
         before, after = (1e3 * statistics.median(times[key]) for key in ("before", "after"))
-        table.append([name, seeds.number(before, 1), seeds.number(after, 1), seeds.number(ratio, 1)])
+        table.append([name, text_tables.number(before, 1), text_tables.number(after, 1), text_tables.number(ratio, 1)])
     return table
 
 
@@ -80,7 +80,7 @@ def _densities() -> Pair:
     z = jax.random.normal(keys[0], (256, 50))
     prior = mixture_prior.GMMPrior(jax.numpy.zeros(1000), *(jax.random.normal(key, (1000, 50)) for key in keys[1:]))
 
-    def compiled():
+    def compiled() -> Callable[[], Any]:
         slope = jax.jit(jax.grad(lambda prior: mixture_prior.log_prob_z(z, prior).mean())).lower(prior).compile()
         return lambda: jax.block_until_ready(slope(prior))
 
@@ -90,7 +90,7 @@ def _densities() -> Pair:
 
 
 def _convolutions() -> Pair:
-    """Gradients of two convolutions of 3 x 3 and stride 2 on 64 images of 28 x 28, four steps in a scan."""
+    """Four gradient steps in a scan: two 3 x 3 convolutions with stride 2 on 64 images of 28 x 28."""
     import jax
     import jax.numpy as jnp
 
@@ -100,20 +100,20 @@ def _convolutions() -> Pair:
     images = jax.random.normal(keys[0], (64, 28, 28, 1))
     kernels = [0.1 * jax.random.normal(keys[1], (3, 3, 1, 32)), 0.1 * jax.random.normal(keys[2], (3, 3, 32, 64))]
 
-    def by_xla(h, kernel):
+    def by_xla(h: jax.Array, kernel: jax.Array) -> jax.Array:
         return jax.lax.conv_general_dilated(h, kernel, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
-    def by_patches(h, kernel):
+    def by_patches(h: jax.Array, kernel: jax.Array) -> jax.Array:
         return _patches(h, 3, 2) @ kernel.reshape(-1, kernel.shape[-1])
 
-    def steps(convolve):
-        def loss(kernels):
+    def steps(convolve: Callable[[jax.Array, jax.Array], jax.Array]) -> Callable[[], Any]:
+        def loss(kernels: list[jax.Array]) -> jax.Array:
             h = images
             for kernel in kernels:
                 h = jax.nn.relu(convolve(h, kernel))
             return jnp.square(h).mean()
 
-        def step(kernels, _):
+        def step(kernels: list[jax.Array], _: None) -> tuple[list[jax.Array], None]:
             return jax.tree.map(lambda kernel, slope: kernel - slope, kernels, jax.grad(loss)(kernels)), None
 
         run = jax.jit(lambda kernels: jax.lax.scan(step, kernels, length=4)[0])
@@ -123,17 +123,17 @@ def _convolutions() -> Pair:
 
 
 def _threads() -> Pair:
-    """Five mixtures of ten clusters on 1,797 rows of ten columns."""
+    """Five mixtures with ten clusters on 1,797 rows of ten columns."""
     from threadpoolctl import threadpool_limits
 
     from vade_jax.initialization.gaussian_mixtures import fit_mixture
 
     layout = _digits(1797)[:, :10]
 
-    def mixtures():
+    def mixtures() -> list[Any]:
         return [fit_mixture(layout, "full", 10, seed) for seed in range(5)]
 
-    def on_one_thread():
+    def on_one_thread() -> list[Any]:
         with threadpool_limits(1):
             return mixtures()
 
@@ -142,17 +142,16 @@ def _threads() -> Pair:
 
 def _layout_epochs() -> Pair:
     """The layout of 5,000 rows."""
-    from vade_jax.initialization import best_of_layouts, umap_layouts
     from vade_jax.initialization.neighbor_graphs import nearest_neighbors_without_hubs
+    from vade_jax.initialization.umap_layouts import umap_layout
 
     embeddings = _digits(5000)
     distances, neighbors = nearest_neighbors_without_hubs(embeddings, 15)
 
-    def usual():
-        with mock.patch.object(best_of_layouts, "_LAYOUT_EPOCHS", None):  # umap-learn's own number
-            return umap_layouts.umap_layout(embeddings, distances, neighbors, seed=0)
+    def with_epochs_of_umap_learn() -> np.ndarray:
+        return umap_layout(embeddings, distances, neighbors, seed=0, num_epochs=500)
 
-    return usual, lambda: umap_layouts.umap_layout(embeddings, distances, neighbors, seed=0)
+    return with_epochs_of_umap_learn, lambda: umap_layout(embeddings, distances, neighbors, seed=0)
 
 
 def _processes() -> Pair:
@@ -161,27 +160,27 @@ def _processes() -> Pair:
 
     embeddings = _digits(10_000)
 
-    def found():
+    def in_parallel() -> Any:
         return best_of_layouts.best_on_layouts(
             embeddings, 10, best_of_layouts.Search(20, [0, 1], [0], components=2, part_rows=0)
         )
 
-    def one_by_one():
+    def one_by_one() -> Any:
         with mock.patch.object(best_of_layouts, "_ROWS_FOR_PROCESSES", 10**9):
-            return found()
+            return in_parallel()
 
-    return one_by_one, found
+    return one_by_one, in_parallel
 
 
-def _digits(num_rows):
-    """scikit-learn's digits, again and again, each time with noise of its own."""
+def _digits(num_rows: int) -> np.ndarray:
+    """scikit-learn's digits, repeated and with added noise, [num_rows, 64]."""
     from sklearn.datasets import load_digits
 
     x = np.resize(load_digits().data, (num_rows, 64))
     return x + np.random.default_rng(0).normal(size=x.shape)
 
 
-# what was changed -> the pair.
+# name of the change -> function that returns its pair.
 CHANGES: dict[str, Callable[[], Pair]] = {
     "densities of 1,000 clusters by a matrix product, not rows by clusters by dimensions": _densities,
     "convolutions as matrix products of patches, in a scan": _convolutions,

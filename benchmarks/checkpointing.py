@@ -1,9 +1,9 @@
-"""What checkpoints cost, and how soon a run goes on: python -m benchmarks.checkpointing --workdir=/tmp/checkpointing.
+"""The cost of checkpoints and of resuming: python -m benchmarks.checkpointing --workdir=/tmp/checkpointing.
 
-Epochs of the paper's networks on 70,000 made rows, in turn with and without a checkpoint that is written beside them:
-the median difference, every so many epochs as the config has it, is a share of the training's time. Then a run of the
-config is killed in its first stage, and the same command is given again: the seconds from there to its first new step.
-The record goes to benchmarks/results/checkpointing_<name>.json.
+The paper's networks train on 70,000 random rows, alternately with and without a checkpoint that is written during the
+epoch. The median difference, divided by the time between two checkpoints of the config, is the share of training time.
+Then a run of the config is killed in its first stage and the same command is given again. The time from there to its
+first new step is measured. The record goes to benchmarks/results/checkpointing_<name>.json.
 """
 
 import argparse
@@ -15,40 +15,40 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import contenders, seeds, speed
+from benchmarks import contenders, records, speed, text_tables
 from vade_jax.runs.metrics_log import read_metrics
 
 _NUM_ROWS, _BATCH_SIZE = 70_000, 256
-_EPOCHS_BEFORE = 2  # that the run is killed
+_EPOCHS_BEFORE_KILL = 2
 
 
 def main() -> None:
-    """Measures both and writes the record."""
+    """Measures both costs and writes the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", default="configs/mnist.py", help="of the run that is killed")
-    parser.add_argument("--workdir", type=Path, required=True, help="a folder for the checkpoints and the run")
-    parser.add_argument("--pairs", type=int, default=8, help="of epochs")
+    parser.add_argument("--config", default="configs/mnist.py", help="config of the run that is killed")
+    parser.add_argument("--workdir", type=Path, required=True, help="folder for the checkpoints and the run")
+    parser.add_argument("--pairs", type=int, default=8, help="number of pairs of epochs, without and with a checkpoint")
     parser.add_argument("--num_rows", type=int, default=_NUM_ROWS)
-    parser.add_argument("--name", default="cpu", help="of the record")
+    parser.add_argument("--name", default="cpu", help="name of the record")
     parser.add_argument("flags", nargs="*", help="further flags of main.py, after --")
     options = parser.parse_args()
-    path = seeds.record_path("checkpointing", options.name, options.config)
+    path = records.record_path("checkpointing", options.name, options.config)
     record = {
         "config": options.config,
         "flags": options.flags,
         "cpus": os.cpu_count(),
         "processor": speed.processor(),
-        "commit": seeds.commit(),
+        "commit": records.commit(),
         "cost": cost(options.workdir / "checkpoints", options.num_rows, options.pairs),
         "resume": resume(options.config, options.workdir / "run", options.flags),
     }
-    seeds.write(path, record)
-    print(seeds.aligned(rows(record)))
+    records.write(path, record)
+    print(text_tables.aligned(rows(record)))
     print(f"wrote {path}")
 
 
 def cost(folder: Path, num_rows: int, pairs: int) -> dict[str, Any]:
-    """The seconds of an epoch without a checkpoint, and what one adds to it; medians over pairs of epochs."""
+    """The seconds of an epoch, and the seconds that a checkpoint adds to it: medians over pairs of epochs."""
     import jax
 
     from vade_jax.runs.checkpoints import Checkpoints
@@ -62,7 +62,7 @@ def cost(folder: Path, num_rows: int, pairs: int) -> dict[str, Any]:
     data = {"x": replicate(contenders.made_rows(num_rows))}
     settings = get_config().checkpoint
 
-    def timed(save):
+    def timed(save: bool) -> float:
         nonlocal state
         started = time.perf_counter()
         if save:
@@ -72,7 +72,7 @@ def cost(folder: Path, num_rows: int, pairs: int) -> dict[str, Any]:
         return time.perf_counter() - started
 
     with Checkpoints(folder, settings.keep, exclusive=True) as checkpoints:
-        timed(save=True)  # compiles, and waits for the folder's first checkpoint
+        timed(save=True)  # compiles, and creates the folder's first checkpoint
         found = [(timed(save=False), timed(save=True)) for _ in range(pairs)]
     epoch = statistics.median(without for without, _ in found)
     added = statistics.median(with_one - without for without, with_one in found)
@@ -86,20 +86,20 @@ def cost(folder: Path, num_rows: int, pairs: int) -> dict[str, Any]:
 
 
 def resume(config: str, workdir: Path, flags: list[str]) -> dict[str, Any]:
-    """Kills a run after its first epochs and gives the command again: the seconds to its first new step."""
+    """Kills a run after its first epochs, resumes it, and returns the seconds to its first new step."""
     command = [sys.executable, "main.py", f"--config={config}", f"--workdir={workdir}"]
     command += ["--config.checkpoint.every_epochs=1", *flags]
-    _started_until(command, workdir, _EPOCHS_BEFORE)
-    (workdir / "metrics.jsonl").unlink()  # so that only new epochs are seen
+    _started_until(command, workdir, _EPOCHS_BEFORE_KILL)
+    (workdir / "metrics.jsonl").unlink()  # to count only new epochs
     started = time.perf_counter()
     first, second = _started_until(command, workdir, 2)
     return {"first_step_seconds": first - started - (second - first), "epoch_seconds": second - first}
 
 
-def _started_until(command, workdir, num_epochs):
-    """Runs until so many epochs were logged, and kills it there; when each was seen to be."""
+def _started_until(command: list[str], workdir: Path, num_epochs: int) -> list[float]:
+    """Kills a run after it has logged `num_epochs` epochs; returns the time at which each was seen."""
     seen: list[float] = []
-    process = subprocess.Popen(command, cwd=seeds.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=records.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while len(seen) < num_epochs:
             if process.poll() is not None:
@@ -114,16 +114,16 @@ def _started_until(command, workdir, num_epochs):
 
 
 def rows(record: dict[str, Any]) -> list[list[str]]:
-    """The record as rows of text, the columns' names first."""
+    """The record as a text table; the first row has the column names."""
     found, resumed = record["cost"], record["resume"]
     return [
         ["an epoch, s", "a checkpoint adds, s", "every", "share of the time", "from the command to the next step, s"],
         [
-            seeds.number(found["epoch_seconds"], 1),
-            seeds.number(found["checkpoint_seconds"], 2),
+            text_tables.number(found["epoch_seconds"], 1),
+            text_tables.number(found["checkpoint_seconds"], 2),
             f"{found['every_epochs']} epochs",
             f"{found['share']:.2%}",
-            seeds.number(resumed["first_step_seconds"], 1),
+            text_tables.number(resumed["first_step_seconds"], 1),
         ],
     ]
 

@@ -1,9 +1,9 @@
-"""What tells right clusters from wrong ones without labels: python -m benchmarks.criteria --config=configs/digits.py.
+"""Which criterion finds the right clusters without labels: python -m benchmarks.criteria --config=configs/digits.py.
 
-An autoencoder is trained as the config has it. On layouts of its embedding with several numbers of neighbours, every
-start that the initialization would choose from is scored by its accuracy and by criteria that read no label: mixtures
-of a component for each cluster, and of two, which are joined. Their rank correlations over all these candidates go to
-benchmarks/results/criteria_<config>.json. Flags for main.py follow `--`.
+An autoencoder is trained with the config. Its embedding is laid out with several numbers of neighbours. Mixtures on
+each layout give the candidates that the initialization would choose from: mixtures with one component for each
+cluster, and mixtures with two, which are merged. Each candidate is scored by its accuracy and by criteria that read no
+labels. Their rank correlations go to benchmarks/results/criteria_<config>.json. Flags for main.py follow `--`.
 """
 
 import itertools
@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import entropy
 
-from benchmarks import seeds
+from benchmarks import records, seeds
 from benchmarks.selection import spearman
 from vade_jax.data import sources, splits
 from vade_jax.inference.answers import make_embed
@@ -39,39 +39,41 @@ CRITERIA = ("modularity_of_embedding", "modularity_of_inputs", "log_likelihood",
 
 
 def main() -> None:
-    """Trains the autoencoders that are not there yet, scores the candidates and writes the record."""
+    """Trains the missing autoencoders, scores the candidates and writes the record."""
     parser = seeds.make_parser(__doc__, default_seeds="0")
-    parser.add_argument("--neighbors", type=seeds.integers, default="10,15,30", help="of the layouts, joined by commas")
+    parser.add_argument(
+        "--neighbors", type=seeds.integers, default="10,15,30", help="of the layouts, separated by commas"
+    )
     options = parser.parse_args()
     flags = [*options.flags, *_AUTOENCODER]
     deadline = time.monotonic() + 60 * options.budget
     runs = list(seeds.measure(options.config, options.seeds, options.workdir, flags, deadline))
     answers = []
-    for run in seeds.finished(runs):
+    for run in records.finished(runs):
         found = candidates(options.workdir / f"seed{run['seed']}", options.neighbors)
-        answers.append({"seed": run["seed"], "commit": run["commit"], **judge(found), "candidates": found})
+        answers.append({"seed": run["seed"], "commit": run["commit"], **compare_criteria(found), "candidates": found})
     record = {
-        **seeds.make_record(options.config, flags, runs),
+        **records.make_record(options.config, flags, runs),
         "neighbors": options.neighbors,
         "runs": answers,
     }
-    path = seeds.record_path("criteria", options.name, options.config)
-    seeds.write(path, record)
+    path = records.record_path("criteria", options.name, options.config)
+    records.write(path, record)
     print({answer["seed"]: answer["criteria"] for answer in answers})
     print(f"wrote {path}")
 
 
 def candidates(folder: Path, neighbors: Sequence[int]) -> list[dict[str, Any]]:
-    """The clusters on layouts of a trained run's embedding, each with its accuracy and its criteria.
+    """The clusters found on layouts of a trained run's embedding, each with its accuracy and its criteria.
 
     Args:
-      folder: of a run on labelled data.
-      neighbors: of the layouts' graphs.
+      folder: the workdir of a run on labelled data.
+      neighbors: numbers of neighbours, one layout for each.
 
     Returns:
-      'neighbors', 'components' for each cluster, 'accuracy', and what CRITERIA names, for each. Modularity is that on
-      the graph of the embedding's neighbours or of the inputs', as many as the run's; the likelihood that of a mixture
-      in its layout, nats per row.
+      For each candidate 'neighbors', 'components' (for each cluster), 'accuracy', and the CRITERIA. Modularity is
+      measured on the neighbour graph of the embedding or of the inputs, with the run's number of neighbours. The
+      likelihood is that of the mixture on its layout, nats per row.
     """
     run, state, _ = saved_model.restore(folder)
     config = run.config
@@ -79,37 +81,37 @@ def candidates(folder: Path, neighbors: Sequence[int]) -> list[dict[str, Any]]:
     rows = splits.select_split(source, config.data.train_split, "config.data.train_split")
     assert rows.labels is not None
     embeddings, _ = make_embed(run.model, min(config.evaluate.batch_size, len(rows.x)))(state, rows.x)
-    numbers, num_clusters = np.arange(len(embeddings)), config.model.num_clusters
-    own = neighbor_graphs.num_neighbors(len(embeddings), num_clusters, config.init.neighbor_share)
+    row_indices, num_clusters = np.arange(len(embeddings)), config.model.num_clusters
+    num_neighbors = neighbor_graphs.num_neighbors(len(embeddings), num_clusters, config.init.neighbor_share)
     spaces = {"embedding": embeddings, "inputs": np.asarray(state.scaling(jnp.asarray(rows.x)))}
     nearest = {
-        name: neighbor_graphs.nearest_neighbors_without_hubs(points, max(own, *neighbors))
+        name: neighbor_graphs.nearest_neighbors_without_hubs(points, max(num_neighbors, *neighbors))
         for name, points in spaces.items()
     }
-    judges = {
-        name: neighbor_graphs.neighbor_graph(numbers, which[:, :own], len(which))
-        for name, (_, which) in nearest.items()
+    graphs = {
+        name: neighbor_graphs.neighbor_graph(row_indices, indices[:, :num_neighbors], len(indices))
+        for name, (_, indices) in nearest.items()
     }
-    start = np.random.SeedSequence(config.seed)
+    seed_sequence = np.random.SeedSequence(config.seed)
     found = []
     for number in neighbors:
-        first = [(distances[:, :number], which[:, :number]) for distances, which in nearest.values()]
-        distances, which = neighbor_graphs.merge_neighbor_lists(*first)
-        graph = neighbor_graphs.neighbor_graph(numbers, which, len(which))
-        layout = umap_layout(embeddings, distances, which, config.seed)
-        for components, seed in itertools.product(COMPONENTS, start.generate_state(config.init.num_restarts)):
-            num_parts = components * num_clusters
-            mixture = fit_mixture(layout, "full", num_parts, int(seed))
-            parts = mixture.predict(layout)
-            clusters = merge_to_num_clusters(graph, parts, num_parts, num_clusters)[parts]
+        lists = [(distances[:, :number], indices[:, :number]) for distances, indices in nearest.values()]
+        distances, indices = neighbor_graphs.merge_neighbor_lists(*lists)
+        graph = neighbor_graphs.neighbor_graph(row_indices, indices, len(indices))
+        layout = umap_layout(embeddings, distances, indices, config.seed)
+        for components, seed in itertools.product(COMPONENTS, seed_sequence.generate_state(config.init.num_restarts)):
+            num_components = components * num_clusters
+            mixture = fit_mixture(layout, "full", num_components, int(seed))
+            component_of_row = mixture.predict(layout)
+            clusters = merge_to_num_clusters(graph, component_of_row, num_components, num_clusters)[component_of_row]
             found.append(
                 {
                     "neighbors": number,
                     "components": components,
                     "accuracy": label_scores.clustering_accuracy(rows.labels, clusters),
                     **{
-                        f"modularity_of_{name}": modularity.modularity(judge, clusters)
-                        for name, judge in judges.items()
+                        f"modularity_of_{name}": modularity.modularity(judging_graph, clusters)
+                        for name, judging_graph in graphs.items()
                     },
                     "log_likelihood": float(mixture.score(layout)),
                     "occupancy_entropy": float(entropy(np.bincount(clusters))),
@@ -118,15 +120,16 @@ def candidates(folder: Path, neighbors: Sequence[int]) -> list[dict[str, Any]]:
     return found
 
 
-def judge(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """How each criterion orders the candidates of one layout, in the mean over layouts.
+def compare_criteria(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How well each criterion ranks the candidates of a layout, averaged over layouts.
 
     Args:
       found: as `candidates` returns them.
 
     Returns:
       'best' accuracy of a layout's candidates, 'medians' for each number of COMPONENTS, and 'criteria': name ->
-      'spearman', the rank correlation with accuracy, and 'accuracy' of the candidate it picks; all means over layouts.
+      'spearman', the rank correlation with accuracy, and 'accuracy' of the candidate it selects. All are means over
+      layouts.
     """
     layouts = [
         [candidate for candidate in found if candidate["neighbors"] == number]
@@ -135,8 +138,7 @@ def judge(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "best": statistics.mean(max(_values(layout, "accuracy")) for layout in layouts),
         "medians": [
-            statistics.mean(statistics.median(_values(_of(layout, components), "accuracy")) for layout in layouts)
-            for components in COMPONENTS
+            statistics.mean(_median_accuracy(layout, components) for layout in layouts) for components in COMPONENTS
         ],
         "criteria": {
             name: {
@@ -148,20 +150,22 @@ def judge(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _of(layout, components):
-    return [candidate for candidate in layout if candidate["components"] == components]
+def _median_accuracy(layout: Sequence[dict[str, Any]], components: int) -> float:
+    """The median over the candidates that have this number of components for each cluster."""
+    same = [candidate for candidate in layout if candidate["components"] == components]
+    return statistics.median(_values(same, "accuracy"))
 
 
-def _values(layout, name):
+def _values(layout: Sequence[dict[str, Any]], name: str) -> list[float]:
     return [candidate[name] for candidate in layout]
 
 
-def _picked(layout, name):
+def _picked(layout: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
     return max(layout, key=lambda candidate: candidate[name])
 
 
-def _spearman(layout, name):
-    """0 where all candidates are the same: nothing is to be ordered."""
+def _spearman(layout: Sequence[dict[str, Any]], name: str) -> float:
+    """The rank correlation of a criterion with accuracy; 0 if either is constant."""
     return spearman(_values(layout, name), _values(layout, "accuracy")) or 0.0
 
 

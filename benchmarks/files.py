@@ -1,13 +1,14 @@
-"""Files of one's own with the default settings, beside common rivals: python -m benchmarks.files --workdir=/tmp/files.
+"""User files with the default settings, compared with common methods: python -m benchmarks.files --workdir=/tmp/files.
 
-Each data set is written as a person would have it, a table, a sparse matrix or an .h5ad, and goes through
-configs/table.py with nothing set but its path and its number of clusters. KMeans and GaussianMixture, ten starts each,
-take the first ten principal components of the rows as the reader gives them, with columns standardized where the model
-sees them so. The record goes to benchmarks/results/files.json.
+Each data set is stored as a user would have it: as a table, a sparse matrix or an .h5ad file. It is clustered with
+configs/table.py; only its path, its label column and its number of clusters are set. KMeans and GaussianMixture, with
+ten starts each, cluster the first ten principal components of the same rows, scaled as for the model. The record goes
+to benchmarks/results/files.json.
 """
 
 import argparse
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
-from benchmarks import seeds
+from benchmarks import records, seeds
 from vade_jax.data import sources
 from vade_jax.data.dataset import ReadOptions
 from vade_jax.data.scaling import SCALINGS
@@ -30,20 +31,22 @@ _GENES = 2000
 
 
 def main() -> None:
-    """Runs what is not done and writes the record of all."""
+    """Runs what is not finished and writes the record of all files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=seeds.ROOT.parent / "shared" / "data", help="the data's folder")
-    parser.add_argument("--workdir", type=Path, required=True, help="a folder for the files and the runs")
-    parser.add_argument("--names", type=lambda text: text.split(","), default=list(FILES), help="joined by commas")
-    parser.add_argument("--seeds", type=seeds.integers, default="0", help="joined by commas")
+    parser.add_argument(
+        "--shared", type=Path, default=records.ROOT.parent / "shared" / "data", help="folder of the data sets"
+    )
+    parser.add_argument("--workdir", type=Path, required=True, help="folder for the files and the runs")
+    parser.add_argument("--names", type=lambda text: text.split(","), default=list(FILES), help="separated by commas")
+    parser.add_argument("--seeds", type=seeds.integers, default="0", help="separated by commas")
     options = parser.parse_args()
-    path = seeds.RESULTS / "files.json"
+    path = records.RESULTS / "files.json"
     for name in options.names:
         file, flags = FILES[name](options.shared, options.workdir)
         flags = [f"--config.data.path={file}", *flags]
         runs = list(seeds.measure("configs/table.py", options.seeds, options.workdir / name, flags))
-        record = seeds.make_record("configs/table.py", [flag for flag in flags if ".path=" not in flag], runs)
-        ended = seeds.finished(record["runs"])
+        record = records.make_record("configs/table.py", [flag for flag in flags if ".path=" not in flag], runs)
+        ended = records.finished(record["runs"])
         if not ended:
             continue
         settings = record["settings"]
@@ -51,7 +54,9 @@ def main() -> None:
         assert rows.labels is not None, name
         entry = {
             **record,
-            "settings": {field: value for field, value in settings.items() if field != "data.path"},  # of one machine
+            "settings": {
+                field: value for field, value in settings.items() if field != "data.path"
+            },  # the path differs between machines
             "rows": len(rows.x),
             "columns": rows.x.shape[1],
             "scores": {
@@ -59,12 +64,12 @@ def main() -> None:
                 **rivals(rows.x, rows.labels, settings["model.num_clusters"], settings["data.scaling"]),
             },
         }
-        seeds.write(path, {**(seeds.read(path) or {}), name: entry})
+        records.write(path, {**(records.read(path) or {}), name: entry})
         print(f"{name}: {entry['scores']}")
 
 
 def rivals(x: np.ndarray, labels: np.ndarray, num_clusters: int, scaling: str) -> dict[str, Any]:
-    """accuracy and ari of each rival on the principal components of rows [N, D], scaled as the model saw them."""
+    """Accuracy and ARI of each other method on the principal components of rows [N, D], scaled as for the model."""
     shift, scale = SCALINGS[scaling](x)
     components = PCA(min(_COMPONENTS, x.shape[1]), random_state=0).fit_transform((x - shift) * scale)
     fitted = {
@@ -75,8 +80,8 @@ def rivals(x: np.ndarray, labels: np.ndarray, num_clusters: int, scaling: str) -
     return {name: {score: scores[score] for score in ("accuracy", "ari")} for name, scores in scored.items()}
 
 
-def _worm_neurons(shared, folder):
-    """Counts as an .h5ad; of its genes those of the highest variance are marked, as scanpy would."""
+def _worm_neurons(shared: Path, folder: Path) -> tuple[Path, list[str]]:
+    """Counts in an .h5ad file; the genes with the highest variance are marked, as scanpy does."""
     import anndata
     import pandas
 
@@ -92,8 +97,8 @@ def _worm_neurons(shared, folder):
     return file, ["--config.data.label_column=type", "--config.model.num_clusters=10"]
 
 
-def _pendigits(shared, folder):
-    """Ten digits by the path of a pen, as a .csv."""
+def _pendigits(shared: Path, folder: Path) -> tuple[Path, list[str]]:
+    """Pen coordinates of ten digits in a .csv file."""
     import pandas
 
     with np.load(shared / "pendigits.npz") as arrays:
@@ -106,18 +111,23 @@ def _pendigits(shared, folder):
     return file, ["--config.data.label_column=digit", "--config.model.num_clusters=10"]
 
 
-def _newsgroups(shared, folder):
-    """Words of 20 newsgroups, tf-idf, a sparse .npz as it is."""
+def _newsgroups(shared: Path, folder: Path) -> tuple[Path, list[str]]:
+    """The tf-idf features of 20 newsgroups in a sparse .npz file."""
     return shared / "newsgroups20.npz", ["--config.model.num_clusters=20"]
 
 
-def _sparse(path):
+def _sparse(path: Path) -> tuple[csr_matrix, np.ndarray]:
     with np.load(path) as parts:
         matrix = csr_matrix((parts["data"].astype(np.float32), parts["indices"], parts["indptr"]), shape=parts["shape"])
         return matrix, parts["y"]
 
 
-FILES = {"worm_neurons": _worm_neurons, "pendigits": _pendigits, "newsgroups": _newsgroups}
+# name -> function (folder of the data sets, folder to write to) that returns the file and the flags of main.py.
+FILES: dict[str, Callable[[Path, Path], tuple[Path, list[str]]]] = {
+    "worm_neurons": _worm_neurons,
+    "pendigits": _pendigits,
+    "newsgroups": _newsgroups,
+}
 
 
 if __name__ == "__main__":

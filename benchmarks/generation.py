@@ -1,8 +1,9 @@
-"""The paper's pictures, remade: python -m benchmarks.generation --workdir=/tmp/generation.
+"""Draws the paper's figures again: python -m benchmarks.generation --workdir=/tmp/generation.
 
-What each cluster generates, with the config's number of clusters and with others, from one autoencoder; lines between
-clusters; the latent space of watched rows while it trains. PNGs go to benchmarks/results/generation_<config>/. Images
-alone; labels colour the latent space and decide nothing.
+The figures show samples of each cluster, interpolations between clusters, and the latent space of the watched rows
+during training. Samples are drawn for the config's number of clusters and for other numbers, all from one autoencoder.
+PNGs go to benchmarks/results/generation_<config>/. Only image data sets are supported. Labels only colour the latent
+space.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks import seeds
+from benchmarks import records, seeds
 from vade_jax.commands.generate import generate
 from vade_jax.commands.load_rows import read_rows
 from vade_jax.inference import answers
@@ -34,15 +35,17 @@ _PANELS = 6
 
 
 def main() -> None:
-    """Trains what is not trained, and draws."""
+    """Runs the missing trainings and draws the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default="configs/mnist.py")
-    parser.add_argument("--workdir", type=Path, required=True, help="a folder for the runs")
-    parser.add_argument("--clusters", type=seeds.integers, default="7,14", help="other numbers, joined by commas")
+    parser.add_argument("--workdir", type=Path, required=True, help="folder for the runs")
+    parser.add_argument(
+        "--clusters", type=seeds.integers, default="7,14", help="other numbers of clusters, separated by commas"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("flags", nargs="*", help="further flags of main.py, after --")
     options = parser.parse_args()
-    target = seeds.RESULTS / f"generation_{Path(options.config).stem}"
+    target = records.RESULTS / f"generation_{Path(options.config).stem}"
     target.mkdir(parents=True, exist_ok=True)
     first = options.workdir / "recipe" / f"seed{options.seed}"
     _train(options, first.parent, [])
@@ -56,34 +59,34 @@ def main() -> None:
     print(f"wrote {target}")
 
 
-def _train(options, folder, flags):
+def _train(options: argparse.Namespace, folder: Path, flags: list[str]) -> None:
     for run in seeds.measure(options.config, [options.seed], folder, [*_KEPT, *options.flags, *flags]):
         if "failure" in run:
             raise SystemExit(f"{folder}: {run['failure']}")
 
 
 def draw_clusters(folder: Path, path: Path) -> None:
-    """Writes E[x|z] of draws from each cluster, a line each, within two standard deviations of its mean."""
+    """Writes E[x|z] for draws of z within two standard deviations of each cluster's mean, one line for a cluster."""
     generate(folder, str(path), num_samples=_SAMPLES, truncation=_TRUNCATION)
 
 
 def draw_lines(folder: Path, path: Path) -> None:
-    """Writes E[x|z] for z from each cluster's mean to the next one's, a line each.
+    """Writes E[x|z] for z from each cluster's mean to the next one's, one line for a cluster.
 
     Raises:
-      ValueError: its rows are no images.
+      ValueError: the rows of the run are not images.
     """
     run, state, _ = saved_model.restore(folder)
     shape = read_rows(run).image_shape
     if shape is None:
-        raise ValueError(f"the rows of the run in {folder} are no images")
+        raise ValueError(f"the rows of the run in {folder} are not images")
     means = state.params["prior"].means
     images = answers.interpolate(run.model, state.params, means, np.roll(means, -1, axis=0), _SAMPLES)
     save_sample_grid(path, images.reshape(*images.shape[:2], *shape))
 
 
 def draw_training(folder: Path, path: Path) -> None:
-    """Writes layouts in the plane of the watched rows' latent means, at checkpoints from the first to the last."""
+    """Writes 2D layouts of the watched rows' latent means, at checkpoints from the first to the last."""
     run, _, _ = saved_model.restore(folder)
     rows = read_rows(run)
     watched = watched_rows(run)
@@ -101,13 +104,13 @@ def draw_training(folder: Path, path: Path) -> None:
 
 
 def checkpoints_of(run: Run, count: int) -> list[tuple[Any, Progress]]:
-    """So many of the checkpoints that a run has kept, evenly from the first to the last, with the progress made."""
+    """At most `count` of a run's checkpoints, evenly spaced from the first to the last: (state, progress) of each."""
     state = initial_state(run)
     template = replicate(start_stage(state, make_stages(run)[0].tx, state.key))
     with Checkpoints(run.folder / "checkpoints", run.config.checkpoint.keep) as checkpoints:
-        numbers = checkpoints.steps()
-        places = np.unique(np.linspace(0, len(numbers) - 1, count).round().astype(int))
-        restored = [checkpoints.restore(template, numbers[place]) for place in places]
+        steps = checkpoints.steps()
+        selected = np.unique(np.linspace(0, len(steps) - 1, count).round().astype(int))
+        restored = [checkpoints.restore(template, steps[index]) for index in selected]
     return [moment for moment in restored if moment is not None]
 
 

@@ -1,9 +1,9 @@
-"""log p(x) of rows that were not trained on, a VAE's and VaDE's: python -m benchmarks.likelihood --workdir=/tmp/bounds.
+"""log p(x) of test rows under a VAE and under VaDE: python -m benchmarks.likelihood --workdir=/tmp/bounds.
 
-Both train on the split 'train' with the same networks, the VAE for as many epochs as VaDE's stages have together; the
-importance-weighted bound of L draws of rows of 'test' rises with L towards log p(x) (Burda et al. 2016,
-arXiv:1509.00519). Grey values count as probabilities, as in the paper: published numbers of binarized digits are of
-another likelihood. The record goes to benchmarks/results/likelihood_<config>.json, with a figure beside it.
+Both train on the split 'train' with the same networks. The VAE trains for as many epochs as all of VaDE's stages
+together. The importance-weighted bound of the 'test' rows rises towards log p(x) with the number L of draws (Burda et
+al. 2016, arXiv:1509.00519). Grey values are used as probabilities, as in the paper. Published numbers for binarized
+digits are therefore not comparable. The record goes to benchmarks/results/likelihood_<config>.json, with a figure.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks import seeds
+from benchmarks import records, seeds, text_tables
 from vade_jax.commands.load_rows import load_rows
 from vade_jax.core import mixture_prior
 from vade_jax.data.dataset import sample_row_indices
@@ -29,21 +29,23 @@ _COLUMNS = ("model", "seed", "L", "log p(x), lower bound", "standard error", "ro
 
 
 def main() -> None:
-    """Trains what is not trained, and writes the record of every bound."""
+    """Runs the missing trainings and writes the record of every bound."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default="configs/mnist.py")
-    parser.add_argument("--workdir", type=Path, required=True, help="a folder for the runs")
-    parser.add_argument("--seeds", type=seeds.integers, default="0", help="joined by commas")
-    parser.add_argument("--draws", type=seeds.integers, default="1,10,100,1000,5000", help="L, joined by commas")
-    parser.add_argument("--rows", type=int, default=1000, help="of the split 'test', drawn at random; 0 for all")
-    parser.add_argument("--budget", type=float, default=math.inf, help="minutes after which no run is started")
+    parser.add_argument("--workdir", type=Path, required=True, help="folder for the runs")
+    parser.add_argument("--seeds", type=seeds.integers, default="0", help="separated by commas")
+    parser.add_argument("--draws", type=seeds.integers, default="1,10,100,1000,5000", help="L, separated by commas")
+    parser.add_argument(
+        "--rows", type=int, default=1000, help="size of the random sample of the split 'test'; 0 for all rows"
+    )
+    parser.add_argument("--budget", type=float, default=math.inf, help="no run is started after this many minutes")
     parser.add_argument("flags", nargs="*", help="further flags of main.py, after --")
     options = parser.parse_args()
     deadline = time.monotonic() + 60 * options.budget
     split = ["--config.data.train_split=train", "--config.data.test_split=test", "--config.report=false"]
     flags = [*split, *options.flags]
     models = {"VaDE": [], "VAE": vae_flags(options.config, flags)}
-    path = seeds.record_path("likelihood", None, options.config)
+    path = records.record_path("likelihood", None, options.config)
     for name, own in models.items():
         folder = options.workdir / name
         for run in seeds.measure(options.config, options.seeds, folder, [*flags, *own], deadline):
@@ -52,17 +54,17 @@ def main() -> None:
                 continue
             answer = bounds(folder / f"seed{run['seed']}", name == "VAE", options.draws, options.rows)
             entry = {"commit": run["commit"], "accuracy": run["accuracy"], **answer}
-            origin = seeds.make_record(options.config, flags, [run])
-            record = with_bounds(seeds.read(path), origin, name, run["seed"], entry)
-            seeds.write(path, record)
+            origin = records.make_record(options.config, flags, [run])
+            record = with_bounds(records.read(path), origin, name, run["seed"], entry)
+            records.write(path, record)
             save_figure(path.with_suffix(".png"), record)
-            print(seeds.aligned(rows(record)))
+            print(text_tables.aligned(rows(record)))
     print(f"wrote {path}")
 
 
 def vae_flags(config: str, flags: list[str]) -> list[str]:
-    """Flags that make a VAE of a config, trained for as many epochs as all of its stages."""
-    settings = seeds.read_config(config, flags)
+    """The flags that turn a config into a VAE, trained for as many epochs as all of its stages together."""
+    settings = records.read_config(config, flags)
     times = {"guide": settings.guide.num_rounds}
     total = sum(times.get(stage, 1) * settings[stage].num_epochs for stage in _STAGES)
     changes = {
@@ -78,13 +80,13 @@ def vae_flags(config: str, flags: list[str]) -> list[str]:
 
 
 def bounds(folder: Path, standard: bool, draws: list[int], num_rows: int) -> dict[str, Any]:
-    """The bound of a trained run's test rows for every L.
+    """The importance-weighted bound of a trained run's test rows for every L.
 
     Args:
-      folder: the run's.
-      standard: whether its prior is the standard normal that a VAE trains with.
+      folder: the run's workdir.
+      standard: whether the prior is the standard normal that a VAE trains with.
       draws: L, each at least 1.
-      num_rows: drawn at random; 0 for all.
+      num_rows: size of the random sample of rows; 0 for all.
 
     Returns:
       'rows', their number, and 'bounds': L -> 'mean' and 'standard_error', nats.
@@ -112,18 +114,18 @@ def bounds(folder: Path, standard: bool, draws: list[int], num_rows: int) -> dic
 def with_bounds(
     earlier: dict[str, Any] | None, origin: dict[str, Any], name: str, seed: int, entry: dict[str, Any]
 ) -> dict[str, Any]:
-    """A record with the bounds of one run more.
+    """Adds the bounds of a run to a record.
 
     Args:
       earlier: the record so far, or None.
-      origin: of that run, as `seeds.make_record` returns it.
-      name: of the model.
-      seed: of the run.
+      origin: the run's record, as `records.make_record` returns it.
+      name: name of the model.
+      seed: seed of the run.
       entry: as `bounds` returns it.
 
     Returns:
-      'config', 'flags', 'device', 'versions' and 'models': name -> seed -> entry. Earlier ones stay where config, flags
-      and device are the same.
+      'config', 'flags', 'device', 'versions' and 'models': name -> seed -> entry. Earlier entries are kept if config,
+      flags and device are the same.
     """
     kept = ("config", "flags", "device", "versions")
     record = {key: origin[key] for key in kept}
@@ -133,18 +135,18 @@ def with_bounds(
 
 
 def rows(record: dict[str, Any]) -> list[list[str]]:
-    """The bounds as rows of text under their columns."""
+    """The bounds as a text table; the first row has the column names."""
     table = [list(_COLUMNS)]
     for name, runs in record["models"].items():
         for seed, entry in runs.items():
             for count, bound in entry["bounds"].items():
-                mean, error = (seeds.number(bound[key], 2) for key in ("mean", "standard_error"))
+                mean, error = (text_tables.number(bound[key], 2) for key in ("mean", "standard_error"))
                 table.append([name, seed, count, mean, error, str(entry["rows"])])
     return table
 
 
 def save_figure(path: Path, record: dict[str, Any]) -> None:
-    """Draws the bound against L, a line for each run."""
+    """Draws the bound against L, one line for each run."""
     figure = Figure(figsize=(6, 3.6), dpi=120, layout="constrained")
     axes = figure.subplots()
     for name, runs in record["models"].items():

@@ -1,8 +1,9 @@
-"""The methods that are compared, each one entry, on which data sets, and what was published of them."""
+"""The compared methods, the data sets, and the published numbers."""
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.cluster import KMeans, SpectralClustering
@@ -11,51 +12,53 @@ from sklearn.mixture import GaussianMixture
 
 OURS = "VaDE, this project's recipe"
 _STARTS = 10
-_SPECTRAL_ROWS = 5_000  # of which the similarity N x N is taken
+_SPECTRAL_ROWS = 5_000  # the similarity matrix N x N of more rows is too large
 _SPECTRAL_NEIGHBORS = 20
 
 
-class Shallow(NamedTuple):
-    """A method on the rows themselves.
+@dataclass(frozen=True)
+class Shallow:
+    """A method that clusters the rows themselves.
 
     Attributes:
       fit: (rows [N, D], K, seed) -> clusters [N].
-      max_rows: it is given so many rows at most, drawn by the seed.
+      max_rows: the most rows that it can cluster; a random sample if there are more. None for no limit.
     """
 
     fit: Callable[[np.ndarray, int, int], np.ndarray]
     max_rows: int | None = None
 
 
-class Deep(NamedTuple):
-    """A method as a recipe for main.py.
+@dataclass(frozen=True)
+class Deep:
+    """A method that is a recipe for main.py.
 
     Attributes:
-      flags: that make it of a data set's config.
-      scored: which of a run's scores are the method's: of the clusters 'found' in the embedding, or 'trained'.
-      shares: whether it takes AE+GMM's autoencoder of the same seed.
+      flags: the settings that it changes in a data set's config.
+      scored: which clusters of a run are scored: 'found' in the embedding, or 'trained'.
+      shares_autoencoder: whether it uses the autoencoder that AE+GMM trained with the same seed.
     """
 
     flags: Mapping[str, Any]
     scored: str
-    shares: bool = True
+    shares_autoencoder: bool = True
 
 
-def _kmeans(rows, num_clusters, seed):
+def _kmeans(rows: np.ndarray, num_clusters: int, seed: int) -> np.ndarray:
     return KMeans(num_clusters, n_init=_STARTS, random_state=seed).fit_predict(rows)
 
 
-def _gmm(rows, num_clusters, seed):
-    """Diagonal, as the paper's; from k-means."""
+def _gmm(rows: np.ndarray, num_clusters: int, seed: int) -> np.ndarray:
+    """A mixture with diagonal covariances, as in the paper, started from k-means."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         mixture = GaussianMixture(num_clusters, covariance_type="diag", random_state=seed, n_init=3, reg_covar=1e-3)
         return mixture.fit_predict(rows)
 
 
-def _spectral(rows, num_clusters, seed):
+def _spectral(rows: np.ndarray, num_clusters: int, seed: int) -> np.ndarray:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a neighbour graph in several parts
+        warnings.simplefilter("ignore", UserWarning)  # the neighbour graph may be disconnected
         spectral = SpectralClustering(
             num_clusters, affinity="nearest_neighbors", n_neighbors=_SPECTRAL_NEIGHBORS, random_state=seed
         )
@@ -63,15 +66,15 @@ def _spectral(rows, num_clusters, seed):
 
 
 _FOUND = {"guide.num_rounds": 0, "align.num_epochs": 0, "train.num_epochs": 0, "report": False}
-_FREE = {"guide.num_rounds": 0, "align.num_epochs": 0, "report": False}
-FIRST = "AE+GMM"
+_UNGUIDED = {"guide.num_rounds": 0, "align.num_epochs": 0, "report": False}
+AE_GMM = "AE+GMM"
 
-# name -> how it is done; a new method is one entry.
+# name -> method; add a method here.
 METHODS: dict[str, Shallow | Deep] = {
     "KMeans": Shallow(_kmeans),
     "GMM": Shallow(_gmm),
     "spectral clustering": Shallow(_spectral, _SPECTRAL_ROWS),
-    FIRST: Deep({**_FOUND, "init.method": "gmm", "init.num_restarts": 10}, "found", shares=False),
+    AE_GMM: Deep({**_FOUND, "init.method": "gmm", "init.num_restarts": 10}, "found", shares_autoencoder=False),
     "VAE+GMM": Deep(
         {
             **_FOUND,
@@ -81,11 +84,11 @@ METHODS: dict[str, Shallow | Deep] = {
             "init.num_restarts": 10,
         },
         "found",
-        shares=False,
+        shares_autoencoder=False,
     ),
     "DEC": Deep(
         {
-            **_FREE,
+            **_UNGUIDED,
             "init.method": "kmeans",
             "init.num_restarts": 20,
             "train.objective": "dec",
@@ -107,7 +110,7 @@ METHODS: dict[str, Shallow | Deep] = {
     ),
     "VaDE, the paper's stages": Deep(
         {
-            **_FREE,
+            **_UNGUIDED,
             "init.method": "gmm",
             "init.num_restarts": 10,
             "train.num_epochs": 30,
@@ -137,11 +140,11 @@ NOT_RUN = {
     "RCV1": "not run here: scikit-learn fetches its 656 MB once",
 }
 
-# Best runs as published: method -> data set -> accuracy (Jiang et al. 2017, table 2; N2D: McConville et al. 2019). The
-# paper's HHAR has other features than HAR here, and its 10,000 stories are others.
+# Published best runs: method -> data set -> accuracy (Jiang et al. 2017, table 2; N2D: McConville et al. 2019). The
+# paper's HHAR has other features than HAR here, and its 10,000 stories are different ones.
 PUBLISHED: dict[str, dict[str, float]] = {
     "GMM": {"MNIST": 0.5373, "HAR": 0.6034, "RCV1-10k": 0.5472, "STL-10": 0.7244, "RCV1": 0.5581},
-    FIRST: {"MNIST": 0.8218, "HAR": 0.7767, "RCV1-10k": 0.7013, "STL-10": 0.7983, "RCV1": 0.7098},
+    AE_GMM: {"MNIST": 0.8218, "HAR": 0.7767, "RCV1-10k": 0.7013, "STL-10": 0.7983, "RCV1": 0.7098},
     "VAE+GMM": {"MNIST": 0.7294, "HAR": 0.6802, "RCV1-10k": 0.6956, "STL-10": 0.7886, "RCV1": 0.6089},
     "spectral (LDMGI)": {"MNIST": 0.8409, "HAR": 0.6343, "RCV1-10k": 0.6562, "STL-10": 0.7922},
     "adversarial autoencoder": {"MNIST": 0.8348, "HAR": 0.8377, "RCV1-10k": 0.6982, "STL-10": 0.8001, "RCV1": 0.7512},

@@ -1,4 +1,4 @@
-"""Which criterion without labels would have picked the best seed: python -m benchmarks.selection.
+"""Which criterion selects the best seed without labels: python -m benchmarks.selection.
 
 Reads the records of `benchmarks.seeds` and writes benchmarks/results/selection.json.
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 from scipy.stats import spearmanr
 
-from benchmarks import seeds
+from benchmarks import records, text_tables
 
 CRITERIA = ("elbo", "log_likelihood", "elbo_equal_weights", "occupancy_entropy", "modularity")  # higher is better
 _MIN_RUNS = 3
@@ -17,30 +17,31 @@ _COLUMNS = ("record", "criterion", "Spearman", "picks seed", "its accuracy", "re
 
 
 def main() -> None:
-    """Asks every record and writes the answers."""
+    """Applies every criterion to every record and writes what they select."""
     answers = {}
-    for path in sorted(seeds.RESULTS.glob("seeds_*.json")):
-        record = seeds.read(path)
-        if record and len(seeds.finished(record["runs"])) >= _MIN_RUNS:
+    for path in sorted(records.RESULTS.glob("seeds_*.json")):
+        record = records.read(path)
+        if record and len(records.finished(record["runs"])) >= _MIN_RUNS:
             answers[path.stem.removeprefix("seeds_")] = answer(record)
-    path = seeds.RESULTS / "selection.json"
-    seeds.write(path, answers)
-    print(seeds.aligned(_table(answers)))
+    path = records.RESULTS / "selection.json"
+    records.write(path, answers)
+    print(text_tables.aligned(_table(answers)))
     print(f"wrote {path}")
 
 
 def answer(record: dict[str, Any]) -> dict[str, Any]:
-    """What each criterion would have picked of a record's runs.
+    """The run that each criterion selects from a record.
 
     Args:
-      record: as `seeds.make_record` returns it, with at least one run that did not fail.
+      record: as `records.make_record` returns it. At least one run did not fail.
 
     Returns:
       'config', 'flags', 'runs' (their number), 'best' and 'median' accuracy, and 'criteria': name -> 'seed' and
-      'accuracy' of the run it picks, 'regret' (what the best run has more) and 'spearman' (rank correlation with
-      accuracy, None where one of both is constant). A criterion that some run lacks is left out.
+      'accuracy' of the selected run, 'regret' and 'spearman'. The regret is the best accuracy minus that of the
+      selected run. 'spearman' is the rank correlation with accuracy, None if either is constant. A criterion that some
+      run lacks is left out.
     """
-    runs = seeds.finished(record["runs"])
+    runs = records.finished(record["runs"])
     accuracies = [run["accuracy"] for run in runs]
     return {
         "config": record["config"],
@@ -52,7 +53,7 @@ def answer(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _pick(runs, name):
+def _pick(runs: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
     values, accuracies = ([run[key] for run in runs] for key in (name, "accuracy"))
     picked = max(runs, key=lambda run: run[name])
     return {
@@ -64,19 +65,19 @@ def _pick(runs, name):
 
 
 def spearman(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """The rank correlation of two lists, to six digits; None where one of them is constant."""
+    """The rank correlation of two lists, rounded to six digits; None if either is constant."""
     if len(set(first)) == 1 or len(set(second)) == 1:
         return None
     return round(float(spearmanr(first, second).statistic), 6)
 
 
-def _table(answers):
-    """Rows of text, a row for each record and criterion."""
+def _table(answers: dict[str, Any]) -> list[list[str]]:
+    """A text table with one row for each record and criterion; the first row has the column names."""
     rows = [list(_COLUMNS)]
     for record, found in answers.items():
         for name, pick in found["criteria"].items():
-            numbers = [seeds.number(pick["spearman"], 2), str(pick["seed"])]
-            rows.append([record, name, *numbers, *(seeds.number(pick[key], 4) for key in ("accuracy", "regret"))])
+            numbers = [text_tables.number(pick["spearman"], 2), str(pick["seed"])]
+            rows.append([record, name, *numbers, *(text_tables.number(pick[key], 4) for key in ("accuracy", "regret"))])
     return rows
 
 

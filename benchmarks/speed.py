@@ -1,9 +1,9 @@
-"""Training speed against PyTorch and against the machine: python -m benchmarks.speed.
+"""Training speed compared with PyTorch and with the machine's limits: python -m benchmarks.speed.
 
-Each contender of `benchmarks.contenders` runs in a process of its own, all of them one after the other, round after
-round, so that what else the machine does meets all alike. The record goes to benchmarks/results/speed_<name>.json:
-ratios are medians over rounds; absolute times hold for an idle machine alone. PyTorch is wanted here and nowhere else
-(`python -m pip install torch`); without it its rows are missing.
+Each contender of `benchmarks.contenders` runs in a separate process. In every round all of them run one after the
+other, so that other load on the machine affects all contenders alike. The record goes to
+benchmarks/results/speed_<name>.json. Ratios are medians over rounds. Absolute times are valid only for an idle machine.
+Only this benchmark needs PyTorch (`python -m pip install torch`). Without it, its rows report a failure.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import contenders, seeds
+from benchmarks import contenders, matrix_products, records, seeds, text_tables
 
 _LIMIT_S = 900
 
@@ -24,17 +24,19 @@ _LIMIT_S = 900
 def main() -> None:
     """Runs every contender in every round and writes the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch_sizes", type=seeds.integers, default="100,256", help="joined by commas")
+    parser.add_argument("--batch_sizes", type=seeds.integers, default="100,256", help="separated by commas")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--num_rows", type=int, default=25_600)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each contender in a round, one epoch at least")
+    parser.add_argument(
+        "--seconds", type=float, default=5.0, help="time for each contender in a round, at least one epoch"
+    )
     parser.add_argument("--contenders", type=lambda text: text.split(","), default=list(contenders.CONTENDERS))
-    parser.add_argument("--name", default="cpu", help="of the record")
+    parser.add_argument("--name", default="cpu", help="name of the record")
     options = parser.parse_args()
     record = measure(options.contenders, options.batch_sizes, options.rounds, options.num_rows, options.seconds)
-    path = seeds.RESULTS / f"speed_{options.name}.json"
-    seeds.write(path, record)
-    print(seeds.aligned(rows(record)))
+    path = records.RESULTS / f"speed_{options.name}.json"
+    records.write(path, record)
+    print(text_tables.aligned(rows(record)))
     print(f"wrote {path}")
 
 
@@ -44,20 +46,21 @@ def measure(
     """Times the contenders.
 
     Args:
-      names: of `contenders.CONTENDERS`.
+      names: keys of `contenders.CONTENDERS`.
       batch_sizes: B.
-      num_rounds: how often each is run.
-      num_rows: of the made data.
-      seconds: that each is timed for.
+      num_rounds: how often each contender runs.
+      num_rows: number of random rows.
+      seconds: time to measure each for.
 
     Returns:
-      'device', 'cpus', 'processor', 'commit', 'versions', 'rates': name -> rates over rounds, and 'training': batch
-      size -> name -> 'seconds_per_step' and 'first_epoch_seconds' over rounds. A contender that failed has 'failure'.
+      'device', 'cpus', 'processor', 'commit', 'versions', 'rates': name -> rates, one for each round, and 'training':
+      batch size -> name -> 'seconds_per_step' and 'first_epoch_seconds', one for each round. A contender that failed
+      has 'failure'.
     """
     record: dict[str, Any] = {
         "cpus": os.cpu_count(),
         "processor": processor(),
-        "commit": seeds.commit(),
+        "commit": records.commit(),
         "num_rows": num_rows,
         "device": None,
         "versions": {"python": platform.python_version()},
@@ -76,7 +79,7 @@ def measure(
 
 
 def processor() -> str | None:
-    """The processor's name, where Linux tells it."""
+    """The processor's name on Linux; None elsewhere."""
     try:
         with open("/proc/cpuinfo") as lines:
             return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
@@ -84,20 +87,23 @@ def processor() -> str | None:
         return None
 
 
-def _run(name, batch_size, num_rows, seconds):
-    """What a contender printed; its failure where it ended otherwise."""
+def _run(name: str, batch_size: int, num_rows: int, seconds: float) -> dict[str, Any]:
+    """The record that a contender printed, or its 'failure'."""
     arguments = [name, str(batch_size), f"--num_rows={num_rows}", f"--seconds={seconds}"]
     command = [sys.executable, "-m", "benchmarks.contenders", *arguments]
     try:
-        answer = subprocess.run(command, cwd=seeds.ROOT, capture_output=True, text=True, check=False, timeout=_LIMIT_S)
+        answer = subprocess.run(
+            command, cwd=records.ROOT, capture_output=True, text=True, check=False, timeout=_LIMIT_S
+        )
     except subprocess.TimeoutExpired:
-        return {"failure": f"no answer in {_LIMIT_S} s"}
+        return {"failure": f"timed out after {_LIMIT_S} s"}
     if answer.returncode:
         return {"failure": (answer.stderr.strip() or f"exit status {answer.returncode}").splitlines()[-1]}
     return json.loads(answer.stdout.splitlines()[-1])
 
 
-def _add(record, entries, name, answer):
+def _add(record: dict[str, Any], entries: dict[str, Any], name: str, answer: dict[str, Any]) -> None:
+    """Adds one measurement of a contender to its entry."""
     entry = entries.setdefault(name, {})
     for key in ("rate", "seconds_per_step", "first_epoch_seconds"):
         if key in answer:
@@ -113,33 +119,34 @@ def _add(record, entries, name, answer):
 
 
 def ratio(training: dict[str, Any], name: str, other: str) -> float | None:
-    """How many times as long as the other a contender takes for a step: the median over rounds; None without both."""
+    """The step time of a contender divided by another's: the median over rounds, None if either was not measured."""
     times, others = (training.get(key, {}).get("seconds_per_step", []) for key in (name, other))
     pairs = list(zip(times, others, strict=False))
     return statistics.median(mine / yours for mine, yours in pairs) if pairs else None
 
 
 def roofline(record: dict[str, Any], batch_size: int) -> float | None:
-    """The least seconds that a step can take on the machine; None where its rates were not measured.
+    """A lower bound on the seconds of a step on the machine; None if its rates were not measured.
 
-    Its products at the best rate of any library, or its parameters' traffic at the rate of a copy, whichever is longer.
+    It is the longer of two times: the matrix products at the best rate of any library, and the memory traffic of the
+    parameters at the rate of a copy.
     """
     best = {name: max(entry["rate"]) for name, entry in record["rates"].items() if "rate" in entry}
     products = [rate for name, rate in best.items() if name.startswith("product")]
     if not products or "copy_jax" not in best:
         return None
-    work = contenders.work(batch_size)
-    return max(work["operations"] / max(products), work["bytes"] / best["copy_jax"])
+    least = matrix_products.work(batch_size)
+    return max(least["operations"] / max(products), least["bytes"] / best["copy_jax"])
 
 
 COLUMNS = ("batch", "contender", "ms a step", "times vade_jax's", "share of the roofline", "first epoch, s more")
 
 
 def rows(record: dict[str, Any]) -> list[list[str]]:
-    """The record as rows of text, the columns' names first."""
+    """The record as a text table; the first row has the column names."""
     table = [list(COLUMNS)]
     for batch_size, training in record["training"].items():
-        least = roofline(record, int(batch_size))
+        bound = roofline(record, int(batch_size))
         for name, entry in training.items():
             if "seconds_per_step" not in entry:
                 table.append([batch_size, name, entry["failure"]])
@@ -150,10 +157,10 @@ def rows(record: dict[str, Any]) -> list[list[str]]:
                 [
                     batch_size,
                     name,
-                    seeds.number(1e3 * step, 1),
-                    seeds.number(ratio(training, name, "vade_jax"), 2),
-                    seeds.number(least / min(entry["seconds_per_step"]) if least else None, 2),
-                    seeds.number(max(compilation, 0), 1),
+                    text_tables.number(1e3 * step, 1),
+                    text_tables.number(ratio(training, name, "vade_jax"), 2),
+                    text_tables.number(bound / min(entry["seconds_per_step"]) if bound else None, 2),
+                    text_tables.number(max(compilation, 0), 1),
                 ]
             )
     return table

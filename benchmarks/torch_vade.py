@@ -1,7 +1,7 @@
-"""A plain PyTorch VaDE step, as the public ports have it: the rival of `benchmarks.speed`; nothing else needs torch.
+"""A plain PyTorch VaDE training step, which `benchmarks.speed` compares with; nothing else needs torch.
 
-The ports loop over clusters and read batches through a DataLoader; here the clusters are one axis and the rows lie in
-memory as float32, so that the comparison is with what PyTorch can do.
+The public ports loop over clusters and read batches through a DataLoader. Here the clusters are one array axis and the
+rows are in memory as float32, to compare with the best that PyTorch can do.
 """
 
 import itertools
@@ -56,8 +56,8 @@ class VaDE(nn.Module):
         return -elbo.mean()
 
 
-def _perceptron(widths):
-    layers = []
+def _perceptron(widths: Sequence[int]) -> nn.Sequential:
+    layers: list[nn.Module] = []
     for width_in, width_out in itertools.pairwise(widths):
         layers += [nn.Linear(width_in, width_out), nn.ReLU()]
     return nn.Sequential(*layers)
@@ -66,13 +66,13 @@ def _perceptron(widths):
 def train_epoch(
     model: Callable[[Tensor], Tensor], optimizer: torch.optim.Optimizer, x: Tensor, batch_size: int
 ) -> float:
-    """One epoch over rows [N, D] in a new order.
+    """Trains for one epoch over rows [N, D] in a new random order.
 
     Args:
       model: x [B, D] -> the loss, compiled or not.
-      optimizer: of its parameters.
+      optimizer: the optimizer of the model's parameters.
       x: float32, on the model's device.
-      batch_size: B; the N mod B last rows of the order sit out.
+      batch_size: B; the last N mod B rows of the order are left out.
 
     Returns:
       The mean loss, nats.

@@ -1,4 +1,4 @@
-"""The settings that every config here starts from: `vade_jax.settings.defaults` has them all, each with its meaning."""
+"""The default settings that every config here starts from; `vade_jax.settings.defaults` explains each of them."""
 
 from vade_jax.settings.defaults import get_config
 

@@ -2,8 +2,9 @@
 
 python main.py --config=configs/mnist.py --workdir=/tmp/mnist
 
-Accuracy 0.982 in the median of seeds 0 to 4, 0.981 in the worst, from 0.981 at its first clusters; 25 to 35 minutes a
-run on one CPU core. With as few neighbours as this the pixels' graph tells good clusters from better ones.
+Accuracy over seeds 0 to 4: median 0.982, worst 0.981; the first starting clusters have 0.981 in the median. A run
+takes 25 to 35 minutes on one CPU core. With so few neighbours, modularity on the neighbour graph of the pixels can
+distinguish good clusters from slightly better ones.
 """
 
 from ml_collections import ConfigDict
@@ -12,7 +13,7 @@ from configs import base
 
 
 def get_config() -> ConfigDict:
-    """The settings of this claim."""
+    """The settings behind the numbers above."""
     config = base.get_config()
     config.data.name = "mnist"
     config.init.neighbor_share = 0.002

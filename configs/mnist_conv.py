@@ -2,8 +2,8 @@
 
 python main.py --config=configs/mnist_conv.py --workdir=/tmp/mnist_conv
 
-In training the images are moved, and small parts of clusters go where the pixels' neighbours are. Accuracy 0.986 in the
-median of seeds 0 to 2 and in the worst, from 0.980 at the first clusters; 47 minutes a run on one CPU core.
+Training images are randomly rotated and shifted. Accuracy over seeds 0 to 2: median 0.986, worst 0.986; the first
+starting clusters have 0.980 in the median. A run takes 47 minutes on one CPU core.
 """
 
 from ml_collections import ConfigDict
@@ -12,12 +12,12 @@ from configs import mnist
 
 
 def get_config() -> ConfigDict:
-    """The settings of this claim."""
+    """The settings behind the numbers above."""
     config = mnist.get_config()
     config.model.network = "conv"
     config.augment.max_degrees = 10.0
     config.augment.max_shift = 0.1
-    config.pretrain.num_epochs = 60  # convolutions take their time
+    config.pretrain.num_epochs = 60  # fewer than by default, because convolutions are slow
     config.guide.num_rounds = 3
     config.align.learning_rate = config.align.prior_learning_rate = 2e-3
     return config

@@ -2,8 +2,9 @@
 
 python main.py --config=configs/pendigits.py --config.data.path=pendigits.npz --workdir=/tmp/pendigits
 
-Accuracy 0.892 in the median of seeds 0 to 4, 0.891 in the worst, as at its first clusters; 4 minutes a run on one CPU
-core. Two fifths of the fives are drawn like nines, a third of the ones like twos, and lie among them.
+Accuracy over seeds 0 to 4: median 0.892, worst 0.891; the first starting clusters have 0.892 in the median. A run
+takes 4 minutes on one CPU core. Two fifths of the fives are drawn like nines and share their cluster; so do a third of
+the ones and the twos.
 """
 
 from ml_collections import ConfigDict
@@ -12,7 +13,7 @@ from configs import base
 
 
 def get_config() -> ConfigDict:
-    """The settings of this claim."""
+    """The settings behind the numbers above."""
     config = base.get_config()
     config.data.name = "file"
     config.data.path = "../shared/data/pendigits.npz"

@@ -3,7 +3,7 @@
 python -c 'from sklearn.datasets import fetch_rcv1; fetch_rcv1()'
 python main.py --config=configs/rcv1.py --workdir=/tmp/rcv1
 
-Not measured. The rows take 5.5 GB on disk while it runs, and are streamed.
+Not measured. The rows take 5.5 GB on disk during the run and are streamed.
 """
 
 from ml_collections import ConfigDict
@@ -12,7 +12,7 @@ from configs import reuters
 
 
 def get_config() -> ConfigDict:
-    """The settings of this claim: those of 10,000 stories."""
+    """The settings for 10,000 stories, applied to all stories."""
     config = reuters.get_config()
     config.data.name = "rcv1"
     config.data.path = ""

@@ -1,8 +1,8 @@
-"""Rows of your own, from a table or an array in a file; the likelihood and the scaling are what the rows suggest.
+"""Your own rows, from a table or an array in a file; the likelihood and the scaling are chosen from the rows.
 
 python main.py --config=configs/table.py --config.data.path=x.csv --config.model.num_clusters=5 --workdir=/tmp/table
 
-10,000 rows of 20 columns take 4 minutes on two CPU cores; the README has scores on files of several kinds.
+10,000 rows of 20 columns take 4 minutes on two CPU cores. The README has scores on several kinds of files.
 """
 
 from ml_collections import ConfigDict

@@ -1,8 +1,10 @@
-"""The bound with a decoder of one's own, for a whole set of models at once: python examples/own_decoder.py.
+"""The ELBO with your own decoder, for several models at once: python examples/own_decoder.py.
 
-Counts x ~ Poisson(exp(W z + b)) have a likelihood that is not in the package. `elbo_terms` asks for log p(x|z) alone,
-so that it serves any decoder, under vmap, grad and jit: here eight models that differ in their seed train as one.
+Counts x ~ Poisson(exp(W z + b)) have a likelihood that is not in the package. `elbo_terms` only needs log p(x|z), so it
+works with any decoder, under vmap, grad and jit. Here eight models with different seeds train in one program.
 """
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +15,7 @@ from vade_jax import GMMPrior, elbo_terms, log_responsibilities, sample_z
 NUM_MODELS, NUM_CLUSTERS, LATENT_DIM, NUM_FEATURES = 8, 3, 2, 20
 
 
-def init(key):
+def init(key: jax.Array) -> dict[str, Any]:
     """The weights of one model, {'encoder', 'decoder', 'bias', 'prior'}."""
     encoder_key, decoder_key, prior_key = jax.random.split(key, 3)
     return {
@@ -28,13 +30,13 @@ def init(key):
     }
 
 
-def encode(weights, x):
+def encode(weights: dict[str, Any], x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The mean and the log-variance of q(z|x), each [N, J], for counts x [N, D]."""
     z_mean, z_log_var = jnp.split(jnp.log1p(x) @ weights["encoder"], 2, axis=-1)
     return z_mean, z_log_var
 
 
-def loss(weights, x, key):
+def loss(weights: dict[str, Any], x: jax.Array, key: jax.Array) -> jax.Array:
     """-ELBO, the mean over rows x [N, D], nats."""
     z_mean, z_log_var = encode(weights, x)
     z = sample_z(key, z_mean, z_log_var, num_samples=4)  # [L, N, J]
@@ -43,8 +45,11 @@ def loss(weights, x, key):
     return -elbo_terms(log_px_given_z, z, z_mean, z_log_var, weights["prior"], estimator="optimal").elbo.mean()
 
 
-def main():
-    """Trains all models and prints each one's bound and its share of rows in the right cluster's majority."""
+def main() -> tuple[jax.Array, jax.Array]:
+    """Trains all models; prints and returns the ELBO and the purity of each.
+
+    The purity is the share of rows whose label is the most frequent one in their cluster.
+    """
     rate_key, label_key, count_key, init_key, noise_key = jax.random.split(jax.random.key(0), 5)
     rates = jnp.exp(1 + jax.random.normal(rate_key, (NUM_CLUSTERS, NUM_FEATURES)))
     labels = jax.random.randint(label_key, (600,), 0, NUM_CLUSTERS)
@@ -54,8 +59,8 @@ def main():
     tx = optax.adam(1e-2)
 
     @jax.jit
-    def train(weights):
-        def step(carry, number):
+    def train(weights: dict[str, Any]) -> tuple[dict[str, Any], jax.Array]:
+        def step(carry: tuple[Any, Any], number: jax.Array) -> tuple[tuple[Any, Any], jax.Array]:
             weights, opt_state = carry
             keys = jax.random.split(jax.random.fold_in(noise_key, number), NUM_MODELS)
             bounds, grads = jax.vmap(jax.value_and_grad(loss), in_axes=(0, None, 0))(weights, x, keys)

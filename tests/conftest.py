@@ -8,8 +8,19 @@ from pathlib import Path
 from helpers.devices import DEVICES_FLAG
 
 if DEVICES_FLAG not in os.environ.get("XLA_FLAGS", ""):
-    # XLA reads the variable once, so that it has to be there before any import of jax.
+    # XLA reads the variable once, so it must be set before jax is imported.
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DEVICES_FLAG}=2".strip()
+
+# Two workers share the cores. A library that starts a thread for each core would slow down both.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+# The workers and the processes that tests start inherit these variables, so each program is compiled once in a session.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    _COMPILED = tempfile.TemporaryDirectory(prefix="vade-jax-tests-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import hypothesis
 import jax
@@ -18,16 +29,17 @@ import pytest
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# Tests that train the same small model compile it once.
-_COMPILED = tempfile.TemporaryDirectory(prefix="vade-jax-tests-")
-jax.config.update("jax_compilation_cache_dir", _COMPILED.name)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
 # The first example of a property compiles, which no deadline foresees; random examples would make a red run a matter
 # of luck.
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=25, database=None)
 hypothesis.settings.load_profile("repeatable")
+
+
+def pytest_configure(config):
+    """Compiles the programs of the fast tests with few optimizations, which take longer than what they save there."""
+    if config.option.markexpr == "not slow":
+        os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # for the processes that tests start
+        jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,6 +48,17 @@ def _few_executables():
     yield
     jax.clear_caches()
     gc.collect()
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory):
+    """The folder and the results of a finished run of `tiny()`. A test that changes the folder copies it first."""
+    from helpers.runs import tiny
+
+    from vade_jax.commands.train import train
+
+    folder = tmp_path_factory.mktemp("digits_run") / "run"
+    return folder, train(tiny(), folder)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the README says holds: its example runs, its commands exist, its tables are the measured ones."""
+"""The README is correct: its examples run, the files it names exist, and its tables match the records."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
 @pytest.mark.slow
-def test_the_example_of_the_estimator_runs(tmp_path, monkeypatch):
+def test_estimator_example_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(EXAMPLES[0], names)
@@ -22,7 +22,7 @@ def test_the_example_of_the_estimator_runs(tmp_path, monkeypatch):
     assert (tmp_path / "wines" / "config.json").exists()
 
 
-def test_the_example_of_the_functions_runs():
+def test_functions_example_runs():
     _, example = EXAMPLES
     names = {}
     exec(example, names)
@@ -32,13 +32,13 @@ def test_the_example_of_the_functions_runs():
 
 
 @pytest.mark.parametrize("page", [readme.README, readme.RESULTS], ids=lambda page: page.name)
-def test_the_tables_are_written_from_the_records(page):
+def test_tables_match_the_records(page):
     text = page.read_text()
     assert readme.with_tables(text) == text
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"(?:configs|benchmarks|examples|vade_jax)/\w+\.py", TEXT))))
-def test_files_that_are_named_exist(path):
+def test_named_files_exist(path):
     assert (ROOT / path).is_file()
 
 
@@ -47,7 +47,7 @@ def test_every_folder_is_listed():
         assert f"\n  {path.parent.name}/ " in TEXT, path.parent.name
 
 
-def test_every_requirement_has_its_reason():
+def test_every_requirement_is_explained():
     requirements = re.findall(r"^([a-zA-Z][\w-]*)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     reasons = TEXT.partition("## What each dependency is for")[2]
     assert [name for name in requirements if name not in reasons] == []

@@ -1,4 +1,4 @@
-"""What is installed, and what is never loaded."""
+"""Locked dependencies, and no unpickling or evaluation of data."""
 
 import ast
 import re
@@ -17,7 +17,7 @@ def requirements(text):
     return [Requirement(re.sub(r"--hash=\S+", "", line).strip()) for line in lines if line]
 
 
-def test_the_lock_holds_what_requirements_ask_for():
+def test_lock_satisfies_the_requirements():
     locked = {}
     for requirement in requirements((ROOT / "requirements.lock").read_text()):
         (pin,) = requirement.specifier
@@ -28,13 +28,13 @@ def test_the_lock_holds_what_requirements_ask_for():
         assert locked[requirement.name.lower()] in requirement.specifier, requirement
 
 
-def test_every_file_of_the_lock_has_a_hash():
+def test_every_entry_of_the_lock_has_a_hash():
     for entry in (ROOT / "requirements.lock").read_text().replace("\\\n", " ").splitlines():
         assert entry.startswith("#") or "--hash=sha256:" in entry, entry
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_nothing_unpickles_or_evaluates(path):
+def test_no_code_unpickles_or_evaluates(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = {alias.name for alias in node.names} | {getattr(node, "module", "")}

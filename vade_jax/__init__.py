@@ -1,7 +1,8 @@
-"""Variational Deep Embedding (Jiang et al. 2017, arXiv:1611.05148) as pure JAX functions.
+"""Variational Deep Embedding (Jiang et al. 2017, arXiv:1611.05148) in JAX.
 
-For other JAX code: the mixture prior, every term of the bound, the bound in both of its forms, and the networks. For
-rows to cluster: `VaDE`, a scikit-learn estimator.
+To cluster rows: `VaDE`, a scikit-learn estimator. For your own JAX code: the mixture prior, every term of the ELBO, the
+ELBO in both of its forms, and the networks, as pure functions and Flax modules. To add parts of your own:
+`register_network`, `register_likelihood`, `register_scaling` and `register_data_source`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -30,9 +31,20 @@ from vade_jax.core.mixture_prior import (
     optimal_log_responsibilities,
     sample_prior,
 )
-from vade_jax.networks.encoders_decoders import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
+from vade_jax.data.dataset import Dataset, ReadOptions, Source, make_dataset
+from vade_jax.data.scaling import register_scaling
+from vade_jax.networks.encoders_decoders import (
+    ConvDecoder,
+    ConvEncoder,
+    MLPDecoder,
+    MLPEncoder,
+    Shapes,
+    register_network,
+)
+from vade_jax.networks.model import Likelihood, register_likelihood
 
 if TYPE_CHECKING:
+    from vade_jax.data.sources import register_data_source
     from vade_jax.estimator import VaDE
 
 __version__ = "0.1.0"
@@ -40,11 +52,16 @@ __version__ = "0.1.0"
 __all__ = [
     "ConvDecoder",
     "ConvEncoder",
+    "Dataset",
     "ELBOTerms",
     "GMMPrior",
+    "Likelihood",
     "MLPDecoder",
     "MLPEncoder",
+    "ReadOptions",
     "SecondForm",
+    "Shapes",
+    "Source",
     "VaDE",
     "elbo_second_form",
     "elbo_terms",
@@ -61,16 +78,25 @@ __all__ = [
     "log_prob_z",
     "log_prob_z_given_c",
     "log_responsibilities",
+    "make_dataset",
     "optimal_log_responsibilities",
+    "register_data_source",
+    "register_likelihood",
+    "register_network",
+    "register_scaling",
     "sample_prior",
     "sample_z",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """The estimator, imported where it is asked: it brings scikit-learn and all that trains."""
+    """Imports the names whose modules need scikit-learn or data readers, on first use."""
     if name == "VaDE":
         from vade_jax.estimator import VaDE
 
         return VaDE
+    if name == "register_data_source":
+        from vade_jax.data.sources import register_data_source
+
+        return register_data_source
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

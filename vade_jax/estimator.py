@@ -1,4 +1,4 @@
-"""The scikit-learn face of the experiment: VaDE(n_clusters=10).fit_predict(X)."""
+"""VaDE as a scikit-learn estimator: VaDE(n_clusters=10).fit_predict(X)."""
 
 import math
 import tempfile
@@ -17,13 +17,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from vade_jax.commands.predict import check_rows, clusters, log_likelihoods
 from vade_jax.commands.train import train
 from vade_jax.core.mixture_prior import sample_prior
-from vade_jax.data.dataset import Source, make_dataset
+from vade_jax.data.dataset import Dataset, Source, make_dataset
 from vade_jax.data.scaling import Scaling
 from vade_jax.inference.answers import make_embed
 from vade_jax.reports import results
-from vade_jax.runs.run import KeyUse, make_run
+from vade_jax.runs.run import KeyUse, Run, make_run
 from vade_jax.runs.saved_model import restore, save_model
-from vade_jax.runs.workdir import best_run_folder, claim, read
+from vade_jax.runs.workdir import RESULTS, best_run_folder, claim, read
 from vade_jax.settings import defaults
 from vade_jax.settings.field_names import flatten, nested
 from vade_jax.system.atomic_files import write_json
@@ -31,7 +31,7 @@ from vade_jax.system.console import silence
 from vade_jax.system.errors import InputError
 from vade_jax.training.train_state import TrainState
 
-# parameter -> the field of the settings that it is
+# parameter -> dotted name of the setting that it sets
 _FIELDS = {
     "n_clusters": "model.num_clusters",
     "latent_dim": "model.latent_dim",
@@ -44,27 +44,27 @@ _FIELDS = {
 class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, DensityMixin, BaseEstimator):
     """Variational Deep Embedding (Jiang et al. 2017, arXiv:1611.05148) as a scikit-learn estimator.
 
-    It runs the experiment that the command line runs: the same settings and seed give the same clusters. Labels are
-    never read: y is ignored everywhere.
+    `fit` trains as the command line does: the same settings and seed give the same clusters. Labels are never read: y
+    is ignored everywhere.
 
     Args:
       n_clusters: K.
       latent_dim: J.
-      hidden: widths of the encoder's hidden layers; the decoder mirrors them.
-      likelihood: of p(x|z): 'bernoulli', 'gaussian', 'gaussian_shared', or 'auto', as the rows suggest.
-      scaling: of the rows: 'range', 'standardize', 'rescale', 'none', or 'auto', as the rows suggest.
-      image_shape: (H, W, C) where rows are images; None where they are not.
+      hidden: widths of the encoder's hidden layers; the decoder has them in reverse order.
+      likelihood: of p(x|z): 'bernoulli', 'gaussian', 'gaussian_shared', or 'auto' to choose by the rows.
+      scaling: of the rows: 'range', 'standardize', 'rescale', 'none', or 'auto' to choose by the rows.
+      image_shape: (H, W, C) if the rows are images, else None.
       settings: any other field of `vade_jax.settings.defaults` by its dotted name, such as {'pretrain.num_epochs': 20}.
-      workdir: a folder for all that a run leaves, from which a fit that was stopped goes on; None keeps nothing.
-      verbose: whether progress is shown.
-      random_state: the seed, an integer for the same result in every call.
+      workdir: the folder for the run's files. An interrupted fit resumes from it. None keeps no files.
+      verbose: whether to show progress.
+      random_state: the seed. An integer gives the same result in every call.
 
     Attributes:
-      labels_: [N], the cluster of each row that was fitted.
-      weights_: [K], pi.
-      means_: [K, J], of the clusters in the latent space.
-      covariances_: [K, J], the diagonals of their covariances.
-      results_: what `results.json` holds.
+      labels_: [N], the cluster of each training row.
+      weights_: [K], the cluster weights pi.
+      means_: [K, J], the cluster means in the latent space.
+      covariances_: [K, J], the diagonals of the cluster covariances.
+      results_: the content of `results.json`.
       n_features_in_: D.
 
     Example:
@@ -103,17 +103,17 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
 
         Raises:
           InputError: a ValueError that names the setting, or the value of X, that cannot be used.
-          DivergedError: training collapsed, and no cure helped.
+          DivergedError: training collapsed and no cure helped.
         """
         array = validate_data(self, X, ensure_min_samples=2)
         shown = nullcontext() if self.verbose else silence()
         with tempfile.TemporaryDirectory() as temporary, shown:
             folder = Path(self.workdir or temporary)
             train(self._config(), folder, Source({"train": self._dataset(array)}))
-            self._keep(folder)
+            self._keep(folder, allow_import=True)  # only what this estimator's own parameters name
         return self
 
-    def _config(self):
+    def _config(self) -> ConfigDict:
         given = {field: getattr(self, name) for name, field in _FIELDS.items()} | {
             "seed": _seed(self.random_state),
             "data.name": "file",
@@ -122,23 +122,23 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         }
         return ConfigDict(nested({**flatten(defaults.get_config().to_dict()), **given}))
 
-    def _dataset(self, array):
-        """The rows as the experiment takes them."""
+    def _dataset(self, array: np.ndarray) -> Dataset:
+        """The rows [N, D] as a dataset, with their column names and image shape."""
         names = tuple(getattr(self, "feature_names_in_", ()))
         if self.image_shape is None:
             return make_dataset(array, None, "X", names)
         if math.prod(self.image_shape) != array.shape[1]:
             raise InputError(
                 "image_shape",
-                f"{self.image_shape} came",
-                f"its product must be the number of columns, and the rows have {array.shape[1]} columns",
+                self.image_shape,
+                f"a shape whose product is {array.shape[1]}, the number of columns",
                 "Set it to (height, width, channels).",
             )
         return make_dataset(array.reshape(len(array), *self.image_shape), None, "X", names)
 
-    def _keep(self, folder):
-        """Takes from a workdir all that prediction and `save` need."""
-        run, state, self._progress = restore(folder)
+    def _keep(self, folder: Path, allow_import: bool) -> None:
+        """Reads from a workdir everything that prediction and `save` need."""
+        run, state, self._progress = restore(folder, allow_import)
         self._settings, self._description = run.config.to_dict(), read(run.folder)[1]
         scaling = state.scaling.shift, state.scaling.scale
         self._params, self._scaling = jax.tree.map(np.asarray, (state.params, scaling))
@@ -150,38 +150,38 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         self.weights_ = np.asarray(jax.nn.softmax(prior.logits))
         self.means_, self.covariances_ = prior.means, np.exp(prior.log_vars)
 
-    def _trained(self):
-        """The run and its state."""
+    def _trained(self) -> tuple[Run, TrainState]:
+        """The trained run and its state."""
         check_is_fitted(self)
         run = make_run(ConfigDict(self._settings), Path(), self._description)
         return run, TrainState.create(self._params, run.key(KeyUse.STAGES), Scaling(*self._scaling))
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         return self.means_.shape[1]
 
-    def _asked(self, X):
-        """The run, its state and the rows X [N, D] that it is asked about."""
+    def _asked(self, X: Any) -> tuple[Run, TrainState, np.ndarray]:
+        """The trained run, its state and the checked rows X [N, D]."""
         run, state = self._trained()
         dataset = self._dataset(validate_data(self, X, reset=False))
         check_rows(run, state, dataset)
         return run, state, dataset.x
 
     def predict(self, X: Any) -> np.ndarray:
-        """The cluster of each row of X [N, D]: [N], int32."""
+        """The cluster of each row of X [N, D], as [N], int32."""
         return clusters(*self._asked(X)).clusters
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """q(c|x) of each row of X [N, D]: [N, K]."""
+        """The cluster probabilities q(c|x) of each row of X [N, D], as [N, K]."""
         return clusters(*self._asked(X)).responsibilities
 
     def transform(self, X: Any) -> np.ndarray:
-        """The mean of q(z|x) of each row of X [N, D]: [N, J]."""
+        """The mean of q(z|x) of each row of X [N, D], as [N, J]."""
         run, state, x = self._asked(X)
         return make_embed(run.model, min(run.config.evaluate.batch_size, len(x)))(state, x)[0]
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """The importance-weighted bound of log p(x) of each row of X [N, D], as it is scaled: [N], nats."""
+        """The importance-weighted bound of log p(x) of each scaled row of X [N, D], as [N], nats."""
         return log_likelihoods(*self._asked(X))
 
     def score(self, X: Any, y: object = None) -> float:
@@ -189,23 +189,24 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         return float(self.score_samples(X).mean(dtype=np.float64))
 
     def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """E[x|z] for draws of c and z ~ p(z|c), in the units of the rows that were fitted.
+        """E[x|z] for draws of c and z ~ p(z|c), in the units of the training rows.
 
         Args:
-          n_samples: how many; the same ones in every call.
+          n_samples: number of samples; every call with the same number returns the same ones.
 
         Returns:
-          X [n_samples, D], and their clusters [n_samples].
+          X [n_samples, D], and the clusters [n_samples].
         """
         run, state = self._trained()
         z, clusters = sample_prior(run.key(KeyUse.SAMPLES), state.params["prior"], (n_samples,))
         return np.asarray(state.scaling.inverse(run.model.mean_x(state.params, z))), np.asarray(clusters)
 
     def save(self, folder: str | Path) -> None:
-        """Writes a workdir that `load`, and the command line's modes that read one, go on with; without pickles.
+        """Writes a workdir for `load` and for the command line; it has no pickle files.
 
         Raises:
-          InputError: the folder holds another run, or cannot be written.
+          InputError: the folder has another run, or cannot be written.
+          StorageError: the disk is full.
         """
         run, state = self._trained()
         folder = Path(folder)
@@ -213,14 +214,18 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         save_model(run._replace(folder=folder), state, self._progress)
         np.save(folder / results.LOG_LIKELIHOODS, self._log_likelihoods)
         np.savez(folder / results.ASSIGNMENTS, cluster=self.labels_)
-        write_json(folder / results.RESULTS, self.results_)
+        write_json(folder / RESULTS, self.results_)
 
     @classmethod
-    def load(cls, folder: str | Path) -> "VaDE":
-        """The fitted estimator of a workdir: one that `save` wrote, or that a run of the command line left.
+    def load(cls, folder: str | Path, allow_import: bool = False) -> "VaDE":
+        """The fitted estimator from a workdir that `save` or the command line wrote.
+
+        Args:
+          folder: the workdir.
+          allow_import: whether its settings can import code (package.module:factory); only for trusted folders.
 
         Raises:
-          InputError: there is no run in it that has ended.
+          InputError: the folder has no run that has ended, or its settings import code and allow_import is False.
         """
         folder = best_run_folder(Path(folder))
         fields, description = read(folder)
@@ -236,12 +241,12 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         loaded.n_features_in_ = description["num_features"]
         if names:
             loaded.feature_names_in_ = np.array(names, object)
-        loaded._keep(folder)
+        loaded._keep(folder, allow_import)
         return loaded
 
 
-def _seed(random_state):
-    """An integer is the seed; anything else draws one."""
+def _seed(random_state: int | np.random.RandomState | None) -> int:
+    """The seed: random_state if it is an integer, else a random integer drawn from it."""
     if isinstance(random_state, int | np.integer):
         return int(random_state)
     return int(check_random_state(random_state).randint(2**31))

@@ -1,4 +1,4 @@
-"""The benchmarks' records: merging, failures, tables, what a criterion picks, and the cells of the ablation."""
+"""The records of the benchmarks: merging, failures, tables, selection without labels, and ablation cells."""
 
 import json
 import math
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 
-from benchmarks import ablation, criteria, files, readme, seeds, selection
+from benchmarks import ablation, criteria, files, readme, records, seeds, selection, text_tables
 from configs import base, digits
 from vade_jax.settings.field_names import flatten
 from vade_jax.settings.rules import check_fields
@@ -47,7 +47,7 @@ def make_run(seed, accuracy=0.8, **changes):
 
 
 def make_record(*runs, flags=()):
-    return seeds.make_record("configs/digits.py", flags, runs)
+    return records.make_record("configs/digits.py", flags, runs)
 
 
 def seeds_of(record):
@@ -56,11 +56,11 @@ def seeds_of(record):
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    monkeypatch.setattr(seeds, "RESULTS", tmp_path)
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
     return tmp_path
 
 
-def test_an_entry_holds_the_scores_and_the_criteria():
+def test_entry_has_scores_and_criteria():
     (entry,) = make_record(make_run(3))["runs"]
     assert entry["occupancy_entropy"] == pytest.approx(math.log(2))
     assert entry["elbo_equal_weights"] == pytest.approx(-20 + math.log(2))
@@ -71,11 +71,11 @@ def test_an_entry_holds_the_scores_and_the_criteria():
     assert (entry["seed"], entry["commit"], entry["initial_accuracy"], entry["treatments"]) == (3, "c0", 0.75, [])
 
 
-def test_merging_keeps_other_seeds_and_replaces_the_same():
+def test_merge_keeps_other_seeds_and_replaces_the_same_seed():
     earlier = make_record(make_run(4, 0.1), make_run(0, 0.2))
-    record = seeds.merge(earlier, make_record(make_run(2, 0.3), make_run(0, 0.4)))
+    record = records.merge(earlier, make_record(make_run(2, 0.3), make_run(0, 0.4)))
     assert [(run["seed"], run["accuracy"]) for run in record["runs"]] == [(0, 0.4), (2, 0.3), (4, 0.1)]
-    assert seeds.merge(None, earlier) == earlier
+    assert records.merge(None, earlier) == earlier
 
 
 @pytest.mark.parametrize(
@@ -88,41 +88,41 @@ def test_merging_keeps_other_seeds_and_replaces_the_same():
         {**make_record(make_run(1)), "config": "configs/mnist.py"},
     ],
 )
-def test_a_record_that_was_measured_otherwise_starts_afresh(other):
-    assert seeds.merge(other, make_record(make_run(0))) == make_record(make_run(0))
+def test_merge_drops_a_record_with_other_settings_or_device(other):
+    assert records.merge(other, make_record(make_run(0))) == make_record(make_run(0))
 
 
-def test_earlier_runs_name_their_versions_where_these_were_others():
+def test_merge_states_the_versions_of_earlier_runs():
     earlier = make_record(make_run(0, versions={"jax": "0"}))
-    record = seeds.merge(earlier, make_record(make_run(1)))
+    record = records.merge(earlier, make_record(make_run(1)))
     assert record["versions"] == {"jax": "1"}
     assert [run.get("versions") for run in record["runs"]] == [{"jax": "0"}, None]
-    again = seeds.merge(record, make_record(make_run(2, versions={"jax": "2"})))
+    again = records.merge(record, make_record(make_run(2, versions={"jax": "2"})))
     assert [run.get("versions") for run in again["runs"]] == [{"jax": "0"}, {"jax": "1"}, None]
 
 
-def test_a_record_of_other_settings_than_the_configs_is_not_of_today():
+def test_is_of_today_compares_settings_with_the_config():
     width = {"model.latent_dim": base.get_config().model.latent_dim}
-    assert seeds.is_of_today(make_record(make_run(0, settings=width)))
-    assert seeds.is_of_today(make_record({**FAILURE, "seed": 0}))
-    assert not seeds.is_of_today(make_record(make_run(0, settings={**width, "model.gone": 1})))
+    assert records.is_of_today(make_record(make_run(0, settings=width)))
+    assert records.is_of_today(make_record({**FAILURE, "seed": 0}))
+    assert not records.is_of_today(make_record(make_run(0, settings={**width, "model.gone": 1})))
     other = make_record(make_run(0, settings={"model.latent_dim": 7}), flags=["--config.model.latent_dim=7"])
-    assert seeds.is_of_today(other)
-    assert not seeds.is_of_today({**other, "flags": []})
-    assert not seeds.is_of_today({name: value for name, value in other.items() if name != "settings"})
+    assert records.is_of_today(other)
+    assert not records.is_of_today({**other, "flags": []})
+    assert not records.is_of_today({name: value for name, value in other.items() if name != "settings"})
 
 
-def test_failed_runs_merge_on_any_device_and_are_left_out_of_the_medians():
+def test_failed_runs_merge_with_any_device_and_do_not_count():
     failed = make_record({**FAILURE, "seed": 1})
     assert failed["device"] is None
     assert failed["runs"] == [{"seed": 1, "commit": "c0", "failure": "no more", "treatments": [{"cure": "none"}]}]
-    assert seeds.summarize(failed["runs"]) is None
-    record = seeds.merge(make_record(make_run(0, 0.6), make_run(1), make_run(2, 0.9)), failed)
+    assert records.summarize(failed["runs"]) is None
+    record = records.merge(make_record(make_run(0, 0.6), make_run(1), make_run(2, 0.9)), failed)
     assert (seeds_of(record), record["device"]["kind"], record["versions"]) == ([0, 1, 2], "cpu", {"jax": "1"})
-    assert seeds.count(record["runs"]) == "2 of 3"
-    summary = seeds.summarize(record["runs"])
+    assert records.count(record["runs"]) == "2 of 3"
+    summary = records.summarize(record["runs"])
     assert (summary["accuracy"], summary["worst"], summary["best"]) == (0.75, 0.6, 0.9)
-    assert seeds_of(seeds.merge(failed, make_record(make_run(0)))) == [0, 1]
+    assert seeds_of(records.merge(failed, make_record(make_run(0)))) == [0, 1]
 
 
 def finish(folder, seed, content):
@@ -137,45 +137,45 @@ def finish(folder, seed, content):
     (workdir / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
-def test_a_finished_run_is_read_and_none_is_started_after_the_deadline(tmp_path, capfd):
+def test_measure_reads_finished_runs_and_starts_none_after_the_deadline(tmp_path, capfd):
     finish(tmp_path, 0, make_run(0))
     finish(tmp_path, 2, {"failure": "no more", "treatments": []})
     well, failed = seeds.measure("configs/digits.py", [0, 1, 2], tmp_path, [], deadline=-math.inf)
     assert well == make_run(0, commit="c1", stage_starts={"pretrain": 0, "align": 2})
     assert (failed["seed"], failed["commit"], failed["failure"]) == (2, "c1", "no more")
-    assert "seed1 is not run" in capfd.readouterr().out
+    assert "seed1 was not run" in capfd.readouterr().out
     assert not (tmp_path / "seed1").exists()
 
 
-def test_a_process_that_fails_does_not_end_the_campaign(tmp_path, monkeypatch):
-    monkeypatch.setattr(seeds, "ROOT", tmp_path)
-    monkeypatch.setattr(seeds, "commit", lambda: "c2")
+def test_measure_continues_after_a_failed_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "ROOT", tmp_path)
+    monkeypatch.setattr(records, "commit", lambda: "c2")
     (tmp_path / "main.py").write_text("import sys; sys.exit(2 if '--config.seed=0' in sys.argv else 9)")
     runs = list(seeds.measure("configs/digits.py", [0, 1], tmp_path / "runs", []))
     assert [(run["seed"], run["failure"]) for run in runs] == [(0, "exit status 2"), (1, "exit status 9")]
-    assert seeds.count(make_record(*runs)["runs"]) == "0 of 2"
+    assert records.count(make_record(*runs)["runs"]) == "0 of 2"
 
 
-def test_a_campaign_writes_its_record_and_figure(results, tmp_path, monkeypatch, capfd):
+def test_seeds_writes_its_record_and_figure(results, tmp_path, monkeypatch, capfd):
     finish(tmp_path / "runs", 1, make_run(1))
     finish(tmp_path / "runs", 5, {"failure": "no more", "treatments": []})
     arguments = ["--config=configs/digits.py", "--seeds=5,1,7", f"--workdir={tmp_path / 'runs'}", "--name=small"]
     monkeypatch.setattr("sys.argv", ["seeds", *arguments, "--budget=0"])
     seeds.main()
-    assert seeds_of(seeds.read(results / "seeds_small.json")) == [1, 5]
+    assert seeds_of(records.read(results / "seeds_small.json")) == [1, 5]
     assert matplotlib.image.imread(results / "seeds_small.png").shape[1] == 960
     assert "5     no more\n" in capfd.readouterr().out
 
 
-def test_a_record_is_written_flat_and_read_back(tmp_path):
+def test_record_is_written_compactly_and_read_back(tmp_path):
     record = make_record(make_run(0), {**FAILURE, "seed": 1, "failure": "[ {a,\n b} ]"})
-    seeds.write(tmp_path / "record.json", record)
-    assert seeds.read(tmp_path / "record.json") == record
+    records.write(tmp_path / "record.json", record)
+    assert records.read(tmp_path / "record.json") == record
     assert '"occupancy": [50, 50, 0],\n' in (tmp_path / "record.json").read_text()
-    assert seeds.read(tmp_path / "gone.json") is None
+    assert records.read(tmp_path / "gone.json") is None
 
 
-def test_the_figure_is_the_same_every_time_and_needs_epochs(tmp_path):
+def test_figure_is_deterministic_and_needs_epochs(tmp_path):
     record = make_record(make_run(0), make_run(1, 0.5), {**FAILURE, "seed": 2})
     for name in ("one.png", "two.png"):
         seeds.save_figure(tmp_path / name, record)
@@ -184,15 +184,18 @@ def test_the_figure_is_the_same_every_time_and_needs_epochs(tmp_path):
     assert not (tmp_path / "none.png").exists()
 
 
-def test_columns_are_as_wide_as_their_widest_cell():
-    assert seeds.aligned([["a", "bb", "c"], ["1", "2", "3"], ["4", "it failed"]]) == "a  bb  c\n1  2   3\n4  it failed"
-    assert (seeds.number(0.12345, 3), seeds.number(None, 3)) == ("0.123", "-")
+def test_columns_are_aligned():
+    assert (
+        text_tables.aligned([["a", "bb", "c"], ["1", "2", "3"], ["4", "it failed"]])
+        == "a  bb  c\n1  2   3\n4  it failed"
+    )
+    assert (text_tables.number(0.12345, 3), text_tables.number(None, 3)) == ("0.123", "-")
 
 
 @pytest.mark.parametrize(("method", "num_rows"), [("manifold", 1797), ("gmm", 70_000)])
-def test_the_cells_change_fields_that_exist_to_values_that_can_be_used(method, num_rows):
+def test_ablation_cells_have_valid_settings(method, num_rows):
     flags = [f"--config.init.method={method}"]
-    config = seeds.read_config("configs/digits.py", flags)
+    config = records.read_config("configs/digits.py", flags)
     cells = ablation.make_cells(config.to_dict(), num_rows)
     assert cells["recipe"] == []
     settings = []
@@ -200,10 +203,10 @@ def test_the_cells_change_fields_that_exist_to_values_that_can_be_used(method, n
         assert {flag.removeprefix("--config.").partition("=")[0] for flag in changes} <= flatten(
             base.get_config().to_dict()
         ).keys()
-        settings.append(seeds.read_config("configs/digits.py", [*flags, *changes]).to_dict())
+        settings.append(records.read_config("configs/digits.py", [*flags, *changes]).to_dict())
         check_fields(settings[-1])
     assert all(one not in settings[:place] for place, one in enumerate(settings))
-    assert method not in cells  # it is the recipe
+    assert method not in cells  # it equals the recipe
     starts = {"manifold", "gmm", "gmm_diag", "kmeans", "random"}
     assert {*starts, *(f"{start}_unguided" for start in starts)} - {method} < cells.keys()
     assert {
@@ -219,12 +222,12 @@ def test_the_cells_change_fields_that_exist_to_values_that_can_be_used(method, n
     assert "estimator_optimal" not in cells
 
 
-def test_another_length_of_pretraining_leaves_the_other_stages_theirs():
+def test_pretraining_cells_do_not_change_other_stages():
     recipe = digits.get_config().to_dict()
     few, many = 1797, 70_000
     assert ablation.make_cells(recipe, many)["pretrain_x0.25"] == ["--config.pretrain.num_epochs=30"]
     assert ablation.make_cells(recipe, many)["pretrain_x4"] == ["--config.pretrain.num_epochs=480"]
-    # 1000 steps of 64 rows out of 1797 are 36 epochs
+    # 1000 steps with 64 of 1797 rows are 36 epochs
     assert ablation.make_cells(recipe, few)["pretrain_x4"] == ["--config.pretrain.num_epochs=480"]
     assert ablation.make_cells(recipe, few)["pretrain_x0.25"] == [
         "--config.optimizer.min_steps=0",
@@ -235,7 +238,7 @@ def test_another_length_of_pretraining_leaves_the_other_stages_theirs():
     ]
 
 
-def test_an_ablation_keeps_cells_of_the_same_recipe_and_device():
+def test_ablation_keeps_cells_with_the_same_recipe_and_device():
     flags = ["--config.seed=0"]
 
     def cell(*runs, changes=(), common=flags):
@@ -254,7 +257,7 @@ def test_an_ablation_keeps_cells_of_the_same_recipe_and_device():
     for change in ({"device": GPU}, {"settings": {"model.latent_dim": 9}}):
         elsewhere = ablation.with_cell(record, flags, "mean", cell(make_run(1, **change), changes=mean))
         assert elsewhere["cells"].keys() == {"mean"}
-    settings = {"model.latent_dim": 10, "train.estimator": "mean"}  # what the cell itself changes is no other recipe
+    settings = {"model.latent_dim": 10, "train.estimator": "mean"}  # its own change keeps the recipe
     beside = ablation.with_cell(record, flags, "mean", cell(make_run(0, settings=settings), changes=mean))
     assert beside["cells"].keys() == {"recipe", "mean"}
     assert ablation.with_cell(record, [], "other", cell(make_run(1), common=[]))["cells"].keys() == {"other"}
@@ -264,7 +267,7 @@ def test_an_ablation_keeps_cells_of_the_same_recipe_and_device():
     ]
 
 
-def test_what_a_criterion_picks(results):
+def test_selection_has_the_run_that_each_criterion_selects(results):
     runs = [
         make_run(seed, accuracy, elbo=elbo, log_likelihood=-accuracy, occupancy=occupancy)
         for seed, accuracy, elbo, occupancy in [
@@ -273,10 +276,10 @@ def test_what_a_criterion_picks(results):
             (2, 0.8, -19.9, [99, 1]),
         ]
     ]
-    seeds.write(results / "seeds_three.json", make_record(*runs, {**FAILURE, "seed": 3}))
-    seeds.write(results / "seeds_two.json", make_record(*runs[:2]))
+    records.write(results / "seeds_three.json", make_record(*runs, {**FAILURE, "seed": 3}))
+    records.write(results / "seeds_two.json", make_record(*runs[:2]))
     selection.main()
-    answers = seeds.read(results / "selection.json")
+    answers = records.read(results / "selection.json")
     assert answers.keys() == {"three"}
     assert (answers["three"]["runs"], answers["three"]["best"], answers["three"]["median"]) == (3, 0.9, 0.8)
     criteria = answers["three"]["criteria"]
@@ -284,7 +287,7 @@ def test_what_a_criterion_picks(results):
     assert criteria["log_likelihood"] == {"spearman": -1.0, "seed": 0, "accuracy": 0.5, "regret": 0.4}
     for name in ("elbo_equal_weights", "occupancy_entropy"):
         assert criteria[name] == {"spearman": 1.0, "seed": 1, "accuracy": 0.9, "regret": 0.0}
-    assert criteria["modularity"]["spearman"] is None  # all the same
+    assert criteria["modularity"]["spearman"] is None  # constant
     older = make_record(*runs)
     del older["runs"][1]["modularity"]
     assert "modularity" not in selection.answer(older)["criteria"]
@@ -300,18 +303,18 @@ between
 """
 
 
-def test_the_tables_go_between_their_markers(results):
+def test_tables_are_written_between_their_markers(results):
     assert readme.with_tables(MARKED) == MARKED
     below = [make_run(seed, 0.7) for seed in range(3)]
-    seeds.write(results / "seeds_a.json", make_record(make_run(0, 0.8), {**FAILURE, "seed": 1}))
-    seeds.write(results / "seeds_b.json", make_record(*below, flags=["--config.seed=0"]))
-    seeds.write(results / "seeds_c.json", make_record({**FAILURE, "seed": 1}))
+    records.write(results / "seeds_a.json", make_record(make_run(0, 0.8), {**FAILURE, "seed": 1}))
+    records.write(results / "seeds_b.json", make_record(*below, flags=["--config.seed=0"]))
+    records.write(results / "seeds_c.json", make_record({**FAILURE, "seed": 1}))
     cell = make_record(make_run(0), flags=["--config.init.method=gmm"])
-    seeds.write(results / "ablation_a.json", ablation.with_cell(None, [], "gmm", cell))
+    records.write(results / "ablation_a.json", ablation.with_cell(None, [], "gmm", cell))
     selection.main()
     text = readme.with_tables(MARKED)
     assert "old" not in text
-    assert text.endswith("<!-- ablation: written by python -m benchmarks.readme -->\n")  # which has no end
+    assert text.endswith("<!-- ablation: written by python -m benchmarks.readme -->\n")  # a marker without an end
     assert readme.with_tables(text) == text
     rows = text.splitlines()
     cpus = make_record(make_run(0))["device"]["cpus"]
@@ -328,31 +331,33 @@ def test_the_tables_go_between_their_markers(results):
 
 @pytest.mark.parametrize("path", sorted((Path(seeds.__file__).parent / "results").glob("*.json")), ids=lambda p: p.name)
 def test_records_in_the_repository_can_be_read(path):
-    assert seeds.read(path)
+    assert records.read(path)
 
 
-def test_a_criterion_is_judged_within_each_layout():
+def test_criteria_are_compared_within_each_layout():
     def candidate(neighbors, components, accuracy, modularity, log_likelihood):
         modularities = {"modularity_of_embedding": modularity, "modularity_of_inputs": modularity}
         scores = {**modularities, "log_likelihood": log_likelihood, "occupancy_entropy": 1.0}
         return {"neighbors": neighbors, "components": components, "accuracy": accuracy, **scores}
 
-    # the likelihoods of two layouts lie on scales of their own, and order the candidates backwards in each
+    # Log likelihoods of different layouts are not comparable; here they rank the candidates wrongly within each layout.
     found = [candidate(10, 1, 0.5, 0.1, 2.0), candidate(10, 2, 0.7, 0.3, 1.0)]
     found += [candidate(30, 1, 0.8, 0.5, 9.0), candidate(30, 2, 0.9, 0.6, 8.0)]
-    judged = criteria.judge(found)
-    assert (judged["best"], *judged["medians"]) == pytest.approx((0.8, 0.65, 0.8))
-    assert judged["criteria"]["modularity_of_inputs"] == pytest.approx({"spearman": 1, "accuracy": 0.8})
-    assert judged["criteria"]["log_likelihood"] == pytest.approx({"spearman": -1, "accuracy": 0.65})
-    assert judged["criteria"]["occupancy_entropy"]["spearman"] == 0
+    compared = criteria.compare_criteria(found)
+    assert (compared["best"], *compared["medians"]) == pytest.approx((0.8, 0.65, 0.8))
+    assert compared["criteria"]["modularity_of_inputs"] == pytest.approx({"spearman": 1, "accuracy": 0.8})
+    assert compared["criteria"]["log_likelihood"] == pytest.approx({"spearman": -1, "accuracy": 0.65})
+    assert compared["criteria"]["occupancy_entropy"]["spearman"] == 0
 
 
-def test_the_table_of_criteria_has_means_over_embeddings(results):
+def test_criteria_table_has_means_over_embeddings(results):
     def run(accuracy):
         picks = {name: {"spearman": accuracy - 1, "accuracy": accuracy} for name in criteria.CRITERIA}
         return {"seed": 0, "best": 0.9, "medians": [0.5, 0.6], "criteria": picks}
 
-    seeds.write(results / "criteria_x.json", {"config": "configs/x.py", "flags": ["--a"], "runs": [run(0.6), run(0.8)]})
+    records.write(
+        results / "criteria_x.json", {"config": "configs/x.py", "flags": ["--a"], "runs": [run(0.6), run(0.8)]}
+    )
     row = readme.criteria_table().splitlines()[2]
     assert row.startswith("| `configs/x.py` | 2 | 0.900 | 0.500 | 0.600 | 0.700 (-0.30) |")
 
@@ -364,22 +369,22 @@ def test_rivals_are_scored_on_principal_components():
     assert scores["GaussianMixture"]["ari"] > 0.9
 
 
-def test_files_have_a_row_each(results):
+def test_files_table_has_a_row_for_each_file(results):
     assert readme.files_table() == ""
     scores = {name: {"accuracy": 0.5, "ari": 0.25} for name in ("VaDE", "KMeans")}
     runs = make_record(make_run(0))["runs"]
     entry = {"rows": 1000, "columns": 5, "settings": {"model.num_clusters": 7}, "scores": scores, "runs": runs}
-    seeds.write(results / "files.json", {"pen_digits": entry})
+    records.write(results / "files.json", {"pen_digits": entry})
     heading, _, row = readme.files_table().splitlines()
     assert "| VaDE: accuracy, ARI | KMeans: accuracy, ARI |" in heading
     assert row == "| pen digits | 1,000 x 5 | 7 | 0.500, 0.250 | 0.500, 0.250 | 1.5 |"
 
 
-def test_faults_and_checkpoints_have_rows(results):
+def test_faults_and_checkpointing_tables_have_rows(results):
     assert readme.faults_table() == readme.checkpointing_table() == ""
-    seeds.write(results / "faults_cpu.json", {"parts": {"kills": {"same": 3}, "signals": {"same": 2}}})
+    records.write(results / "faults_cpu.json", {"parts": {"kills": {"same": 3}, "signals": {"same": 2}}})
     assert readme.faults_table().splitlines()[2:] == ["| kills | 3 | 3 | 0 | 0 |", "| signals | 2 | 2 | 0 | 0 |"]
     cost = {"epoch_seconds": 10.0, "checkpoint_seconds": 0.5, "every_epochs": 10, "share": 0.005}
     record = {"cpus": 2, "processor": "P", "cost": cost, "resume": {"first_step_seconds": 9.0}}
-    seeds.write(results / "checkpointing_cpu.json", record)
+    records.write(results / "checkpointing_cpu.json", record)
     assert readme.checkpointing_table().splitlines()[2] == "| 2 cores, P | 10.0 | 0.50 | 10 epochs | 0.50% | 9.0 |"

@@ -1,4 +1,4 @@
-"""The benchmark of changes: both ways of a pair find the same, and a ratio is what it is called."""
+"""The benchmark of code changes: both functions of a pair agree, and speedups are computed correctly."""
 
 import jax
 import numpy as np
@@ -8,21 +8,21 @@ from benchmarks import changes
 
 
 @pytest.mark.parametrize("make", [changes._densities, changes._convolutions])
-def test_both_ways_find_the_same(make):
+def test_both_functions_of_a_pair_give_the_same_result(make):
     before, after = make()
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5), before(), after())
 
 
-def test_threads_change_no_mixture():
+def test_number_of_threads_does_not_change_mixtures():
     before, after = changes._threads()
     for mixture, other in zip(before(), after(), strict=True):
         np.testing.assert_allclose(mixture.means_, other.means_, rtol=1e-6)
 
 
-def test_a_pair_is_timed_in_turn():
+def test_functions_of_a_pair_are_timed_alternately():
     calls = []
     times = changes.measure((lambda: calls.append("before"), lambda: calls.append("after")), 2)
-    assert calls == ["before", "after"] * 3  # the first calls compile
+    assert calls == ["before", "after"] * 3  # the first call of each compiles
     assert [len(times[name]) for name in ("before", "after")] == [2, 2]
 
 

@@ -1,4 +1,4 @@
-"""The benchmark of log p(x): its VAE, its bounds on rows that were not trained on, its record."""
+"""The benchmark of log p(x): its VAE, its bounds on test rows, its record."""
 
 import matplotlib.image
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from helpers.runs import tiny
 from sklearn.datasets import load_digits
 
-from benchmarks import likelihood, seeds
+from benchmarks import likelihood, records
 from vade_jax.commands.train import train
 from vade_jax.settings import rules
 
@@ -24,8 +24,8 @@ def finished(tmp_path_factory):
     return folder / "run"
 
 
-def test_the_bound_rises_with_the_draws(finished):
-    """In the mean over rows, towards log p(x)."""
+def test_bound_rises_with_the_number_of_draws(finished):
+    """The mean over rows rises towards log p(x)."""
     answer = likelihood.bounds(finished, False, [1, 10, 200], 100)
     means = [bound["mean"] for bound in answer["bounds"].values()]
     assert means == sorted(means)
@@ -33,27 +33,26 @@ def test_the_bound_rises_with_the_draws(finished):
     assert all(0 < bound["standard_error"] < 5 for bound in answer["bounds"].values())
 
 
-def test_a_vae_is_judged_under_its_own_prior(finished):
+def test_vae_uses_the_standard_normal_prior(finished):
     own, standard = (likelihood.bounds(finished, flag, [5], 50)["bounds"]["5"]["mean"] for flag in (False, True))
     assert own != standard
 
 
-def test_rows_to_judge_on_are_asked_for(tmp_path):
-    train(tiny(pretrain__num_epochs=1, train__num_epochs=0), tmp_path)
+def test_bounds_need_a_test_split(digits_run):
     with pytest.raises(ValueError, match=r"no data\.test_split"):
-        likelihood.bounds(tmp_path, False, [1], 10)
+        likelihood.bounds(digits_run[0], False, [1], 10)
 
 
 @pytest.mark.parametrize("rounds", [1, 3])
-def test_the_vae_trains_as_long(rounds):
+def test_vae_trains_for_as_many_epochs(rounds):
     flags = [f"--config.guide.num_rounds={rounds}"]
-    config = seeds.read_config("configs/mnist.py", [*flags, *likelihood.vae_flags("configs/mnist.py", flags)])
+    config = records.read_config("configs/mnist.py", [*flags, *likelihood.vae_flags("configs/mnist.py", flags)])
     rules.check_fields(config.to_dict())
     assert config.pretrain.num_epochs == 120 + 10 * rounds + 10 + 4
     assert (config.pretrain.objective, config.guide.num_rounds, config.train.num_epochs) == ("vae", 0, 0)
 
 
-def test_a_record_keeps_other_models_and_seeds(tmp_path):
+def test_record_keeps_other_models_and_seeds(tmp_path):
     origin = {"config": "configs/mnist.py", "flags": [], "device": CPU, "versions": {}, "settings": {}, "runs": []}
     entry = {"rows": 10, "bounds": {"1": {"mean": -90.0, "standard_error": 0.5}}}
     record = likelihood.with_bounds(None, origin, "VAE", 0, entry)

@@ -1,4 +1,4 @@
-"""The paper's pictures from a small run of the digits."""
+"""The paper's figures from a small run on the digits."""
 
 import matplotlib.image
 import pytest
@@ -17,7 +17,7 @@ def finished(tmp_path_factory):
     return folder
 
 
-def test_every_checkpoint_is_kept_and_some_are_drawn(finished):
+def test_checkpoints_are_evenly_spaced(finished):
     run = read_run(finished)
     moments = [progress for _, progress in generation.checkpoints_of(run, 1000)]
     assert [(moment.stage, moment.total_epochs) for moment in moments] == [
@@ -29,6 +29,6 @@ def test_every_checkpoint_is_kept_and_some_are_drawn(finished):
 
 
 @pytest.mark.parametrize("draw", [generation.draw_clusters, generation.draw_lines, generation.draw_training])
-def test_pictures_are_drawn(finished, tmp_path, draw):
+def test_figures_are_drawn(finished, tmp_path, draw):
     draw(finished, tmp_path / "picture.png")
     assert matplotlib.image.imread(tmp_path / "picture.png").std() > 0.01

@@ -1,9 +1,9 @@
-"""The scaling benchmark: its points, what it measures at one, and what it makes of a record."""
+"""The scaling benchmark: its points, the measurement at one point, its table and figure."""
 
 import numpy as np
 import pytest
 
-from benchmarks import scaling
+from benchmarks import scaling, scaling_point
 
 
 def make_record():
@@ -15,14 +15,14 @@ def make_record():
     return {"axes": {"num_clusters": steps, "num_rows": runs, "streaming": failed}}
 
 
-def test_a_point_changes_one_size():
+def test_each_point_changes_one_size():
     for axis, values in scaling.AXES.items():
         assert [point[axis] for point in scaling.points(axis, [])] == list(values)
         assert scaling.BASE[axis] in values
     assert scaling.points("num_rows", [5]) == [{"axis": "num_rows", "num_rows": 5}]
 
 
-def test_a_record_as_a_table_and_a_figure(tmp_path):
+def test_record_gives_a_table_and_a_figure(tmp_path):
     table = scaling.rows(make_record())
     assert table[1] == ["num_clusters", "10", "0.10", "-", "1,000", "900"]
     assert table[4][:4] == ["num_rows", "1,000,000", "-", "pretrain 1,000, cluster 2,000"]
@@ -31,27 +31,35 @@ def test_a_record_as_a_table_and_a_figure(tmp_path):
     assert (tmp_path / "figure.png").stat().st_size > 10_000
 
 
-def test_streamed_rows_go_through_every_stage():
+@pytest.mark.slow
+def test_streamed_run_has_every_stage():
     found = scaling.measure({"axis": "num_rows", "num_rows": 6000}, 0)
     assert set(found["samples_per_second"]) == {"pretrain", "guide1", "align", "cluster"}
     assert min(found["samples_per_second"].values()) > 0
     assert 0 < found["peak_own_mib"] <= found["peak_mib"]
 
 
-def test_rows_are_predicted_beside_the_encoder_alone(monkeypatch):
-    monkeypatch.setattr(scaling.contenders, "HIDDEN", (8,))
+@pytest.mark.slow
+def test_prediction_is_slower_than_the_encoder(monkeypatch):
+    monkeypatch.setattr(scaling_point.contenders, "HIDDEN", (8,))
     found = scaling.measure({"axis": "predicted", "predicted": 6000}, 0)
     assert 0 < found["samples_per_second"]["predicted"] < found["samples_per_second"]["encoder alone"]
 
 
-@pytest.mark.parametrize("point", [{"axis": "batch_size", "batch_size": 512}, {"axis": "streaming", "streaming": True}])
-def test_an_epoch_is_timed(monkeypatch, point):
-    monkeypatch.setattr(scaling.contenders, "HIDDEN", (8,))
+@pytest.mark.parametrize(
+    "point",
+    [
+        {"axis": "batch_size", "batch_size": 512},
+        pytest.param({"axis": "streaming", "streaming": True}, marks=pytest.mark.slow),
+    ],
+)
+def test_epoch_is_timed(monkeypatch, point):
+    monkeypatch.setattr(scaling_point.contenders, "HIDDEN", (8,))
     assert 0 < scaling.measure(point, 0)["seconds_per_step"] < 1
 
 
 @pytest.mark.slow
-def test_processes_that_train_together_are_timed():
+def test_several_processes_are_timed():
     point = {"axis": "num_processes", "num_processes": 2}
     parts = scaling._parts(point)
     assert [part["process_id"] for part in parts] == [0, 1]
@@ -64,8 +72,8 @@ def test_processes_that_train_together_are_timed():
     assert found["peak_own_mib"] <= found["peak_mib"]
 
 
-def test_made_rows_lie_around_ten_centres(tmp_path):
-    scaling._write_rows(tmp_path / "x.npy", 3000, 64)
+def test_written_rows_lie_around_ten_centres(tmp_path):
+    scaling_point._write_rows(tmp_path / "x.npy", 3000, 64)
     x = np.load(tmp_path / "x.npy")
     assert (x.shape, x.dtype) == ((3000, 64), np.uint8)
     centres = np.random.default_rng(0).integers(64, 192, (10, 64))

@@ -1,4 +1,4 @@
-"""The speed benchmark: its contenders do the same work, and its ratios and shares are what they are called."""
+"""The speed benchmark: contenders do the same work, and ratios are computed correctly."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import contenders, seeds, speed
+from benchmarks import contenders, matrix_products, records, speed
 from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.networks.model import init_params, make_model
 from vade_jax.training.objectives import negative_elbo
@@ -29,65 +29,69 @@ def test_ratios_are_paired_by_round():
     assert speed.ratio(training, "torch", "torch_compile") is None
 
 
-def test_the_roofline_is_the_longer_of_products_and_traffic():
-    record, work = make_record(), contenders.work(100)
+def test_roofline_is_the_longer_of_products_and_memory_traffic():
+    record, work = make_record(), matrix_products.work(100)
     assert speed.roofline(record, 100) == pytest.approx(work["operations"] / 2e9)
     record["rates"]["copy_jax"]["rate"] = [1.0]
     assert speed.roofline(record, 100) == pytest.approx(work["bytes"])
     assert speed.roofline({**record, "rates": {}}, 100) is None
 
 
-def test_the_work_of_a_step_is_that_of_its_products():
-    """A tiny count by hand: each product forward, its two gradients, but that of the data."""
+def test_work_counts_the_products_of_a_step():
+    """Counted by hand: each product forward and its two gradients, without the gradient of the data."""
     weights = 784 * 500 + 500 * 500 + 500 * 2000 + 2000 * 20 + 10 * 2000 + 2000 * 500 + 500 * 500 + 500 * 784
-    assert contenders.work(1)["operations"] == 2 * (3 * weights - 784 * 500)
-    assert contenders.work(7)["operations"] == 7 * contenders.work(1)["operations"]
-    assert contenders.work(7)["bytes"] == 40 * weights
+    assert matrix_products.work(1)["operations"] == 2 * (3 * weights - 784 * 500)
+    assert matrix_products.work(7)["operations"] == 7 * matrix_products.work(1)["operations"]
+    assert matrix_products.work(7)["bytes"] == 40 * weights
 
 
-def test_the_products_are_those_of_the_work():
-    matrices = contenders._matrices(2)
-    forward, weight_grads, input_grads = contenders._products(matrices)
+def test_products_have_the_operations_of_work():
+    matrices = matrix_products._matrices(2)
+    forward, weight_grads, input_grads = matrix_products._products(matrices)
     assert [product.shape for product in forward] == [outputs.shape for _, _, outputs in matrices]
     assert [product.shape for product in weight_grads] == [weights.shape for _, weights, _ in matrices]
     assert [product.shape for product in input_grads] == [inputs.shape for inputs, _, _ in matrices[1:]]
     operations = 2 * sum(2 * 3 * weights.size for _, weights, _ in matrices) - 2 * 2 * 784 * 500
-    assert contenders.work(2)["operations"] == operations
+    assert matrix_products.work(2)["operations"] == operations
 
 
-def test_runs_side_by_side_count_their_steps(monkeypatch):
+@pytest.mark.slow
+def test_runs_side_by_side_count_all_steps(monkeypatch):
     monkeypatch.setattr(contenders, "HIDDEN", (8,))
     record = contenders._runs_side_by_side(16, 32, 0)
     assert record["steps"] == 2 * contenders._NUM_RUNS
     assert 0 < record["seconds_per_step"] < 1
 
 
-def test_a_table_row_for_each_contender():
+def test_table_has_a_row_for_each_contender():
     entry = {"seconds_per_step": [0.5, 0.25], "first_epoch_seconds": [9.0, 9.0], "steps": 10}
     table = speed.rows(make_record(vade_jax=entry, torch={"failure": "no torch"}))
     assert table[1][:4] == ["100", "vade_jax", "375.0", "1.00"]
-    assert table[1][5] == "5.2"  # ten steps of 0.375 s less
+    assert table[1][5] == "5.2"  # 9 s without ten steps of 0.375 s
     assert table[2] == ["100", "torch", "no torch"]
 
 
-@pytest.mark.parametrize(("name", "library"), [("vade_jax", "jax"), ("products_numpy", "numpy")])
-def test_a_contender_runs_in_a_process_of_its_own(name, library):
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [pytest.param("vade_jax", "jax", marks=pytest.mark.slow), ("products_numpy", "numpy")],
+)
+def test_contender_runs_in_a_separate_process(name, library):
     command = [sys.executable, "-m", "benchmarks.contenders", name, "16", "--num_rows=32", "--seconds=0"]
-    answer = subprocess.run(command, cwd=seeds.ROOT, capture_output=True, text=True, check=True)
+    answer = subprocess.run(command, cwd=records.ROOT, capture_output=True, text=True, check=True)
     record = json.loads(answer.stdout.splitlines()[-1])
     assert record["seconds_per_step"] > 0
     assert record["epochs"] == 1
     assert record["version"].startswith(f"{library} ")
 
 
-def test_a_failed_contender_leaves_its_reason():
+def test_record_has_the_failure_of_a_contender():
     record = speed.measure(["vade_jax"], [64], 1, num_rows=8, seconds=0)
     assert "ZeroDivisionError" in record["training"]["64"]["vade_jax"]["failure"]
 
 
-def test_the_rival_computes_the_same_bound():
-    """The same weights and all but no noise: both losses are the same number."""
-    torch = pytest.importorskip("torch", reason="the rival is PyTorch's")
+def test_torch_vade_has_the_same_loss():
+    """With the same weights and almost no noise, both losses are equal."""
+    torch = pytest.importorskip("torch", reason="it compares with PyTorch")
     from benchmarks.torch_vade import VaDE
 
     sizes = {"hidden": (7, 5, 6), "latent_dim": 3, "num_clusters": 4}

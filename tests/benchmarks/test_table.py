@@ -1,4 +1,4 @@
-"""The comparison's methods, records and rows."""
+"""The methods, records and rows of the comparison."""
 
 import math
 import time
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 
-from benchmarks import readme, rivals, seeds, table
+from benchmarks import readme, records, rivals, table
 from vade_jax.reports import label_scores
 from vade_jax.settings import field_names, rules
 
@@ -26,7 +26,7 @@ SMALL = (
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    monkeypatch.setattr(seeds, "RESULTS", tmp_path)
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
     return tmp_path
 
 
@@ -44,26 +44,26 @@ def record_of(*cells, method="KMeans"):
 
 @pytest.mark.parametrize("method", DEEP)
 @pytest.mark.parametrize("config", rivals.CONFIGS.values())
-def test_a_methods_settings_are_fields_of_every_config(method, config):
+def test_settings_of_each_method_are_valid_for_every_config(method, config):
     flags = [f"--config.{field}={value}" for field, value in rivals.METHODS[method].flags.items()]
-    config = seeds.read_config(config, flags)
+    config = records.read_config(config, flags)
     rules.check_fields(config.to_dict())
     flat = field_names.flatten(config.to_dict())
     assert {field: flat[field] for field in rivals.METHODS[method].flags} == dict(rivals.METHODS[method].flags)
 
 
-def test_published_numbers_are_of_data_sets_in_the_table():
+def test_published_numbers_belong_to_data_sets_of_the_table():
     assert {name for numbers in rivals.PUBLISHED.values() for name in numbers} <= rivals.CONFIGS.keys()
 
 
 @pytest.mark.parametrize("method", SHALLOW)
-def test_separated_blobs_are_found(method):
+def test_shallow_methods_find_separated_blobs(method):
     rows, labels = make_blobs(300, n_features=4, centers=3, cluster_std=0.3, random_state=0)
     clusters = rivals.METHODS[method].fit(rows.astype(np.float32), 3, 0)
     assert label_scores.scores(labels, clusters)["accuracy"] == 1
 
 
-def test_a_record_keeps_other_seeds_measured_alike():
+def test_record_keeps_other_seeds_with_the_same_settings():
     record = record_of(a_cell(1), a_cell(0), a_cell(1, accuracy=0.9))
     assert [(run["seed"], run["accuracy"]) for run in record["methods"]["KMeans"]["runs"]] == [(0, 0.8), (1, 0.9)]
     elsewhere = {**CPU, "cpus": 64}
@@ -72,16 +72,16 @@ def test_a_record_keeps_other_seeds_measured_alike():
         assert [run["seed"] for run in changed["methods"]["KMeans"]["runs"]] == [2]
 
 
-def test_a_failure_is_told_and_leaves_the_others():
+def test_failed_run_is_recorded_and_does_not_count():
     failed = {"settings": {}, "device": None, "versions": None, "run": {"seed": 1, "commit": "c0", "failure": "no"}}
     runs = record_of(a_cell(0), failed, a_cell(2))["methods"]["KMeans"]["runs"]
     assert len(runs) == 3
     assert table.summarize(runs)["accuracy"] == 0.8
-    assert seeds.count(runs) == "2 of 3"
+    assert records.count(runs) == "2 of 3"
     assert table.summarize([failed["run"]]) is None
 
 
-def test_a_summary_by_hand():
+def test_summary_of_three_runs():
     runs = [a_cell(seed, accuracy)["run"] for seed, accuracy in enumerate((0.7, 0.8, 0.6))]
     summary = table.summarize(runs)
     assert summary["accuracy"] == 0.7
@@ -91,13 +91,13 @@ def test_a_summary_by_hand():
     assert table.summarize(runs[:1])["deviation"] == 0
 
 
-def test_rows_hold_what_was_measured_and_what_was_published(results):
-    assert table.rows("MNIST")[1][0] == "GMM"  # published alone
+def test_rows_have_measured_and_published_numbers(results):
+    assert table.rows("MNIST")[1][0] == "GMM"  # only published
     assert readme.comparison_table() == ""
     assert all("not run here" in line for line in readme.cells_table().splitlines()[2:])
-    seeds.write(table.record_path("MNIST"), record_of(a_cell(0), a_cell(1, 0.9), method="DEC"))
+    records.write(table.record_path("MNIST"), record_of(a_cell(0), a_cell(1, 0.9), method="DEC"))
     of_ours = {**a_cell(0)["run"], "seconds": {"total": 120.0}}
-    seeds.write(results / "seeds_mnist.json", {"runs": [of_ours]})
+    records.write(results / "seeds_mnist.json", {"runs": [of_ours]})
     by_method = {row[0]: row[1:] for row in table.rows("MNIST")}
     assert by_method["DEC"] == ["2", "0.850", "0.850 +- 0.071", "0.800", "0.900", "0.700", "0.600", "60", "0.843"]
     assert by_method[rivals.OURS][-2:] == ["120", "-"]
@@ -109,33 +109,32 @@ def test_rows_hold_what_was_measured_and_what_was_published(results):
     assert "| MNIST | DEC | 2 | 0.850 |" in readme.cells_table()
 
 
-def test_a_dot_for_every_run(results):
+def test_figure_needs_runs(results):
     table.save_figure(results / "table.png")
     assert not (results / "table.png").exists()
-    seeds.write(table.record_path("digits"), record_of(a_cell(0), a_cell(1, 0.9)))
+    records.write(table.record_path("digits"), record_of(a_cell(0), a_cell(1, 0.9)))
     table.save_figure(results / "table.png")
     assert matplotlib.image.imread(results / "table.png").std() > 0.01
 
 
-def test_rows_are_clustered_once(tmp_path):
-    """As the model sees them; a subsample where a method takes no more."""
+def test_finished_cells_are_read(tmp_path):
     arguments = ("KMeans", "configs/digits.py", 0, tmp_path, [])
     cell = table.measure(*arguments, math.inf)
     assert cell["run"]["rows"] == 1797
     assert 0.6 < cell["run"]["accuracy"] < 0.9
-    assert table.measure(*arguments, time.monotonic() - 1) == cell  # is read, not fitted
+    assert table.measure(*arguments, time.monotonic() - 1) == cell  # read from its file
     assert table.measure("GMM", *arguments[1:], time.monotonic() - 1) is None
 
 
-def test_methods_are_chosen_by_name(tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(table, "measure", lambda method, *rest: asked.append(method))
+def test_methods_are_selected_by_name(tmp_path, monkeypatch):
+    measured = []
+    monkeypatch.setattr(table, "measure", lambda method, *rest: measured.append(method))
     monkeypatch.setattr(table, "save_figure", lambda path: None)
     chosen = ["VaDE, the paper's stages", "KMeans"]
     arguments = [f"--workdir={tmp_path}", "--data=digits", f"--methods={';'.join(chosen)}", "--seeds=0"]
     monkeypatch.setattr("sys.argv", ["table", *arguments])
     table.main()
-    assert asked == chosen
+    assert measured == chosen
     for wrong in ("--methods=VaDE", f"--data=digits,HAR --autoencoders={tmp_path}"):
         monkeypatch.setattr("sys.argv", ["table", *arguments, *wrong.split()])
         with pytest.raises(SystemExit):
@@ -147,19 +146,19 @@ def test_deep_methods_share_an_autoencoder(tmp_path):
     def measure(method):
         return table.measure(method, "configs/digits.py", 0, tmp_path, SMALL, math.inf)
 
-    assert measure("DEC") is None  # there is none yet
+    assert measure("DEC") is None  # there is no autoencoder yet
     first = measure("AE+GMM")
     rivals = [measure(method) for method in ("DEC", "AE+UMAP+GMM (N2D)", "VaDE, the paper's stages")]
     for cell in (first, *rivals):
         assert 0 < cell["run"]["accuracy"] <= 1
         assert cell["run"]["seconds"] > first["run"]["seconds"] / 4
-        assert str(tmp_path) not in str(cell)  # no path of this machine is kept
+        assert str(tmp_path) not in str(cell)  # records have no local paths
     assert rivals[0]["settings"]["train.objective"] == "dec"
 
 
 @pytest.mark.slow
-def test_autoencoders_of_other_runs_are_taken(tmp_path):
-    """AE+GMM's own here, so that what comes is the same cell."""
+def test_autoencoders_of_other_runs_are_used(tmp_path):
+    """The other runs are AE+GMM's, so the cells must be equal."""
 
     def measure(method, folder, autoencoders=None):
         return table.measure(method, "configs/digits.py", 0, tmp_path / folder, SMALL, math.inf, autoencoders)

@@ -1,4 +1,6 @@
-"""Samples of clusters and what lies between: in the units of the rows, of the right clusters, the same for a seed."""
+"""Samples of clusters and points between them: their units, their clusters, and that a seed repeats them."""
+
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -14,10 +16,8 @@ from vade_jax.system.errors import InputError
 
 
 @pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("digits") / "run"
-    train(tiny(pretrain__num_epochs=10), folder)
-    return folder
+def digits(digits_run, tmp_path_factory):
+    return shutil.copytree(digits_run[0], tmp_path_factory.mktemp("digits") / "run")
 
 
 @pytest.fixture(scope="module")
@@ -34,23 +34,24 @@ def table(tmp_path_factory):
         model__likelihood="auto",
         model__num_clusters=2,
         pretrain__num_epochs=40,
+        checkpoint__every_epochs=40,
     )
     train(config, folder / "run")
     return folder / "run"
 
 
-def test_samples_of_a_table_are_in_its_units(table, tmp_path):
+def test_samples_have_the_units_of_the_training_rows(table, tmp_path):
     frame = pd.read_csv(generate(table, str(tmp_path / "out.csv"), num_samples=200))
     assert list(frame) == ["cluster", "small", "large"]
     assert frame["cluster"].tolist() == [0] * 200 + [1] * 200
     means = frame.groupby("cluster").mean().sort_values("small")
     np.testing.assert_allclose(means["small"], [0, 20], atol=2)
     np.testing.assert_allclose(means["large"], [1000, 5000], atol=400)
-    alone = pd.read_csv(generate(table, str(tmp_path / "one.csv"), cluster=1, num_samples=7))
-    assert alone["cluster"].tolist() == [1] * 7
+    of_one = pd.read_csv(generate(table, str(tmp_path / "one.csv"), cluster=1, num_samples=7))
+    assert of_one["cluster"].tolist() == [1] * 7
 
 
-def test_truncation_draws_nearer_to_the_mean(table, tmp_path):
+def test_truncated_samples_are_nearer_to_the_mean(table, tmp_path):
     def spread(truncation):
         path = generate(table, str(tmp_path / "out.npz"), cluster=0, num_samples=500, truncation=truncation)
         with np.load(path) as drawn:
@@ -59,7 +60,7 @@ def test_truncation_draws_nearer_to_the_mean(table, tmp_path):
     assert (spread(0.1) < 0.3 * spread(0.0)).all()
 
 
-def test_a_line_goes_from_one_to_the_other(table, digits, tmp_path):
+def test_line_starts_and_ends_at_the_given_clusters_or_rows(table, digits, tmp_path):
     frame = pd.read_csv(generate(table, "", between_clusters=(0, 1), num_samples=5))
     assert frame["cluster"].iloc[[0, -1]].tolist() == [0, 1]
     steps = np.diff(frame["small"])
@@ -73,7 +74,7 @@ def test_a_line_goes_from_one_to_the_other(table, digits, tmp_path):
         np.testing.assert_allclose(line["x"][[0, -1]], 16 * run.model.mean_x(state.params, z_mean), atol=1e-3)
 
 
-def test_images_are_a_picture_and_a_seed_gives_the_same_one(digits, tmp_path):
+def test_images_are_a_png_that_depends_only_on_the_seed(digits, tmp_path):
     first = generate(digits).read_bytes()
     assert generate(digits, str(tmp_path / "again.png")).read_bytes() == first
     other = generate(digits, str(tmp_path / "other.png"), seed=1)
@@ -85,20 +86,20 @@ def test_images_are_a_picture_and_a_seed_gives_the_same_one(digits, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"cluster": 10}, "config.generate.cluster: 10 came; the run has the clusters 0 to 9"),
-        ({"between_clusters": (0, 10)}, "config.generate.between_clusters: 10 came"),
+        ({"cluster": 10}, "config.generate.cluster: got 10, expected the number of a cluster, 0 to 9"),
+        ({"between_clusters": (0, 10)}, "config.generate.between_clusters: got 10"),
         (
             {"between_rows": (0, 1797)},
-            "config.generate.between_rows: 1797 came; the run has the training rows 0 to 1796",
+            "config.generate.between_rows: got 1797, expected the number of a training row, 0 to 1796",
         ),
-        ({"output": "out.txt"}, "config.generate.output: 'out.txt' came; .*png"),
+        ({"output": "out.txt"}, "config.generate.output: got 'out.txt', expected .*png"),
     ],
 )
-def test_what_is_not_there_is_refused(digits, options, words):
+def test_missing_clusters_rows_and_formats_are_refused(digits, options, words):
     with pytest.raises(InputError, match=words):
         generate(digits, **options)
 
 
-def test_a_table_has_no_picture(table, tmp_path):
-    with pytest.raises(InputError, match=r"config.generate.output: .*out.png' came"):
+def test_png_of_a_table_is_refused(table, tmp_path):
+    with pytest.raises(InputError, match=r"config.generate.output: got .*out.png', expected"):
         generate(table, str(tmp_path / "out.png"))

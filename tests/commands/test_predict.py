@@ -1,4 +1,4 @@
-"""What a trained run says of rows: outliers, and log p(x) where it is asked."""
+"""Predictions of a trained run: outliers, and log p(x) if it is asked for."""
 
 import json
 
@@ -25,7 +25,7 @@ def predicted(folder, tmp_path, x, **options):
         return dict(answer)
 
 
-def test_rows_less_likely_than_all_but_a_share_are_outliers(trained, tmp_path):
+def test_outliers_are_below_the_quantile_of_the_scored_rows(trained, tmp_path):
     digits = sources.load("digits").splits["train"].x
     noise = np.random.default_rng(0).integers(0, 17, (50, 64)).astype(np.uint8)
     answer = predicted(trained, tmp_path, np.concatenate([digits, noise]), outlier_share=0.05)
@@ -33,24 +33,24 @@ def test_rows_less_likely_than_all_but_a_share_are_outliers(trained, tmp_path):
     scored = np.sort(np.load(trained / "log_likelihoods.npy"))
     assert len(scored) == 1797
     np.testing.assert_array_equal(answer["outlier"], answer["log_likelihood"] < np.quantile(scored, 0.05))
-    assert answer["outlier"][:1797].mean() == pytest.approx(0.05, abs=0.02)  # other draws than the scores'
+    assert answer["outlier"][:1797].mean() == pytest.approx(0.05, abs=0.02)  # draws differ from those of the scores
     assert not predicted(trained, tmp_path, digits, outlier_share=0.0)["outlier"].mean() > 0.01
 
 
-def test_log_p_x_is_left_out_where_it_is_not_asked(trained, tmp_path):
+def test_log_likelihood_is_optional(trained, tmp_path):
     digits = sources.load("digits").splits["train"].x
     assert predicted(trained, tmp_path, digits, with_log_likelihood=False).keys() == {"cluster", "responsibilities"}
 
 
-def test_a_workdir_without_the_scores_names_the_remedy(trained, tmp_path):
+def test_missing_log_likelihoods_are_an_error_with_a_remedy(trained, tmp_path):
     kept = (trained / "log_likelihoods.npy").rename(tmp_path / "kept.npy")
-    with pytest.raises(InputError, match=r"workdir: .* does not hold log_likelihoods.npy; .*Run --mode=evaluate"):
+    with pytest.raises(InputError, match=r"workdir: got .* without log_likelihoods.npy, .*Run --mode=evaluate"):
         predict(trained, "", str(tmp_path / "out.npz"))
     kept.rename(trained / "log_likelihoods.npy")
     assert not (tmp_path / "out.npz").exists()
 
 
-def test_the_best_of_several_runs_is_asked(tmp_path):
+def test_best_of_several_runs_predicts(tmp_path):
     config = tiny(pretrain__num_epochs=1, train__num_epochs=1)
     config.num_runs = 2
     results = train(config, tmp_path / "run")

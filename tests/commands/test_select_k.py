@@ -1,4 +1,4 @@
-"""How many clusters: exact figures of small cases, the rule, and a mixture whose number is known."""
+"""The recommended number of clusters: exact scores of small cases, the rule, and a mixture with a known number."""
 
 import json
 
@@ -17,7 +17,7 @@ RANGE = {"min_clusters": 1, "max_clusters": 5, "num_splits": 2, "max_rows": 10_0
 
 
 def mixture(sizes, num_features=20, seed=0):
-    """Rows of unit Gaussians whose centres lie about nine apart, and their components."""
+    """Rows of unit Gaussians with centres about nine apart, and their components."""
     rng = np.random.default_rng(seed)
     components = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
     directions = rng.normal(size=(len(sizes), num_features))
@@ -26,7 +26,8 @@ def mixture(sizes, num_features=20, seed=0):
 
 
 def train_on(folder, rows, monkeypatch, seed=0, **changes):
-    monkeypatch.setitem(sources.SOURCES, "digits", lambda *_: Source({"train": Dataset(*rows, None)}))
+    digits = {"digits": lambda *_: Source({"train": Dataset(*rows, None)})}
+    monkeypatch.setattr(sources, "SOURCES", {**sources.SOURCES, **digits})
     config = tiny(data__scaling="standardize", model__likelihood="gaussian_shared", **changes)
     config.seed = seed
     train(config, folder)
@@ -40,6 +41,7 @@ TRAINED = {
     "pretrain__num_epochs": 40,
     "pretrain__learning_rate": 3e-3,
     "pretrain__batch_size": 32,
+    "checkpoint__every_epochs": 40,
 }
 
 
@@ -51,7 +53,7 @@ def finished(tmp_path_factory):
         yield folder, select_k(folder, RANGE)
 
 
-def figures(stability, modularity):
+def scores_of(stability, modularity):
     splits = np.array([-0.01, 0.01])
     return KScores(np.zeros((2, 3)), stability + splits, np.zeros(2), modularity + splits * modularity, np.ones((2, 1)))
 
@@ -60,19 +62,19 @@ def figures(stability, modularity):
     ("clusters", "predicted", "strength"),
     [
         ([0, 0, 1, 1, 1], [1, 1, 0, 0, 0], 1.0),
-        ([0, 0, 1, 1, 1], [1, 1, 0, 0, 1], 1 / 3),  # of the second cluster's three pairs one is kept
-        ([0, 0, 0, 0, 1, 1], [0, 0, 1, 1, 2, 2], 1 / 3),  # of the first one's six pairs two
-        ([0, 0, 0, 1], [2, 2, 2, 2], 1.0),  # a row alone has no pairs
+        ([0, 0, 1, 1, 1], [1, 1, 0, 0, 1], 1 / 3),  # one of the three pairs of cluster 1 stays together
+        ([0, 0, 0, 0, 1, 1], [0, 0, 1, 1, 2, 2], 1 / 3),  # two of the six pairs of cluster 0 stay together
+        ([0, 0, 0, 1], [2, 2, 2, 2], 1.0),  # a cluster of one row has no pairs
         ([0, 1], [0, 0], 1.0),
         ([0, 0], [0, 1], 0.0),
     ],
 )
-def test_prediction_strength_by_hand(clusters, predicted, strength):
+def test_prediction_strength_of_small_cases(clusters, predicted, strength):
     assert prediction_strength(np.array(clusters), np.array(predicted)) == pytest.approx(strength)
 
 
-def test_the_best_cut_of_those_that_halves_agree_on_is_recommended():
-    found = {1: figures(1, 0), 2: figures(0.9, 0.4), 3: figures(0.8, 0.6), 4: figures(0.4, 0.9)}
+def test_highest_modularity_of_the_stable_numbers_is_recommended():
+    found = {1: scores_of(1, 0), 2: scores_of(0.9, 0.4), 3: scores_of(0.8, 0.6), 4: scores_of(0.4, 0.9)}
     answer = recommend(found)
     assert answer[:3] == (3, 2, "modularity")
     assert answer.margin == pytest.approx(0.2)
@@ -80,8 +82,8 @@ def test_the_best_cut_of_those_that_halves_agree_on_is_recommended():
     assert recommend({2: found[2], 4: found[4]}) == (2, None, "modularity", None, None)
 
 
-def test_of_equal_cuts_the_smallest_number_is_recommended():
-    found = {2: figures(0.9, 0.4), 3: figures(0.9, 0.6), 4: figures(0.9, 0.6)}
+def test_smallest_number_within_one_standard_error_is_recommended():
+    found = {2: scores_of(0.9, 0.4), 3: scores_of(0.9, 0.6), 4: scores_of(0.9, 0.6)}
     found[4] = found[4]._replace(modularity=found[3].modularity + np.array([0.003, -0.001]))  # 0.001 +- 0.002
     answer = recommend(found)
     assert answer[:3] == (3, 4, "modularity")
@@ -90,15 +92,15 @@ def test_of_equal_cuts_the_smallest_number_is_recommended():
     assert recommend(found)[:2] == (4, 3)
 
 
-def test_one_cluster_where_halves_agree_on_no_more():
-    answer = recommend({1: figures(1, 0), 2: figures(0.2, 0.4), 3: figures(0.3, 0.2)})
+def test_one_cluster_is_recommended_if_no_number_is_stable():
+    answer = recommend({1: scores_of(1, 0), 2: scores_of(0.2, 0.4), 3: scores_of(0.3, 0.2)})
     assert answer[:3] == (1, 3, "stability")
     assert answer.margin == pytest.approx(0.2)
     assert answer.standard_error == pytest.approx(0.01)
-    assert recommend({1: figures(1, 0)}) == (1, None, "stability", None, None)
+    assert recommend({1: scores_of(1, 0)}) == (1, None, "stability", None, None)
 
 
-def test_a_mixture_of_three(finished):
+def test_mixture_of_three_gets_three_clusters(finished):
     folder, answer = finished
     assert (answer["num_clusters"], answer["measure"]) == (3, "modularity")
     assert answer["margin"] > 0
@@ -114,21 +116,21 @@ def test_a_mixture_of_three(finished):
     assert summary(answer).splitlines()[-1].startswith("K = 3 is recommended, ahead of K = ")
 
 
-def test_neither_labels_nor_the_number_that_was_trained_with_steer_it(finished, tmp_path, monkeypatch):
+def test_labels_and_the_trained_number_of_clusters_have_no_effect(finished, tmp_path, monkeypatch):
     _, answer = finished
     poisoned = np.random.default_rng(1).integers(0, 6, len(THREE[0]))
     train_on(tmp_path, (THREE[0], poisoned), monkeypatch, **TRAINED, train__num_epochs=1, model__num_clusters=5)
     assert {**select_k(tmp_path, RANGE), "seconds": None} == {**answer, "seconds": None}
 
 
-def test_a_resumed_run_keeps_its_autoencoder(finished, tmp_path, monkeypatch):
+def test_resumed_run_gets_the_same_recommendation(finished, tmp_path, monkeypatch):
     _, answer = finished
     stop_after(40, monkeypatch, lambda: train_on(tmp_path, THREE, monkeypatch, **TRAINED, train__num_epochs=2))
     train_on(tmp_path, THREE, monkeypatch, **TRAINED, train__num_epochs=2)
     assert {**select_k(tmp_path, RANGE), "seconds": None} == {**answer, "seconds": None}
 
 
-def test_the_test_split_takes_the_bound_where_there_is_one(tmp_path):
+def test_bound_is_computed_on_the_test_split_if_there_is_one(tmp_path):
     x, _ = THREE
     np.savez(tmp_path / "x.npz", x_train=x[:300], x_test=x[300:])
     files = {"data__name": "file", "data__path": str(tmp_path / "x.npz"), "data__train_split": "train"}
@@ -142,13 +144,16 @@ def test_the_test_split_takes_the_bound_where_there_is_one(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"max_clusters": 180}, r"config.select_k.max_clusters: 180 came; .* less than the rows of a half, 180"),
-        ({"max_rows": 10}, r"config.select_k.max_clusters: 5 came; .* less than the rows of a half, 5"),
-        ({"min_clusters": 6}, r"config.select_k.min_clusters: 6 came; .* at most config.select_k.max_clusters, 5"),
-        ({"num_splits": 1}, r"config.select_k.num_splits: 1 came; it must be an integer >= 2"),
+        (
+            {"max_clusters": 180},
+            r"config.select_k.max_clusters: got 180, expected less than half the number of rows, 180",
+        ),
+        ({"max_rows": 10}, r"config.select_k.max_clusters: got 5, expected less than half the number of rows, 5"),
+        ({"min_clusters": 6}, r"config.select_k.min_clusters: got 6, expected at most config.select_k.max_clusters, 5"),
+        ({"num_splits": 1}, r"config.select_k.num_splits: got 1, expected an integer >= 2"),
     ],
 )
-def test_a_range_that_does_not_suit_is_refused(finished, changes, words):
+def test_unsuitable_range_is_refused(finished, changes, words):
     folder, _ = finished
     before = (folder / "select_k.json").stat().st_mtime_ns
     with pytest.raises(InputError, match=words):
@@ -156,15 +161,15 @@ def test_a_range_that_does_not_suit_is_refused(finished, changes, words):
     assert (folder / "select_k.json").stat().st_mtime_ns == before
 
 
-def test_a_run_that_is_not_beyond_its_autoencoder_says_so(tmp_path, monkeypatch):
+def test_run_without_an_autoencoder_is_refused(tmp_path, monkeypatch):
     stop_after(1, monkeypatch, lambda: train_on(tmp_path, THREE, monkeypatch))
-    with pytest.raises(InputError, match=r"^workdir: .* holds no autoencoder"):
+    with pytest.raises(InputError, match=r"^workdir: .* without an autoencoder"):
         select_k(tmp_path, RANGE)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
-def test_seven_clusters_are_found_from_layouts(tmp_path, monkeypatch, seed):
+def test_seven_clusters_are_found_with_layouts(tmp_path, monkeypatch, seed):
     rows = mixture([500, 400, 350, 300, 200, 150, 100], seed=seed)
     train_on(tmp_path, rows, monkeypatch, seed, **TRAINED, init__method="manifold", train__num_epochs=0)
     assert select_k(tmp_path, {**RANGE, "max_clusters": 12})["num_clusters"] == 7

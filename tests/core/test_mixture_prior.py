@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers.references import (
+    RANDOM,
     SIZES,
     all_finite,
     as_dtype,
@@ -29,7 +30,7 @@ LEADING = [(), (5,), (2, 3)]
 
 
 class Inputs(NamedTuple):
-    """Arguments of every density: `z` serves as the code and as the mean of q(z|x)."""
+    """Arguments of every density: `z` is used both as z and as the mean of q(z|x)."""
 
     z: Any  # [..., J]
     z_log_var: Any  # [..., J]
@@ -70,7 +71,7 @@ def reference_optimal_log_responsibilities(inputs):
     return special.log_softmax(expectation(lambda z: log_joint(z, inputs.prior), inputs.z, inputs.z_log_var), axis=-1)
 
 
-# name: the function of Inputs and its reference. All return [..., K], but for log_prob_c [K] and log_prob_z [...].
+# Name -> the function of Inputs and its reference. All return [..., K], except log_prob_c [K] and log_prob_z [...].
 FUNCTIONS = {
     "log_prob_c": (lambda i: mixture_prior.log_prob_c(i.prior), lambda i: special.log_softmax(i.prior.logits)),
     "log_prob_z_given_c": (lambda i: mixture_prior.log_prob_z_given_c(i.z, i.prior), reference_log_prob_z_given_c),
@@ -91,8 +92,11 @@ FUNCTIONS = {
 RESPONSIBILITIES = ["log_responsibilities", "optimal_log_responsibilities"]
 each_function = pytest.mark.parametrize("name", FUNCTIONS)
 each_responsibility = pytest.mark.parametrize("name", RESPONSIBILITIES)
-random_inputs = st.builds(make_inputs, **{name: SIZES[name] for name in ("seed", "spread")})
-inputs_of_any_size = st.builds(make_inputs, **SIZES)
+random_inputs = st.builds(make_inputs, **RANDOM)
+inputs_of_any_size = st.one_of(st.builds(functools.partial(make_inputs, **size), **RANDOM) for size in SIZES)
+
+
+compiled_sample_prior = jax.jit(mixture_prior.sample_prior, static_argnums=2)
 
 
 @functools.cache
@@ -109,16 +113,16 @@ def compiled_gradient(name):
 @pytest.mark.parametrize("leading", LEADING)
 @each_function
 def test_matches_the_float64_reference(name, leading):
-    function, reference = FUNCTIONS[name]
+    reference = FUNCTIONS[name][1]
     inputs = make_inputs(leading)
-    result = function(inputs)
+    result = compiled(name)(inputs)
     assert result.dtype == jnp.float32
     assert result.shape == leading * (name != "log_prob_c") + (4,) * (name != "log_prob_z")
     assert_close(result, reference(as_float64(inputs)), 1e-5)
 
 
 @each_function
-def test_matches_the_reference_to_double_precision_in_float64(name):
+def test_float64_matches_the_reference_in_double_precision(name):
     function, reference = FUNCTIONS[name]
     inputs = as_float64(make_inputs())
     with jax.enable_x64(True):
@@ -128,33 +132,34 @@ def test_matches_the_reference_to_double_precision_in_float64(name):
 
 
 @each_function
-def test_jit_vmap_and_one_by_one_agree_with_the_batch(name):
+def test_jit_vmap_and_single_rows_agree_with_the_batch(name):
     inputs = make_inputs((5,))
     batched = FUNCTIONS[name][0](inputs)
     assert_close(compiled(name)(inputs), batched, 1e-5)
     if name == "log_prob_c":
-        return  # a function of the prior alone
+        return  # it takes only the prior
     assert_close(jax.vmap(compiled(name), in_axes=(Inputs(0, 0, None),))(inputs), batched, 1e-5)
     one_by_one = [compiled(name)(inputs._replace(z=inputs.z[n], z_log_var=inputs.z_log_var[n])) for n in range(5)]
     assert_close(jnp.stack(one_by_one), batched, 1e-5)
 
 
 @each_function
-def test_gradient_matches_differences_of_the_reference(name):
+def test_gradient_matches_finite_differences_of_the_reference(name):
     inputs, direction = make_inputs(seed=1), as_float64(make_inputs(seed=2))
     reference = FUNCTIONS[name][1]
-    weights = np.random.default_rng(3).standard_normal(reference(as_float64(inputs)).shape)  # no sum a softmax cancels
+    # Random weights, since equal ones cancel in sums over a softmax.
+    weights = np.random.default_rng(3).standard_normal(reference(as_float64(inputs)).shape)
 
-    def moved(size):
+    def stepped(size):
         return (weights * reference(jax.tree.map(lambda a, b: a + size * b, as_float64(inputs), direction))).sum()
 
     gradient = compiled_gradient(name)(inputs, jnp.asarray(weights, jnp.float32))
     slope = sum(np.vdot(*pair) for pair in zip(jax.tree.leaves(gradient), jax.tree.leaves(direction), strict=True))
-    np.testing.assert_allclose(slope, (moved(1e-6) - moved(-1e-6)) / 2e-6, rtol=1e-4)
+    np.testing.assert_allclose(slope, (stepped(1e-6) - stepped(-1e-6)) / 2e-6, rtol=1e-4)
 
 
 def many_clusters(shift=0.0):
-    """More than a product of matrices is worth, in clusters of different widths, spread as an embedding is."""
+    """More than `_FEW_CLUSTERS` clusters of different widths, spread like those of an embedding."""
     inputs = make_inputs(leading=(4, 30), clusters=mixture_prior._FEW_CLUSTERS + 36, latent=10)
     prior = inputs.prior._replace(means=3 * inputs.prior.means + shift)
     return inputs._replace(z=3 * inputs.z + shift, prior=prior)
@@ -162,7 +167,7 @@ def many_clusters(shift=0.0):
 
 @pytest.mark.parametrize("shift", [0.0, 100.0])
 def test_many_clusters_match_the_float64_reference(shift):
-    """Rounding grows with the squares that the product expands to, and not with where the clusters lie together."""
+    """A common shift of all clusters does not increase the rounding error of the matrix product."""
     inputs = many_clusters(shift)
     exact = as_float64(inputs)
     log_pz_given_c = reference_log_prob_z_given_c(exact)
@@ -172,14 +177,15 @@ def test_many_clusters_match_the_float64_reference(shift):
     def close(actual, expected):
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=2e-3)
 
-    close(mixture_prior.log_prob_z_given_c(inputs.z, inputs.prior), log_pz_given_c)
-    close(mixture_prior.log_prob_z(inputs.z, inputs.prior), special.logsumexp(log_pz_given_c + log_p_c, axis=-1))
-    close(mixture_prior.expected_log_prob_z_given_c(*inputs), log_pz_given_c - 0.5 * variances)
-    for log_q_c, expected in [
-        (mixture_prior.log_responsibilities(inputs.z, inputs.prior), log_pz_given_c),
-        (mixture_prior.optimal_log_responsibilities(*inputs), log_pz_given_c - 0.5 * variances),
+    close(compiled("log_prob_z_given_c")(inputs), log_pz_given_c)
+    close(compiled("log_prob_z")(inputs), special.logsumexp(log_pz_given_c + log_p_c, axis=-1))
+    close(compiled("expected_log_prob_z_given_c")(inputs), log_pz_given_c - 0.5 * variances)
+    for name, expected in [
+        ("log_responsibilities", log_pz_given_c),
+        ("optimal_log_responsibilities", log_pz_given_c - 0.5 * variances),
     ]:
-        np.testing.assert_allclose(np.exp(log_q_c), special.softmax(expected + log_p_c, axis=-1), atol=1e-3)
+        q_c = np.exp(compiled(name)(inputs))
+        np.testing.assert_allclose(q_c, special.softmax(expected + log_p_c, axis=-1), atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["log_prob_z", "optimal_log_responsibilities"])
@@ -213,7 +219,7 @@ def test_points_far_from_every_cluster_keep_correct_responsibilities(name):
     inputs = Inputs(z, jnp.zeros_like(z), prior)
     log_q_c = function(inputs)
     expected = reference(as_float64(inputs))
-    # float32 holds log p(z|c) of about -1e6 to 0.1 nats, so that is what is left of the differences.
+    # float32 rounds log p(z|c) of about -1e6 to 0.1 nats, so differences are no more exact.
     np.testing.assert_allclose(log_q_c, expected, rtol=1e-4, atol=0.3)
     np.testing.assert_allclose(jnp.exp(log_q_c).sum(-1), 1.0, rtol=1e-5)
     np.testing.assert_array_equal(log_q_c.argmax(-1), expected.argmax(-1))
@@ -224,13 +230,13 @@ def test_points_far_from_every_cluster_keep_correct_responsibilities(name):
 def test_any_logits_and_log_vars_give_a_normalized_density(shift):
     prior = GMMPrior(*(jnp.asarray(array) for array in ([shift, 3.0, -50.0], [[0.0]] * 3, [[shift], [1.0], [-2.0]])))
     np.testing.assert_allclose(jnp.exp(mixture_prior.log_prob_c(prior)).sum(), 1.0, rtol=1e-6)
-    # Points dense at the narrowest cluster and out to the widest: its sigma is e^10.
+    # The points are dense at the narrowest cluster and reach the widest one, whose sigma is e^10.
     z = jnp.sinh(jnp.linspace(-30.0, 30.0, 20_001, dtype=jnp.float32)) * 1e-7
     mass = np.trapezoid(jnp.exp(mixture_prior.log_prob_z(z[:, None], prior)), z)
     np.testing.assert_allclose(mass, 1.0, rtol=1e-3)
 
 
-def test_log_variance_enters_by_half_and_every_constant_is_there():
+def test_densities_halve_the_log_variance_and_include_all_constants():
     prior = GMMPrior(jnp.zeros(1), jnp.zeros((1, 2)), jnp.log(jnp.full((1, 2), 4.0)))
     at_the_mean = -np.log(2 * np.pi) - 2 * np.log(2.0)  # two dimensions of N(0 | 0, 4)
     np.testing.assert_allclose(mixture_prior.log_prob_z_given_c(jnp.zeros(2), prior), [at_the_mean], rtol=1e-6)
@@ -315,8 +321,8 @@ def test_shape_mistakes_name_both_shapes(name):
 
 
 @pytest.mark.parametrize("shape", [(), (2, 3)])
-def test_sample_prior_has_the_shape_asked_for(shape):
-    z, c = jax.jit(mixture_prior.sample_prior, static_argnums=2)(jax.random.key(0), make_inputs().prior, shape)
+def test_sample_prior_has_the_given_shape(shape):
+    z, c = compiled_sample_prior(jax.random.key(0), make_inputs().prior, shape)
     assert (z.shape, z.dtype) == ((*shape, 3), jnp.float32)
     assert (c.shape, c.dtype) == (shape, jnp.int32)
 
@@ -324,18 +330,18 @@ def test_sample_prior_has_the_shape_asked_for(shape):
 def test_sample_prior_draws_the_same_under_vmap():
     prior = make_inputs().prior
     keys = jax.random.split(jax.random.key(0), 2)
-    z, c = jax.vmap(lambda key: mixture_prior.sample_prior(key, prior, (5,)))(keys)
+    z, c = jax.jit(jax.vmap(lambda key: mixture_prior.sample_prior(key, prior, (5,))))(keys)
     for n in range(2):
-        one_z, one_c = mixture_prior.sample_prior(keys[n], prior, (5,))
+        one_z, one_c = compiled_sample_prior(keys[n], prior, (5,))
         np.testing.assert_allclose(z[n], one_z, rtol=1e-5, atol=1e-6)
         np.testing.assert_array_equal(c[n], one_c)
 
 
-def test_sample_prior_has_the_mixture_s_frequencies_and_moments():
-    # With K = J, noise that is the same for c and for z would show in the moments.
+def test_sample_prior_has_the_frequencies_and_moments_of_the_mixture():
+    # With K = J, noise shared by c and z would change the moments.
     prior = make_inputs(clusters=3).prior._replace(logits=jnp.log(jnp.array([0.2, 0.5, 0.3])))
     count = 30_000
-    z, c = mixture_prior.sample_prior(jax.random.key(1), prior, (count,))
+    z, c = compiled_sample_prior(jax.random.key(1), prior, (count,))
     np.testing.assert_allclose(np.bincount(c) / count, [0.2, 0.5, 0.3], atol=5 * 0.5 / count**0.5)
     for cluster in range(3):
         draws = np.asarray(z[c == cluster], np.float64)
@@ -345,7 +351,7 @@ def test_sample_prior_has_the_mixture_s_frequencies_and_moments():
         assert (np.abs(draws.std(0) - scale) < error).all()
 
 
-def test_sample_prior_draws_the_cluster_it_is_told():
+def test_sample_prior_draws_from_the_given_cluster():
     prior = GMMPrior(jnp.zeros(3), jnp.array([[-100.0], [0.0], [100.0]]), jnp.zeros((3, 1)))
     key = jax.random.key(0)
     for cluster in (2, jnp.array([0, 1, 2]), np.array([[1], [2]])):
@@ -356,14 +362,14 @@ def test_sample_prior_draws_the_cluster_it_is_told():
 
 def test_sample_prior_differentiates_through_the_moments():
     prior = make_inputs().prior
-    gradient = jax.grad(lambda p: mixture_prior.sample_prior(jax.random.key(0), p, (7,), 1)[0].sum())(prior)
+    gradient = jax.jit(jax.grad(lambda p: mixture_prior.sample_prior(jax.random.key(0), p, (7,), 1)[0].sum()))(prior)
     np.testing.assert_allclose(gradient.means[1], 7.0)
     z, _ = mixture_prior.sample_prior(jax.random.key(0), prior, (7,), 1)
     np.testing.assert_allclose(gradient.log_vars[1], (z - prior.means[1:2]).sum(0) / 2, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("cluster", [-1, 3, np.int64(3)])
-def test_sample_prior_refuses_a_cluster_out_of_range(cluster):
+def test_sample_prior_rejects_a_cluster_out_of_range(cluster):
     prior = GMMPrior(jnp.zeros(3), jnp.zeros((3, 2)), jnp.zeros((3, 2)))
     with pytest.raises(ValueError, match=rf"cluster is {cluster}; .* 0 to 2"):
         mixture_prior.sample_prior(jax.random.key(0), prior, (), cluster)
@@ -381,7 +387,7 @@ def test_every_size_and_type_matches_the_reference(name, inputs):
 @each_function
 @settings(max_examples=3)
 @given(inputs=inputs_of_any_size)
-def test_every_size_and_type_gives_the_same_compiled_or_not(name, inputs):
+def test_every_size_and_type_agrees_with_and_without_jit(name, inputs):
     assert_close(FUNCTIONS[name][0](inputs), compiled(name)(inputs), 1e-4)
 
 

@@ -1,4 +1,4 @@
-"""Columns by their names: in the order of the model, and none of them twice."""
+"""Columns are found by their names, in the model's order."""
 
 import pytest
 from hypothesis import given
@@ -11,23 +11,25 @@ NAMES = st.lists(st.text("abc", min_size=1, max_size=3), unique=True, min_size=1
 
 
 @given(NAMES, st.randoms())
-def test_places_are_those_of_the_model_in_its_order(names, random):
-    due = random.sample(names, random.randint(1, len(names)))
-    assert [names[place] for place in column_indices(names, due, "x.csv")] == due
+def test_column_indices_follow_the_models_order(names, random):
+    expected = random.sample(names, random.randint(1, len(names)))
+    assert [names[index] for index in column_indices(names, expected, "x.csv")] == expected
 
 
-def test_missing_columns_are_an_error_and_print_nothing(capsys):
-    with pytest.raises(InputError, match=r"^config.data.test_split: the rows lack c, d; the model was made for 3 "):
+def test_missing_columns_raise_and_print_nothing(capsys):
+    with pytest.raises(
+        InputError, match=r"^config.data.test_split: got rows without the columns c, d, expected .* 3 columns"
+    ):
         column_indices(["a", "e"], ["a", "c", "d"], "x.csv", "config.data.test_split")
     assert capsys.readouterr().out == ""
 
 
-def test_names_that_repeat_are_told_once_each():
+def test_repeated_names_raise_and_are_listed_once():
     check_names(["a", "b"], "x.csv")
-    with pytest.raises(InputError, match=r"x.csv has several columns called a, c; each must have a name of its own"):
+    with pytest.raises(InputError, match=r"x.csv with several columns called a, c, expected a different name for each"):
         check_names(["a", "c", "a", "a", "b", "c"], "x.csv")
 
 
-def test_many_names_are_cut_short():
+def test_abbreviate_lists_at_most_twenty_names():
     assert abbreviate(list("abc")) == "a, b, c"
     assert abbreviate(range(1300)).endswith("18, 19 and 1,280 more")

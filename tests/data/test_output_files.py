@@ -1,4 +1,4 @@
-"""Arrays in files: the same rows from each kind, in parts, whole or not at all."""
+"""Output files hold the same rows in every format, and are written completely or not at all."""
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,9 @@ NAMES = {"responsibilities": ["p", "q"]}
 
 
 @pytest.mark.parametrize(("ending", "read"), [(".csv", pd.read_csv), (".parquet", pd.read_parquet)])
-@pytest.mark.parametrize("part", [2**25, 4])  # values: all rows at once, and two by two
-def test_a_table_has_a_line_for_each_row(tmp_path, monkeypatch, ending, read, part):
-    monkeypatch.setattr(large_arrays, "_PART", part)
+@pytest.mark.parametrize("part", [2**25, 4])  # values: all rows at once, and two rows at a time
+def test_table_has_a_line_for_each_row(tmp_path, monkeypatch, ending, read, part):
+    monkeypatch.setattr(large_arrays, "_VALUES_PER_SLICE", part)
     output_files.write(tmp_path / f"out{ending}", COLUMNS, NAMES)
     frame = read(tmp_path / f"out{ending}")
     assert list(frame) == ["id", "cluster", "p", "q", "outlier"]
@@ -30,7 +30,7 @@ def test_a_table_has_a_line_for_each_row(tmp_path, monkeypatch, ending, read, pa
     assert [path.name for path in tmp_path.iterdir()] == [f"out{ending}"]
 
 
-def test_an_npz_holds_the_arrays_without_objects(tmp_path):
+def test_npz_holds_the_arrays_without_objects(tmp_path):
     output_files.write(tmp_path / "out.npz", COLUMNS, NAMES)
     with np.load(tmp_path / "out.npz") as loaded:
         assert loaded["id"].tolist() == COLUMNS["id"].tolist()
@@ -38,9 +38,9 @@ def test_an_npz_holds_the_arrays_without_objects(tmp_path):
 
 
 @pytest.mark.parametrize("ending", output_files.WRITERS)
-def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch, ending):
+def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch, ending):
     path = tmp_path / f"out{ending}"
-    path.write_text("mine")
+    path.write_text("old")
 
     def fail_after(partial, *_):
         partial.write_text("half")
@@ -49,15 +49,13 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch, ending):
     monkeypatch.setitem(output_files.WRITERS, ending, fail_after)
     with pytest.raises(OSError, match="disk full"):
         output_files.write(path, COLUMNS, NAMES)
-    assert path.read_text() == "mine"
+    assert path.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == [f"out{ending}"]
 
 
 @pytest.mark.parametrize("name", ["out.txt", "nowhere/out.csv", "folder.csv"])
-def test_a_path_that_cannot_be_written_is_refused(tmp_path, name):
+def test_unwritable_path_is_rejected(tmp_path, name):
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(
-        InputError, match=r"^config.predict.output: .* came; it must be a file that ends in one of \.csv"
-    ):
+    with pytest.raises(InputError, match=r"^config.predict.output: got .*, expected a file that ends in one of \.csv"):
         output_files.check(tmp_path / name, "config.predict.output")
     output_files.check(tmp_path / "out.png", "config.generate.output", (".png",))

@@ -1,4 +1,4 @@
-"""Cells: counts are normalized as is usual, other values are not, and what was done is told."""
+"""Cells: counts are normalized, other values are not, and a printed line says so."""
 
 import warnings
 from pathlib import Path
@@ -28,21 +28,21 @@ def write(path, x, var=None, names="abcde", **obs):
     index = [f"cell {number}" for number in range(x.shape[0])]
     var = pd.DataFrame(var, index=list(names))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of names that repeat
+        warnings.simplefilter("ignore")  # about repeated names
         anndata.AnnData(x, obs=pd.DataFrame(obs, index=index), var=var).write_h5ad(path)
     return str(path)
 
 
-def test_counts_by_hand():
-    scaled = np.array([[1, 3, 0], [0, 0, 0], [2, 2, 4]])
-    due = np.log([[2501, 7501, 1], [1, 1, 1], [2501, 2501, 5001]])
-    np.testing.assert_allclose(log_normalized(scaled), due)
+def test_log_normalized_matches_values_by_hand():
+    counts = np.array([[1, 3, 0], [0, 0, 0], [2, 2, 4]])
+    expected = np.log([[2501, 7501, 1], [1, 1, 1], [2501, 2501, 5001]])
+    np.testing.assert_allclose(log_normalized(counts), expected)
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array])
 @pytest.mark.parametrize("dtype", [np.int32, np.float32, np.uint8])
-def test_counts_of_any_kind_are_normalized_in_parts(tmp_path, monkeypatch, capsys, kind, dtype):
-    monkeypatch.setattr(large_arrays, "_PART", 10)
+def test_counts_in_any_format_are_normalized(tmp_path, monkeypatch, capsys, kind, dtype):
+    monkeypatch.setattr(large_arrays, "_VALUES_PER_SLICE", 10)
     path = write(tmp_path / "x.h5ad", kind(COUNTS.astype(dtype)), MARKED)
     rows = file_formats.read(path)["train"]
     np.testing.assert_allclose(rows.x, log_normalized(COUNTS)[:, [0, 2, 3]], rtol=1e-6)
@@ -51,16 +51,16 @@ def test_counts_of_any_kind_are_normalized_in_parts(tmp_path, monkeypatch, capsy
     assert rows.ids.tolist() == [f"cell {number}" for number in range(7)]
     assert rows.labels is None
     assert capsys.readouterr().out == (
-        f"{path}: counts of 7 cells, each scaled to a total of 10,000, log(1 + x), 3 highly variable genes of 5\n"
+        f"{path}: counts of 7 cells, each scaled to a total of 10,000, then log(1 + x); 3 highly variable genes of 5\n"
     )
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
 @pytest.mark.parametrize("x", [COUNTS + 0.5 * (COUNTS == 1), COUNTS - 2.0])
-def test_what_is_no_count_is_taken_as_it_is(tmp_path, capsys, kind, x):
+def test_other_values_are_not_changed(tmp_path, capsys, kind, x):
     path = write(tmp_path / "x.h5ad", kind(x))
     np.testing.assert_allclose(file_formats.read(path)["train"].x, x, rtol=1e-6)
-    assert capsys.readouterr().out == f"{path}: 7 cells, whose values are no counts and taken as they are, 5 genes\n"
+    assert capsys.readouterr().out == f"{path}: 7 cells, whose values are not counts and were not changed; 5 genes\n"
 
 
 def test_labels_and_ids_are_columns_of_obs(tmp_path):
@@ -72,43 +72,48 @@ def test_labels_and_ids_are_columns_of_obs(tmp_path):
     assert file_formats.read(path, ReadOptions("batch"))["train"].labels.tolist() == list(range(7))
 
 
-def test_a_model_gets_the_genes_it_knows_whichever_are_marked(tmp_path, capsys):
+def test_trained_model_gets_its_genes_whichever_are_marked(tmp_path, capsys):
     path = write(tmp_path / "x.h5ad", COUNTS, MARKED)
-    rows = file_formats.read(path, ReadOptions("kind", form=ExpectedColumns(("e", "a"))))["train"]
+    rows = file_formats.read(path, ReadOptions("kind", expected=ExpectedColumns(("e", "a"))))["train"]
     np.testing.assert_allclose(rows.x, log_normalized(COUNTS)[:, [4, 0]], rtol=1e-6)
     assert rows.names == ("e", "a")
-    told = capsys.readouterr().out
-    assert "3 columns that the model does not know are left out: b, c, d\n" in told
-    assert told.endswith("log(1 + x), 2 genes that the model knows\n")
-    with pytest.raises(InputError, match=r"config.data.path: the rows lack z; the model was made for 2 columns"):
-        file_formats.read(path, ReadOptions(form=ExpectedColumns(("a", "z"))))
+    printed = capsys.readouterr().out
+    assert "3 columns that the model does not know are left out: b, c, d\n" in printed
+    assert printed.endswith("log(1 + x); 2 genes of the model\n")
+    with pytest.raises(
+        InputError, match=r"config.data.path: got rows without the columns z, expected all of the model's 2 columns"
+    ):
+        file_formats.read(path, ReadOptions(expected=ExpectedColumns(("a", "z"))))
 
 
-def test_genes_that_share_a_name_are_refused_where_they_are_kept(tmp_path):
+def test_selected_genes_with_the_same_name_are_rejected(tmp_path):
     path = write(tmp_path / "x.h5ad", COUNTS, names="abcdb")
-    with pytest.raises(InputError, match=r"several columns called b; .*var_names_make_unique"):
+    with pytest.raises(InputError, match=r"several columns called b, .*var_names_make_unique"):
         file_formats.read(path)
     path = write(tmp_path / "x.h5ad", COUNTS, MARKED, names="abcdb")
     assert file_formats.read(path)["train"].names == ("a", "c", "d")
 
 
-def test_marks_of_genes(tmp_path):
+def test_highly_variable_genes_are_selected(tmp_path):
     path = write(tmp_path / "x.h5ad", COUNTS, {"highly_variable": pd.array([True, None, False, True, None], "boolean")})
     assert file_formats.read(path)["train"].names == ("a", "d")
     path = write(tmp_path / "x.h5ad", COUNTS, {"highly_variable": ["yes", "no", "no", "no", "no"]})
     assert len(file_formats.read(path)["train"].names) == 5
     path = write(tmp_path / "x.h5ad", COUNTS, {"highly_variable": [False] * 5})
-    with pytest.raises(InputError, match=r"config.data.path: .* marks none of 5 genes as highly_variable"):
+    with pytest.raises(InputError, match=r"config.data.path: got .* marks none of 5 genes as highly_variable"):
         file_formats.read(path)
 
 
-def test_without_anndata_the_remedy_is_named(tmp_path, monkeypatch):
+def test_missing_anndata_error_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "anndata", None)
-    with pytest.raises(InputError, match=r"needs anndata. Run: pip install 'vade-jax\[singlecell\]'"):
+    with pytest.raises(
+        InputError,
+        match=r"needs anndata, expected .* anndata installed. Run: pip install 'vade-jax\[singlecell\]'",
+    ):
         file_formats.read(str(tmp_path / "x.h5ad"))
 
 
-def test_neurons_of_a_worm_are_clustered_and_told_by_their_names(tmp_path):
+def test_worm_neurons_are_clustered_and_predicted_with_their_names(tmp_path):
     if not WORMS.exists():
         pytest.skip(f"no {WORMS}")
     with np.load(WORMS) as parts:

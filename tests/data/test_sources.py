@@ -1,4 +1,4 @@
-"""Names and files -> arrays: what is read, what is refused and in which words."""
+"""Data sets by name, splits and cached images: what is loaded, and the errors."""
 
 import sys
 from types import SimpleNamespace
@@ -9,6 +9,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse import save_npz as save_matrix
 
 from vade_jax.data import rcv1, sources, tfds_images
+from vade_jax.data.dataset import Source, make_dataset
 from vade_jax.data.splits import select_split
 from vade_jax.system import large_arrays
 from vade_jax.system.errors import InputError
@@ -16,7 +17,7 @@ from vade_jax.system.errors import InputError
 ROWS = np.arange(12, dtype=np.float64).reshape(6, 2)
 
 
-def test_digits_are_embedded():
+def test_digits_are_scikit_learns():
     digits = select_split(sources.load("digits"), "all", "config.data.train_split")
     assert digits.x.shape == (1797, 64)
     assert digits.x.dtype == np.uint8
@@ -32,23 +33,23 @@ def test_npy_is_read_as_float32_rows_without_labels(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_the_rows_of_an_npy_stay_in_their_file(tmp_path, dtype):
+def test_npy_rows_are_memory_mapped(tmp_path, dtype):
     np.save(tmp_path / "x.npy", ROWS.astype(dtype))
     rows = select_split(sources.load("file", str(tmp_path / "x.npy")), "train[:5]", "field")
     assert isinstance(rows.x, np.memmap)
     np.testing.assert_array_equal(rows.x, ROWS[:5])
 
 
-def test_values_are_checked_in_every_part(tmp_path, monkeypatch):
-    monkeypatch.setattr(large_arrays, "_PART", 4)
+def test_values_are_checked_in_every_slice(tmp_path, monkeypatch):
+    monkeypatch.setattr(large_arrays, "_VALUES_PER_SLICE", 4)
     x = ROWS.copy()
     x[3, 1] = x[5, 0] = np.nan
     np.save(tmp_path / "x.npy", x)
-    with pytest.raises(InputError, match=r"has 2 values .* the first in row 3, column 1"):
+    with pytest.raises(InputError, match=r"with 2 values .* \(the first in row 3, column 1\)"):
         sources.load("file", str(tmp_path / "x.npy"))
 
 
-def test_npz_splits_are_joined_in_the_order_named(tmp_path):
+def test_splits_are_joined_in_the_given_order(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (5, 4, 3), dtype=np.uint8)
     np.savez(tmp_path / "x.npz", x_train=images[:3], y_train=[0, 1, 2], x_test=images[3:], y_test=[3, 4])
     source = sources.load("file", str(tmp_path / "x.npz"))
@@ -60,12 +61,12 @@ def test_npz_splits_are_joined_in_the_order_named(tmp_path):
     assert len(select_split(source, "all", "field").x) == 5
 
 
-def test_labels_that_one_split_lacks_are_none(tmp_path):
+def test_labels_missing_in_one_split_are_none(tmp_path):
     np.savez(tmp_path / "x.npz", x_train=ROWS, y_train=np.zeros(6), x_test=ROWS)
     assert select_split(sources.load("file", str(tmp_path / "x.npz")), "all", "field").labels is None
 
 
-def test_the_first_rows_of_a_split(tmp_path):
+def test_split_can_be_cut_to_its_first_rows(tmp_path):
     np.savez(tmp_path / "x.npz", x_train=ROWS, y_train=np.arange(6), x_test=ROWS[:4])
     source = sources.load("file", str(tmp_path / "x.npz"))
     first = select_split(source, "train[:2]", "field")
@@ -73,11 +74,11 @@ def test_the_first_rows_of_a_split(tmp_path):
     assert first.labels.tolist() == [0, 1]
     assert len(select_split(source, "test[:3]+train[:100]", "field").x) == 9
     for split in ("train[:0]", "train[2:]", "train[:-1]", "all[:2]", "train[:2", ""):
-        with pytest.raises(InputError, match=r"field: .* came; the data set has train, test"):
+        with pytest.raises(InputError, match=r"field: got .*, expected a split of the data set, which has train, test"):
             select_split(source, split, "field")
 
 
-def test_a_sparse_matrix_is_read_by_its_parts(tmp_path):
+def test_sparse_matrix_is_read_from_its_csr_parts(tmp_path):
     matrix = csr_matrix(np.where(np.random.default_rng(0).random((7, 5)) < 0.4, 2.5, 0.0))
     save_matrix(tmp_path / "scipy.npz", matrix)
     parts = {name: getattr(matrix, name) for name in ("data", "indptr", "shape")}
@@ -89,21 +90,23 @@ def test_a_sparse_matrix_is_read_by_its_parts(tmp_path):
     assert rows.labels.tolist() == list(range(7))
 
 
-def test_unknown_names_and_splits_list_the_choices():
+def test_unknown_name_and_split_errors_list_the_choices():
     with pytest.raises(
         InputError,
-        match=r"config.data.name: 'mnits' came; it must be one of digits, mnist, fashion_mnist, stl10, rcv1, file",
+        match=r"config.data.name: got 'mnits', expected one of 'digits', 'mnist', 'fashion_mnist', 'stl10', 'rcv1', ",
     ):
         sources.load("mnits")
-    with pytest.raises(InputError, match=r"config.data.test_split: 'test' came; the data set has train"):
+    with pytest.raises(
+        InputError, match=r"config.data.test_split: got 'test', expected a split of the data set, which has train"
+    ):
         select_split(sources.load("digits"), "test", "config.data.test_split")
 
 
-def test_unprepared_without_tensorflow_names_the_remedy(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources.importlib.util, "find_spec", lambda name: None)
+def test_unprepared_data_set_without_tensorflow_raises(tmp_path, monkeypatch):
+    monkeypatch.setattr(tfds_images.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install tensorflow-cpu") as caught:
         sources.load("mnist", data_dir=str(tmp_path))
-    assert str(caught.value).startswith(f"config.data.dir: TFDS's 'mnist' is not prepared in {tmp_path}")
+    assert str(caught.value).startswith(f"config.data.dir: got TFDS's 'mnist', which is not prepared in {tmp_path}")
     assert not list(tmp_path.iterdir())
 
 
@@ -120,7 +123,7 @@ def test_prepared_mnist_is_decoded_once_and_without_tensorflow(tfds_dir, tmp_pat
 
 
 @pytest.mark.parametrize("read_only", [False, True])
-def test_decoded_images_are_kept_beside_the_data_set_or_else_in_the_workdir(tmp_path, monkeypatch, read_only):
+def test_decoded_images_are_cached_beside_the_data_set_or_in_the_workdir(tmp_path, monkeypatch, read_only):
     class Builder:
         data_dir = str(tmp_path / "tfds" / "mnist" / "1.0")
         info = SimpleNamespace(splits={"train": SimpleNamespace(num_examples=6)})
@@ -136,8 +139,8 @@ def test_decoded_images_are_kept_beside_the_data_set_or_else_in_the_workdir(tmp_
     monkeypatch.setattr(tfds_images, "prepared_builder", lambda name, data_dir: Builder())
     first = sources.load("mnist", cache_dir=cache)
     tfds_images.cache_decoded_images(first, "mnist", cache)
-    kept = sorted(path.name for path in (cache if read_only else beside).iterdir())
-    assert kept == ["mnist.train.x.decoded.npy", "mnist.train.y.decoded.npy"]
+    cached = sorted(path.name for path in (cache if read_only else beside).iterdir())
+    assert cached == ["mnist.train.x.decoded.npy", "mnist.train.y.decoded.npy"]
     assert cache.exists() == read_only
     second = sources.load("mnist", cache_dir=cache)
     np.testing.assert_array_equal(first.splits["train"].x, second.splits["train"].x)
@@ -147,16 +150,33 @@ def test_decoded_images_are_kept_beside_the_data_set_or_else_in_the_workdir(tmp_
     beside.chmod(0o755)
 
 
+def test_failed_cache_beside_the_data_set_falls_back_to_the_workdir(tmp_path, monkeypatch):
+    beside, cache = tmp_path / "tfds", tmp_path / "cache"
+    beside.mkdir()
+    save = np.save
+
+    def save_unless_full(path, array):
+        save(path, array)
+        if path.parent == beside:
+            raise OSError("disk full")
+
+    monkeypatch.setattr(np, "save", save_unless_full)
+    dataset = make_dataset(np.zeros((3, 2, 2), np.uint8), np.arange(3), "test")
+    tfds_images.cache_decoded_images(Source({"train": dataset}, decoded_from=beside), "mnist", cache)
+    assert not list(beside.iterdir())
+    assert sorted(path.name for path in cache.iterdir()) == ["mnist.train.x.decoded.npy", "mnist.train.y.decoded.npy"]
+
+
 class Labelled:
-    """STL-10's builder with six images, whose order the features follow."""
+    """A builder like STL-10's, with six labels."""
 
     def as_data_source(self, split, decoders):
-        assert set(decoders) == {"image"}  # which are not decoded
+        assert set(decoders) == {"image"}  # so that they are not decoded
         return [{"label": row} for row in {"train": [3, 1], "test": [0, 2, 1, 9]}[split]]
 
 
-def test_stl10_is_features_of_a_file_with_labels_of_tfds(tmp_path, monkeypatch):
-    monkeypatch.setattr(tfds_images, "prepared_builder", lambda name, data_dir: Labelled())
+def test_stl10_joins_features_of_a_file_with_labels_of_tfds(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "prepared_builder", lambda name, data_dir: Labelled())
     features = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
     np.save(tmp_path / "features.npy", features)
     source = sources.load("stl10", str(tmp_path / "features.npy"))
@@ -165,11 +185,13 @@ def test_stl10_is_features_of_a_file_with_labels_of_tfds(tmp_path, monkeypatch):
     assert everything.labels.tolist() == [3, 1, 0, 2, 1, 9]
     assert len(source.splits["train"].x) == 2
     np.save(tmp_path / "features.npy", features[:5])
-    with pytest.raises(InputError, match="has 5 rows; STL-10 has 6 labelled images, train and test"):
+    with pytest.raises(
+        InputError, match="with 5 rows, expected a row for each of STL-10's 6 labelled images, train and then test"
+    ):
         sources.load("stl10", str(tmp_path / "features.npy"))
 
 
-def test_labels_are_read_without_their_images(tfds_dir):
+def test_labels_are_read_without_decoding_images(tfds_dir):
     import tensorflow_datasets as tfds
 
     examples = tfds.builder("mnist", data_dir=tfds_dir).as_data_source(
@@ -179,8 +201,8 @@ def test_labels_are_read_without_their_images(tfds_dir):
     assert examples[0]["label"] in range(10)
 
 
-def test_stories_of_one_root_alone_are_taken(monkeypatch):
-    """With the words that most of them have, each of length 1."""
+def test_rcv1_selects_stories_with_one_root(monkeypatch):
+    """The words are the most frequent ones; each row has length 1."""
     rng = np.random.default_rng(0)
     names = ["C11", "CCAT", "ECAT", "GCAT", "MCAT"]
     topics = np.array([[1, 1, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 0, 1], [1, 0, 0, 0, 0], [0, 0, 1, 0, 0]])
@@ -191,18 +213,18 @@ def test_stories_of_one_root_alone_are_taken(monkeypatch):
     bunch = SimpleNamespace(data=csr_matrix(words), target=csr_matrix(topics), target_names=np.array(names, object))
     monkeypatch.setattr("sklearn.datasets.fetch_rcv1", lambda data_home, download_if_missing: bunch)
     stories = sources.load("rcv1").splits["train"]
-    assert stories.labels.tolist() == [0, 3, 1]  # places among the roots
-    expected = words[[0, 2, 4]][:, [0, 1, 3]]  # the third word is in none of them
+    assert stories.labels.tolist() == [0, 3, 1]  # indices in ROOTS
+    expected = words[[0, 2, 4]][:, [0, 1, 3]]  # none of these stories has the third word
     np.testing.assert_allclose(stories.x, expected / np.linalg.norm(expected, axis=1, keepdims=True), rtol=1e-6)
 
 
-def test_stories_that_were_not_fetched_name_the_command(tmp_path):
+def test_missing_rcv1_error_names_the_command(tmp_path):
     with pytest.raises(InputError, match="fetch_rcv1"):
         sources.load("rcv1", data_dir=str(tmp_path))
 
 
 @pytest.mark.slow
-def test_mnist_is_prepared_by_tensorflow_where_it_is_not(tfds_dir, tmp_path, monkeypatch):
+def test_mnist_is_prepared_by_tensorflow(tfds_dir, tmp_path, monkeypatch):
     pytest.importorskip("tensorflow")
     import tensorflow_datasets as tfds
 

@@ -1,4 +1,4 @@
-"""Tables: what is read of them, what is refused and in which words, and columns in another order."""
+"""Tables: what is read, the errors, and columns in another order."""
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ WRITE = {
 
 
 @pytest.mark.parametrize("ending", WRITE)
-def test_a_table_is_read_with_its_label_and_its_id(tmp_path, ending):
+def test_table_is_read_with_labels_and_ids(tmp_path, ending):
     path = tmp_path / f"x{ending}"
     WRITE[ending](path)
     rows = file_formats.read(str(path), ReadOptions("kind", "name"))["train"]
@@ -41,35 +41,37 @@ def test_a_table_is_read_with_its_label_and_its_id(tmp_path, ending):
     assert rows.image_shape is None
 
 
-def test_a_column_that_need_not_be_there(tmp_path):
+def test_label_column_is_optional_for_a_trained_model(tmp_path):
     path = tmp_path / "x.csv"
     TABLE[["age", "name"]].to_csv(path, index=False)
-    rows = file_formats.read(str(path), ReadOptions("kind", "name", form=ExpectedColumns(("age",))))["train"]
+    rows = file_formats.read(str(path), ReadOptions("kind", "name", expected=ExpectedColumns(("age",))))["train"]
     assert (rows.names, rows.labels) == (("age",), None)
     assert rows.ids.tolist() == ["ann", "bob", "cid"]
 
 
-def test_columns_are_brought_into_the_order_of_the_model(tmp_path):
+def test_match_columns_reorders_to_the_models_columns(tmp_path):
     TABLE[["left", "age", "height"]].to_csv(tmp_path / "x.csv", index=False)
     rows = file_formats.read(str(tmp_path / "x.csv"))["train"]
     ordered = column_names.match_columns(rows, ("age", "height", "left"), 3, "x.csv", "config.data.path")
     assert ordered.x[0].tolist() == pytest.approx([30, 1.6, 1])
-    with pytest.raises(InputError, match=r"config.data.path: the rows lack width; the model was made for 3 columns"):
+    with pytest.raises(
+        InputError, match=r"config.data.path: got rows without the columns width, expected all of the model's 3 "
+    ):
         column_names.match_columns(rows, ("age", "height", "width"), 3, "x.csv", "config.data.path")
-    with pytest.raises(InputError, match=r"config.data.path: the rows have 3 columns; the model was made for 4"):
+    with pytest.raises(InputError, match=r"config.data.path: got rows with 3 columns, expected the model's 4 columns"):
         column_names.match_columns(rows, (), 4, "x.csv", "config.data.path")
 
 
-def test_whole_numbers_of_which_one_is_missing_are_refused_by_name(tmp_path):
+def test_missing_integer_error_names_the_column(tmp_path):
     frame = pd.DataFrame({"a": pd.array([1, 2, None], "Int64"), "nan": [1.0, 2.0, 3.0]})
     frame.to_parquet(tmp_path / "x.parquet")
     with pytest.raises(InputError, match=r"1 values that are NaN.* row 2, column a"):
         file_formats.read(str(tmp_path / "x.parquet"))
-    frame[["nan"]].to_csv(tmp_path / "x.csv", index=False)  # a name, though float() takes it
+    frame[["nan"]].to_csv(tmp_path / "x.csv", index=False)  # 'nan' is a name here, although float('nan') works
     assert file_formats.read(str(tmp_path / "x.csv"))["train"].x.tolist() == [[1], [2], [3]]
 
 
-def test_without_pandas_the_remedy_is_named(tmp_path, monkeypatch):
+def test_missing_pandas_error_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pandas", None)
     with pytest.raises(InputError, match=r"pip install 'vade-jax\[tables\]'"):
         file_formats.read(str(tmp_path / "x.csv"))
@@ -77,7 +79,7 @@ def test_without_pandas_the_remedy_is_named(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def clustered(tmp_path_factory):
-    """Three blobs in a table, clustered, and the folder."""
+    """A folder with a clustered table of three blobs, the table and the results."""
     folder = tmp_path_factory.mktemp("table")
     x, labels = make_blobs([60, 80, 100], n_features=4, cluster_std=0.5, random_state=0)
     frame = pd.DataFrame(x, columns=list("abcd"))
@@ -92,11 +94,12 @@ def clustered(tmp_path_factory):
         model__likelihood="gaussian_shared",
         model__num_clusters=3,
         pretrain__num_epochs=20,
+        checkpoint__every_epochs=20,
     )
     return folder, frame, train(config, folder / "run")
 
 
-def test_a_table_is_clustered_and_its_rows_are_told(clustered):
+def test_table_is_clustered_and_predicted(clustered):
     folder, frame, results = clustered
     assert results["accuracy"] > 0.95
     path = predict(folder / "run", "", str(folder / "out.csv"))
@@ -109,7 +112,7 @@ def test_a_table_is_clustered_and_its_rows_are_told(clustered):
     np.testing.assert_allclose(answer.filter(like="probability").sum(axis=1), 1, atol=1e-5)
 
 
-def test_new_rows_may_have_other_columns_besides_in_another_order_and_neither_label_nor_id(clustered, capsys):
+def test_new_rows_may_have_other_columns_and_no_label_or_id(clustered, capsys):
     folder, frame, _ = clustered
     frame[["d", "a", "c", "b"]].iloc[:7].to_csv(folder / "new.csv", index=False)
     answer = pd.read_parquet(predict(folder / "run", str(folder / "new.csv"), str(folder / "new.parquet")))
@@ -124,11 +127,13 @@ def test_new_rows_may_have_other_columns_besides_in_another_order_and_neither_la
         f"{folder / 'more.csv'}: 1 columns that the model does not know are left out: note\n"
     )
     frame[["a", "b", "c"]].to_csv(folder / "fewer.csv", index=False)
-    with pytest.raises(InputError, match=r"config.data.path: the rows lack d; the model was made for 4 columns"):
+    with pytest.raises(
+        InputError, match=r"config.data.path: got rows without the columns d, expected all of the model's 4 "
+    ):
         predict(folder / "run", str(folder / "fewer.csv"), "")
 
 
-def test_ids_are_kept_in_an_npz_without_objects(clustered):
+def test_npz_keeps_ids_without_objects(clustered):
     folder, frame, _ = clustered
     with np.load(predict(folder / "run", "", str(folder / "out.npz"))) as answer:
         assert answer["id"].tolist() == frame["who"].tolist()
@@ -136,7 +141,7 @@ def test_ids_are_kept_in_an_npz_without_objects(clustered):
 
 
 @pytest.mark.parametrize("name", ["out.txt", "nowhere/out.csv"])
-def test_an_output_that_cannot_be_written_is_refused(clustered, name):
+def test_unwritable_output_is_rejected(clustered, name):
     folder, _, _ = clustered
-    with pytest.raises(InputError, match=r"config.predict.output: .* must be a file that ends in one of \.csv"):
+    with pytest.raises(InputError, match=r"config.predict.output: got .*, expected a file that ends in one of \.csv"):
         predict(folder / "run", "", str(folder / name))

@@ -1,4 +1,4 @@
-"""Random problems, and float64 references for them written without JAX."""
+"""Random problems, and float64 reference results computed without JAX."""
 
 from collections import namedtuple
 from typing import NamedTuple
@@ -16,7 +16,7 @@ L, D, J, K = 3, 6, 2, 4
 ESTIMATORS = ["sample", "mean", "optimal"]
 each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
 
-# The arguments of every function, the bounds' five first; BATCH_AXES says where the leading axes `...` of each lie.
+# The arguments of all functions; the first five are those of the bounds. BATCH_AXES has the position of the batch axes.
 Problem = namedtuple("Problem", "log_px z z_mean z_log_var prior log_q_c x logits log_var")
 BATCH_AXES = Problem(1, 1, 0, 0, None, 0, 0, 1, 1)
 
@@ -42,15 +42,14 @@ def make_problem(leading=(5,), seed=0, spread=1.0, latent=J, data=D, clusters=K,
     return as_dtype(problem, dtype)
 
 
-# Sizes of every kind, 1 and none included, as arguments of `make_problem` and of `make_inputs`.
-SIZES = {
-    "leading": st.lists(st.integers(0, 3), max_size=2).map(tuple),
-    "seed": st.integers(0, 2**32 - 1),
-    "spread": st.sampled_from([1e-3, 0.1, 1.0, 3.0]),
-    "latent": st.integers(1, 5),
-    "clusters": st.integers(1, 6),
-    "dtype": st.sampled_from([jnp.float32, jnp.bfloat16]),
-}
+# Arguments of `make_problem` and of `make_inputs`. There are few sizes, because each is compiled; 1 and 0 are included.
+RANDOM = {"seed": st.integers(0, 2**32 - 1), "spread": st.sampled_from([1e-3, 0.1, 1.0, 3.0])}
+SIZES = [
+    {"leading": (), "latent": 1, "clusters": 1, "dtype": jnp.float32},
+    {"leading": (3,), "latent": 5, "clusters": 2, "dtype": jnp.bfloat16},
+    {"leading": (1, 2), "latent": 2, "clusters": 6, "dtype": jnp.float32},
+    {"leading": (2, 0), "latent": 3, "clusters": 4, "dtype": jnp.bfloat16},
+]
 
 
 def reference_log_q_c(problem, estimator):
@@ -94,7 +93,7 @@ def as_float64(tree):
 
 
 def assert_close(tree, expected, tolerance):
-    """Asserts the same shapes and values in every leaf; the trees may be of different types."""
+    """Asserts that all leaves have the same shapes and close values; the tree types may differ."""
     for leaf, expected_leaf in zip(jax.tree.leaves(tree), jax.tree.leaves(expected), strict=True):
         assert leaf.shape == np.shape(expected_leaf)
         np.testing.assert_allclose(leaf, expected_leaf, rtol=tolerance, atol=tolerance)
@@ -127,13 +126,13 @@ def expectation(function, z_mean, z_log_var, count=3):
 
 
 class LinearModel(NamedTuple):
-    """p(x|z) = N(W z + b, 1/2 I) under a mixture prior, whose p(x) is a mixture of normals."""
+    """p(x|z) = N(W z + b, 1/2 I) with a mixture prior, so that p(x) is a mixture of normals."""
 
-    matrix: np.ndarray  # W, [D, J], of orthogonal columns, so that p(z|x, c) is a diagonal normal
+    matrix: np.ndarray  # W, [D, J], with orthogonal columns, so that p(z|x, c) is a diagonal normal
     offset: np.ndarray  # b, [D]
     x: np.ndarray  # [B, D]
     log_px: np.ndarray  # [B], log p(x)
-    z_mean: np.ndarray  # [B, J], of p(z|x, c) for the c that is likeliest given x
+    z_mean: np.ndarray  # [B, J], of p(z|x, c) for the most probable c given x
     z_log_var: np.ndarray  # [B, J], of the same
 
     def decode(self, z):

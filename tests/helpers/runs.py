@@ -1,4 +1,4 @@
-"""Small runs, and what is compared of them."""
+"""Small runs, and comparisons of their results."""
 
 import jax
 import numpy as np
@@ -9,6 +9,7 @@ from vade_jax.runs import saved_model
 from vade_jax.runs.metrics_log import Tracker
 from vade_jax.runs.run import initial_state
 from vade_jax.runs.stages import make_stages
+from vade_jax.settings.field_names import flatten
 from vade_jax.system.devices import replicate
 from vade_jax.training.train_state import start_stage
 
@@ -22,7 +23,8 @@ def tiny(**changes):
     config.guide.update(num_rounds=0, num_epochs=3, batch_size=64)
     config.align.update(num_epochs=0, batch_size=64)
     config.train.update(num_epochs=3, batch_size=64, learning_rate=1e-3, estimator="sample")
-    config.optimizer.min_steps = 0
+    # A constant rate, so that stages of any number of epochs are the same program, which is compiled once.
+    config.optimizer.update(min_steps=0, schedule="constant")
     config.init.num_restarts = 2
     config.evaluate.update(bound_samples=5, bound_rows=50)
     config.checkpoint.every_epochs = 2
@@ -30,6 +32,12 @@ def tiny(**changes):
         section, field = name.split("__")
         config[section][field] = value
     return config
+
+
+def tiny_flags():
+    """The flags that make the settings of `tiny()` from configs/base.py."""
+    before, after = (flatten(config.to_dict()) for config in (base.get_config(), tiny()))
+    return [f"--config.{name}={value}" for name, value in after.items() if value != before[name]]
 
 
 def fields(**changes):
@@ -57,7 +65,7 @@ def assert_same_bits(left, right):
 
 
 def stop_after(total_epochs, monkeypatch, run):
-    """Runs until one epoch beyond total_epochs was logged, and is interrupted there."""
+    """Calls run, and interrupts it after it has logged epoch total_epochs + 1."""
     real = Tracker.log
 
     def log_then_stop(self, record, bar):

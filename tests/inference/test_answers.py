@@ -1,4 +1,4 @@
-"""Lines between codes; the answers on rows are tested where runs are."""
+"""Interpolation; the other answers are tested on runs, in tests/commands."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from vade_jax.inference.answers import interpolate
 from vade_jax.networks.model import init_params, make_model
 
 
-def test_a_line_between_codes_has_both_ends_and_even_steps():
+def test_interpolation_is_evenly_spaced_and_includes_both_ends():
     model = make_model(
         network="mlp",
         likelihood="bernoulli",

@@ -1,4 +1,4 @@
-"""Clusters to start from: what each method recovers, which restart it keeps, and the prior that holds them."""
+"""Starting clusters: what each method finds, which restart it takes, and the prior fitted to the clusters."""
 
 import sys
 from types import SimpleNamespace
@@ -30,7 +30,7 @@ def blobs():
 
 @pytest.mark.parametrize("options", [THREE._replace(covariance=covariance) for covariance in COVARIANCES])
 @pytest.mark.parametrize("method", sorted(METHODS.keys() - {"random"}))
-def test_separated_clusters_are_found(blobs, method, options):
+def test_methods_find_separated_clusters(blobs, method, options):
     embeddings, labels = blobs
     memberships, scores = METHODS[method](embeddings, options)
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.98
@@ -39,7 +39,7 @@ def test_separated_clusters_are_found(blobs, method, options):
 
 
 @pytest.mark.parametrize("covariance", COVARIANCES)
-def test_the_mixture_gives_the_prior_its_weights_means_and_variances(blobs, covariance):
+def test_prior_has_the_weights_means_and_variances_of_the_mixture(blobs, covariance):
     embeddings, labels = blobs
     memberships, scores = gmm(embeddings, THREE._replace(covariance=covariance))
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.99
@@ -62,7 +62,7 @@ def test_constant_embeddings_give_a_finite_prior(covariance):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_seed_repeats_its_bits(method):
+def test_same_seed_gives_identical_memberships(method):
     embeddings = np.random.default_rng(0).normal(size=(60, 3))
     options = ClusteringOptions(num_clusters=5, seed=0, num_restarts=2)
     first, again = (METHODS[method](embeddings, options) for _ in range(2))
@@ -71,25 +71,25 @@ def test_a_seed_repeats_its_bits(method):
     assert not np.array_equal(first.memberships, other.memberships)
 
 
-def test_the_likeliest_restart_is_kept():
+def test_gmm_takes_the_likeliest_restart():
     embeddings = np.random.default_rng(0).normal(size=(200, 3))  # no clusters: restarts end in different optima
     options = ClusteringOptions(num_clusters=5, seed=0, num_restarts=6)
     memberships, scores = gmm(embeddings, options)
     assert len(set(scores)) > 1
     best = int(np.argmax(scores))
-    alone = [gmm(embeddings, options._replace(num_restarts=count)).memberships for count in (best, best + 1) if count]
-    np.testing.assert_array_equal(alone[-1], memberships)
-    assert not any(np.array_equal(worse, memberships) for worse in alone[:-1])
+    shorter = [gmm(embeddings, options._replace(num_restarts=count)).memberships for count in (best, best + 1) if count]
+    np.testing.assert_array_equal(shorter[-1], memberships)
+    assert not any(np.array_equal(worse, memberships) for worse in shorter[:-1])
 
 
 @pytest.mark.parametrize("components", [2, 3])
-def test_the_clusters_that_cut_the_graph_best_are_kept_and_small_pieces_are_no_clusters(components, monkeypatch):
-    """Two of three blobs touch, and a speck of outliers lies far off: likelihood alone gives the speck a cluster."""
+def test_manifold_maximises_modularity_and_gives_outliers_no_cluster(components, monkeypatch):
+    """Two of three blobs touch, and a few outliers are far away: by likelihood the outliers would be a cluster."""
     blobs, labels = make_blobs([200, 200, 200], centers=[[0, 0], [3, 0], [20, 0]], cluster_std=0.5, random_state=0)
     rows = np.concatenate([blobs, np.random.default_rng(0).normal([0, 60], 1e-3, (12, 2))])
     labels = np.concatenate([labels, np.zeros(12, int)])
     monkeypatch.setattr(
-        "vade_jax.initialization.umap_layouts.umap_layout", lambda embeddings, distances, neighbors, seed: embeddings
+        "vade_jax.initialization.best_of_layouts.umap_layout", lambda embeddings, distances, neighbors, seed: embeddings
     )
     likeliest = gmm(rows, THREE._replace(num_restarts=5)).memberships.argmax(axis=1)
     assert clustering_accuracy(labels, likeliest) < 0.7
@@ -99,88 +99,93 @@ def test_the_clusters_that_cut_the_graph_best_are_kept_and_small_pieces_are_no_c
     nearest = NearestNeighbors(n_neighbors=num_neighbors(len(rows), 3, THREE.neighbor_share)).fit(rows)
     graph = neighbor_graph(np.arange(len(rows)), nearest.kneighbors(return_distance=False), len(rows))
     np.testing.assert_allclose(max(scores), modularity(graph, memberships.argmax(axis=1)))
-    judge = neighbor_graph(np.arange(len(rows)), nearest.kneighbors(n_neighbors=5, return_distance=False), len(rows))
-    memberships, scores = manifold(rows, options._replace(input_graphs=[judge], part_rows=0))
-    np.testing.assert_allclose(max(scores), modularity(judge, memberships.argmax(axis=1)))
-    memberships, scores = manifold(rows, options._replace(input_graphs=[judge, graph], part_rows=0))
-    np.testing.assert_allclose(max(scores), mean_modularity([judge, graph], memberships.argmax(axis=1)))
+    other_graph = neighbor_graph(
+        np.arange(len(rows)), nearest.kneighbors(n_neighbors=5, return_distance=False), len(rows)
+    )
+    memberships, scores = manifold(rows, options._replace(input_graphs=[other_graph], part_rows=0))
+    np.testing.assert_allclose(max(scores), modularity(other_graph, memberships.argmax(axis=1)))
+    memberships, scores = manifold(rows, options._replace(input_graphs=[other_graph, graph], part_rows=0))
+    np.testing.assert_allclose(max(scores), mean_modularity([other_graph, graph], memberships.argmax(axis=1)))
 
 
-def test_clusters_that_one_graph_of_inputs_likes_a_little_better_lose_to_those_that_another_does_by_far(monkeypatch):
-    """Moved images of two classes may be each other's neighbours: one candidate in forty was torn, and taken."""
+def test_manifold_compares_candidates_by_the_mean_over_input_graphs(monkeypatch):
+    """One graph slightly prefers the split clusters, the other one clearly prefers the right ones.
+
+    This happens with augmented images, where those of two classes may be neighbours.
+    """
     rows = np.random.default_rng(0).normal(size=(150, 2))
-    whole = np.repeat([0, 1, 2], 50)
-    torn = np.where(whole == 2, 1, np.where(np.arange(150) < 25, 2, whole))
-    of_torn, clear = (csr_matrix((clusters[:, None] == clusters) * 1.0) for clusters in (torn, whole))
-    blurred = 6 * of_torn + clear
-    candidates = iter(np.eye(3)[[whole, torn]])
+    right = np.repeat([0, 1, 2], 50)
+    wrong = np.where(right == 2, 1, np.where(np.arange(150) < 25, 2, right))
+    wrong_graph, clear = (csr_matrix((clusters[:, None] == clusters) * 1.0) for clusters in (wrong, right))
+    blurred = 6 * wrong_graph + clear
+    candidates = iter(np.eye(3)[[right, wrong]])
     monkeypatch.setattr(
-        "vade_jax.initialization.umap_layouts.umap_layout", lambda embeddings, distances, neighbors, seed: embeddings
+        "vade_jax.initialization.best_of_layouts.umap_layout", lambda embeddings, distances, neighbors, seed: embeddings
     )
     mixture = SimpleNamespace(predict_proba=lambda layout: next(candidates))
     monkeypatch.setattr("vade_jax.initialization.best_of_layouts.fit_mixture", lambda *arguments: mixture)
     options = THREE._replace(num_restarts=2, num_layouts=1, components=1, part_rows=0)
-    assert 0 < modularity(blurred, torn) - modularity(blurred, whole) < 0.05
+    assert 0 < modularity(blurred, wrong) - modularity(blurred, right) < 0.05
     memberships, _ = manifold(rows, options._replace(input_graphs=[blurred, clear]))
-    np.testing.assert_array_equal(memberships.argmax(axis=1), whole)
+    np.testing.assert_array_equal(memberships.argmax(axis=1), right)
 
 
-def test_a_layout_that_tears_clusters_apart_loses_to_one_that_does_not(blobs, monkeypatch):
+def test_manifold_takes_the_layout_with_the_best_clusters(blobs, monkeypatch):
     embeddings, labels = blobs
-    torn = np.random.default_rng(0).normal(size=embeddings.shape)
-    layouts = []
+    noise = np.random.default_rng(0).normal(size=embeddings.shape)
+    seeds = []
 
-    def lay_out(embeddings, distances, neighbors, seed):
-        layouts.append(seed)
-        return embeddings if len(layouts) == 2 else torn
+    def second_is_good(embeddings, distances, neighbors, seed):
+        seeds.append(seed)
+        return embeddings if len(seeds) == 2 else noise
 
-    monkeypatch.setattr("vade_jax.initialization.umap_layouts.umap_layout", lay_out)
+    monkeypatch.setattr("vade_jax.initialization.best_of_layouts.umap_layout", second_is_good)
     memberships, scores = manifold(embeddings, THREE._replace(num_layouts=3))
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.98
-    assert len(set(layouts)) == 3
+    assert len(set(seeds)) == 3
     assert len(scores) >= 3 * THREE.num_restarts
     memberships, _ = manifold(embeddings, THREE._replace(num_layouts=1))
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) < 0.7
 
 
-def test_inputs_join_what_an_embedding_tears_apart():
-    """One of two clusters lies in the embedding in two pieces, of which one is nearer to the other cluster."""
+def test_input_neighbors_join_a_cluster_that_the_embedding_splits():
+    """One of two clusters is split in the embedding, and one of its halves is nearer to the other cluster."""
     inputs, labels = make_blobs([120, 120], centers=[[0] * 4, [9] * 4], cluster_std=1.0, random_state=0)
     rng = np.random.default_rng(0)
-    places = np.where(labels == 0, 0.0, np.where(rng.random(240) < 0.5, 3.0, 12.0))
-    embeddings = places[:, None] + rng.normal(size=(240, 2))
+    centres = np.where(labels == 0, 0.0, np.where(rng.random(240) < 0.5, 3.0, 12.0))
+    embeddings = centres[:, None] + rng.normal(size=(240, 2))
     two = ClusteringOptions(num_clusters=2, seed=0, num_restarts=3)
-    alone = manifold(embeddings, two).memberships.argmax(axis=1)
+    by_embedding = manifold(embeddings, two).memberships.argmax(axis=1)
     count = num_neighbors(240, 2, two.neighbor_share)
-    neighbors = nearest_neighbors(inputs, inputs, count, own=np.arange(240))
+    neighbors = nearest_neighbors(inputs, inputs, count, np.arange(240))
     both = manifold(embeddings, two._replace(input_neighbors=neighbors)).memberships.argmax(axis=1)
-    assert clustering_accuracy(labels, both) > 0.95 > 0.85 > clustering_accuracy(labels, alone)
+    assert clustering_accuracy(labels, both) > 0.95 > 0.85 > clustering_accuracy(labels, by_embedding)
 
 
-def test_layouts_in_processes_of_their_own_find_the_same_clusters(blobs, monkeypatch):
+def test_layouts_in_processes_give_the_same_clusters(blobs, monkeypatch):
     embeddings, _ = blobs
     options = THREE._replace(num_layouts=2)
-    here = manifold(embeddings, options)
+    in_one_process = manifold(embeddings, options)
     monkeypatch.setattr("vade_jax.initialization.best_of_layouts._ROWS_FOR_PROCESSES", 0)
-    there = manifold(embeddings, options)
-    np.testing.assert_allclose(there.scores, here.scores, rtol=1e-6)
-    np.testing.assert_allclose(there.memberships, here.memberships, atol=1e-6)
+    in_several = manifold(embeddings, options)
+    np.testing.assert_allclose(in_several.scores, in_one_process.scores, rtol=1e-6)
+    np.testing.assert_allclose(in_several.memberships, in_one_process.memberships, atol=1e-6)
 
 
 @pytest.mark.parametrize("num_rows", [2, 3, 4, 5, 12])
-def test_a_handful_of_rows(num_rows):
+def test_manifold_accepts_very_few_rows(num_rows):
     embeddings = np.random.default_rng(0).normal(size=(num_rows, 3))
     memberships, _ = manifold(embeddings, ClusteringOptions(num_clusters=2, seed=0, num_restarts=1))
     np.testing.assert_allclose(memberships.sum(axis=1), 1, atol=1e-6)
 
 
-def test_tensorflow_is_not_imported_for_the_layout():
+def test_layout_does_not_import_tensorflow():
     manifold(np.random.default_rng(0).normal(size=(20, 3)), ClusteringOptions(num_clusters=2, seed=0, num_restarts=1))
     assert "umap" in sys.modules
     assert "tensorflow" not in sys.modules
 
 
-def test_the_prior_maximises_the_expected_log_density_of_its_clusters():
+def test_prior_maximises_the_expected_log_density():
     rng = np.random.default_rng(0)
     z_mean, z_var = rng.normal(size=(50, 2)), rng.uniform(0.5, 1, size=(50, 2))
     memberships = rng.dirichlet(np.ones(3), size=50)
@@ -191,13 +196,13 @@ def test_the_prior_maximises_the_expected_log_density_of_its_clusters():
         return jnp.mean(jnp.sum(jnp.float32(memberships) * (log_pz + log_prob_c(prior)[None]), axis=1))
 
     slopes = jax.grad(objective)(prior)
-    # a small variance is added to every cluster's, so that its slope is near 0, not 0
+    # A small variance is added to every cluster, so the slope of the variances is not exactly 0.
     for slope, bound in zip(slopes, (1e-6, 1e-6, 1e-3), strict=True):
         assert np.abs(slope).max() < bound
     np.testing.assert_allclose(jnp.exp(log_prob_c(prior)), memberships.mean(axis=0), rtol=1e-5)
 
 
-def test_an_empty_cluster_and_equal_rows_give_a_finite_prior():
+def test_empty_clusters_and_equal_rows_give_a_finite_prior():
     memberships = np.eye(3)[np.zeros(20, int)]
     prior = prior_from_memberships(np.ones((20, 2)), np.zeros((20, 2)), memberships)
     assert all(np.isfinite(array).all() for array in prior)

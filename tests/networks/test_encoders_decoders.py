@@ -1,4 +1,4 @@
-"""Shapes of the networks, their Gaussian and Bernoulli heads, and the reset of the log-variance head."""
+"""Shapes of the networks, the likelihoods of their heads, and the reset of the log-variance head."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pytest
 
 from vade_jax.core.likelihoods import log_prob_x_gaussian
 from vade_jax.networks.encoders_decoders import ConvDecoder, ConvEncoder, with_constant_log_var
-from vade_jax.networks.model import LIKELIHOODS, gaussian, init_params, make_model
+from vade_jax.networks.model import LIKELIHOODS, Gaussian, init_params, make_model
 
 LATENT_DIM = 3
 
@@ -29,7 +29,7 @@ def model_for(network="mlp", likelihood="bernoulli", image_shape=(8, 8, 1), hidd
 @pytest.mark.parametrize("image_shape", [(8, 8, 1), (28, 28, 1), (7, 9, 3), (1, 5, 1)])
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("network", ["mlp", "conv"])
-def test_shapes_with_any_leading_axes(network, likelihood, image_shape):
+def test_networks_accept_any_leading_axes(network, likelihood, image_shape):
     model, params = model_for(network, likelihood, image_shape)
     num_features = int(np.prod(image_shape))
     x = jax.random.uniform(jax.random.key(1), (2, num_features))
@@ -41,7 +41,7 @@ def test_shapes_with_any_leading_axes(network, likelihood, image_shape):
     np.testing.assert_allclose(model.mean_x(params, z)[1], model.mean_x(params, z[1]), rtol=1e-5, atol=1e-6)
 
 
-def test_the_perceptron_is_the_papers():
+def test_mlp_has_the_layers_of_the_paper():
     _, params = model_for(image_shape=(28, 28, 1), hidden=(500, 500, 2000))
     encoder = params["encoder"]["params"]
     widths = [encoder[f"Dense_{layer}"]["kernel"].shape for layer in range(3)]
@@ -52,8 +52,8 @@ def test_the_perceptron_is_the_papers():
 
 
 @pytest.mark.parametrize("sides", [(8, 8), (7, 9), (1, 5)])
-def test_the_first_layers_are_convolutions(sides):
-    """The patches' product against XLA's convolution, the last layers against its transposed one; biases start at 0."""
+def test_conv_layers_match_xlas_convolutions(sides):
+    """Compares the first layer with XLA's convolution and the last two with its transposed one; biases start at 0."""
     layout = ("NHWC", "HWIO", "NHWC")
     encoder = ConvEncoder(LATENT_DIM, (*sides, 2))
     x = jax.random.normal(jax.random.key(0), (3, *sides, 2))
@@ -74,12 +74,12 @@ def test_the_first_layers_are_convolutions(sides):
     h = h.reshape(3, *(-(-side // 4) for side in sides), 64)
     for name in ("Dense_2", "Dense_3"):
         kernel = layers[name]["kernel"]
-        kernel = kernel.reshape(-1, 2, 2, kernel.shape[1] // 4).transpose(1, 2, 0, 3)[::-1, ::-1]  # XLA's lies mirrored
+        kernel = kernel.reshape(-1, 2, 2, kernel.shape[1] // 4).transpose(1, 2, 0, 3)[::-1, ::-1]  # XLA's is mirrored
         h = jax.lax.conv_transpose(jax.nn.relu(h), kernel, (2, 2), "SAME", dimension_numbers=layout)
     np.testing.assert_allclose(images, h[:, : sides[0], : sides[1]].reshape(3, -1), atol=1e-5)
 
 
-def test_one_shared_sigma_makes_the_autoencoder_one_of_squared_errors():
+def test_gaussian_shared_minimises_the_squared_error():
     model, params = model_for(likelihood="gaussian_shared")
     x = jax.random.normal(jax.random.key(1), (6, 64))
     z = jax.random.normal(jax.random.key(2), (1, 6, LATENT_DIM))
@@ -90,7 +90,7 @@ def test_one_shared_sigma_makes_the_autoencoder_one_of_squared_errors():
 
     mean = model.mean_x(params, z)[0]
     for log_var in (-2.0, 0.0, 1.0):
-        var = np.exp(-6 + np.logaddexp(0, log_var + 6))  # above the least that can be learned
+        var = np.exp(-6 + np.logaddexp(0, log_var + 6))  # bounded below
         squares = 0.5 * np.square(x - mean).sum() / var + 0.5 * x.size * np.log(2 * np.pi * var)
         np.testing.assert_allclose(loss(params["decoder"], jnp.float32(log_var)), squares, rtol=1e-4)
     slopes = [jax.grad(loss)(params["decoder"], jnp.float32(log_var)) for log_var in (-2.0, 1.0)]
@@ -106,7 +106,7 @@ def test_bernoulli_means_are_probabilities():
 
 
 def test_gaussian_log_variance_is_learned_and_bounded_below():
-    likelihood = gaussian(min_log_var=-6.0)
+    likelihood = Gaussian(min_log_var=-6.0)
     x, mean = jnp.zeros((1, 4)), jnp.full((1, 4), 0.1)
     far_above = jnp.full((1, 4), 2.0)
     np.testing.assert_allclose(
@@ -122,7 +122,7 @@ def test_gaussian_log_variance_is_learned_and_bounded_below():
 
 
 @pytest.mark.parametrize("network", ["mlp", "conv"])
-def test_the_log_variance_head_is_reset_and_nothing_else(network):
+def test_only_the_log_variance_head_is_reset(network):
     model, params = model_for(network)
     x = jax.random.uniform(jax.random.key(1), (5, 64))
     z_mean, z_log_var = model.encode(params, x)
@@ -133,7 +133,7 @@ def test_the_log_variance_head_is_reset_and_nothing_else(network):
     np.testing.assert_array_equal(model.encode(params, x)[1], z_log_var)
 
 
-def test_a_convolution_without_images_is_an_error():
+def test_conv_network_rejects_rows_that_are_not_images():
     with pytest.raises(ValueError, match="no image shape"):
         make_model(
             network="conv",

@@ -1,4 +1,4 @@
-"""Charts and images as pixels."""
+"""Charts and image strips, by their pixels."""
 
 import io
 
@@ -17,71 +17,73 @@ def pixels(png):
 
 
 def share_of(colour, picture):
-    """The share of pixels that have the colour, to rounding."""
+    """The share of pixels that have the colour, up to rounding."""
     return np.isclose(picture, to_rgba(colour), atol=0.01).all(axis=-1).mean()
 
 
 CHARTS = {
-    "curves": lambda: charts.curves({"a": ([1, 2, 3], [3, 2, np.nan]), "b": ([1], [2])}, "epoch", {"one": (1, 3)}),
-    "bars": lambda: charts.bars(np.array([3.0, np.nan, 1.0]), "rows"),
-    "many bars": lambda: charts.bars(RNG.integers(0, 9, 1000), "rows"),
-    "scatter": lambda: charts.scatter(RNG.normal(size=(9, 2)), np.arange(9) % 3, list("abc"), np.eye(3, 2)),
-    "matrix": lambda: charts.matrix(np.eye(3, dtype=int), range(3), range(3), "label", "cluster"),
-    "large matrix": lambda: charts.matrix(RNG.integers(0, 9, (20, 500)), range(20), range(500), "label", "cluster"),
+    "curves": lambda: charts.draw_curves({"a": ([1, 2, 3], [3, 2, np.nan]), "b": ([1], [2])}, "epoch", {"one": (1, 3)}),
+    "bars": lambda: charts.draw_bars(np.array([3.0, np.nan, 1.0]), "rows"),
+    "many bars": lambda: charts.draw_bars(RNG.integers(0, 9, 1000), "rows"),
+    "scatter": lambda: charts.draw_scatter(RNG.normal(size=(9, 2)), np.arange(9) % 3, list("abc"), np.eye(3, 2)),
+    "matrix": lambda: charts.draw_matrix(np.eye(3, dtype=int), range(3), range(3), "label", "cluster"),
+    "large matrix": lambda: charts.draw_matrix(
+        RNG.integers(0, 9, (20, 500)), range(20), range(500), "label", "cluster"
+    ),
 }
 
 
 @pytest.mark.parametrize("name", CHARTS)
-def test_a_chart_is_drawn_for_a_light_and_a_dark_page_on_a_transparent_ground(name):
+def test_chart_has_a_light_and_a_dark_picture_with_transparent_background(name):
     chart = CHARTS[name]()
     light, dark = pixels(chart.light), pixels(chart.dark)
     assert light.shape == dark.shape == (2 * chart.height, 2 * chart.width, 4)
     assert (light[0, 0, 3], dark[0, 0, 3]) == (0, 0)
     for picture, own, other in ((light, charts.LIGHT, charts.DARK), (dark, charts.DARK, charts.LIGHT)):
         inks, other_inks = (share_of(theme.muted, picture) + share_of(theme.ink, picture) for theme in (own, other))
-        assert inks > 10 * other_inks  # a smoothed edge may come by any colour
+        assert inks > 10 * other_inks  # smoothed edges can have any colour
 
 
-def test_a_cell_is_coloured_by_its_share_of_the_row():
-    chart = charts.matrix(np.array([[400, 0], [1, 1]]), ["a", "b"], [0, 1], "label", "cluster")
-    whole = pixels(chart.light)
-    assert share_of(charts.LIGHT.accent, whole) > 0.05
-    assert share_of(charts.LIGHT.ground, whole) > 0.05
-    even = charts.matrix(np.ones((2, 2), int), ["a", "b"], [0, 1], "label", "cluster")
+def test_matrix_cells_are_coloured_by_their_share_of_the_row():
+    chart = charts.draw_matrix(np.array([[400, 0], [1, 1]]), ["a", "b"], [0, 1], "label", "cluster")
+    picture = pixels(chart.light)
+    assert share_of(charts.LIGHT.accent, picture) > 0.05
+    assert share_of(charts.LIGHT.background, picture) > 0.05
+    even = charts.draw_matrix(np.ones((2, 2), int), ["a", "b"], [0, 1], "label", "cluster")
     assert share_of(charts.LIGHT.accent, pixels(even.light)) == 0
 
 
 @pytest.mark.parametrize("names", [["$x_1$", "a$b", "<b>"], ["猫", "\x07", "long " * 99]])
-def test_names_are_drawn_as_they_are(names):
-    charts.scatter(np.eye(3, 2), np.arange(3), names, np.eye(3, 2))
-    charts.matrix(np.eye(3, dtype=int), names, range(3), "label", "cluster")
+def test_names_with_special_characters_are_drawn(names):
+    charts.draw_scatter(np.eye(3, 2), np.arange(3), names, np.eye(3, 2))
+    charts.draw_matrix(np.eye(3, dtype=int), names, range(3), "label", "cluster")
 
 
-def test_a_thousand_groups_have_the_names_of_the_largest_alone(monkeypatch):
+def test_scatter_names_only_the_largest_groups(monkeypatch):
     drawn = []
-    monkeypatch.setattr(charts, "_short", lambda name: drawn.append(name) or str(name))
+    monkeypatch.setattr(charts, "_shorten", lambda name: drawn.append(name) or str(name))
     groups = np.concatenate([np.arange(1000), np.repeat(np.arange(900, 950), 3)])
-    charts.scatter(RNG.normal(size=(1150, 2)), groups, range(1000), RNG.normal(size=(1000, 2)))
+    charts.draw_scatter(RNG.normal(size=(1150, 2)), groups, range(1000), RNG.normal(size=(1000, 2)))
     assert set(drawn) == set(range(900, 950))
 
 
-def test_a_strip_has_transparent_gaps_and_values_as_they_are():
+def test_strip_has_transparent_gaps_and_clipped_values():
     images = np.zeros((2, 8, 8, 1))
-    images[1] = 2.0  # beyond 1, drawn white
-    strip = pixels(image_strips.strip(images))
+    images[1] = 2.0  # clipped to 1, white
+    strip = pixels(image_strips.render_strip(images))
     assert strip.shape == (10, 20, 4)
     assert (strip[1:9, 1:9] == [0, 0, 0, 1]).all()
     assert (strip[1:9, 11:19] == 1).all()
     assert (strip[:, 9:11, 3] == 0).all()
 
 
-def test_large_images_are_thinned_in_a_strip():
-    assert pixels(image_strips.strip(np.zeros((3, 200, 100, 3)))).shape == (52, 3 * 27, 4)
+def test_strip_subsamples_large_images():
+    assert pixels(image_strips.render_strip(np.zeros((3, 200, 100, 3)))).shape == (52, 3 * 27, 4)
 
 
-def test_a_row_for_each_cluster_grey_and_coloured(tmp_path):
+def test_sample_grid_has_a_line_per_cluster_in_grey_or_colour(tmp_path):
     images = np.zeros((3, 2, 32, 32, 1))
-    images[1] = 2.0  # beyond 1, drawn white
+    images[1] = 2.0  # clipped to 1, white
     image_strips.save_sample_grid(tmp_path / "grid.png", images)
     grid = matplotlib.image.imread(tmp_path / "grid.png")[..., :3]
     assert grid.shape == (3 * 34, 2 * 34, 3)
@@ -95,7 +97,7 @@ def test_a_row_for_each_cluster_grey_and_coloured(tmp_path):
     assert matplotlib.image.imread(tmp_path / "grid.png")[20, 20, :3].tolist() == [1, 1, 1]
 
 
-def test_small_images_are_enlarged(tmp_path):
+def test_sample_grid_enlarges_small_images(tmp_path):
     image_strips.save_sample_grid(tmp_path / "grid.png", np.zeros((2, 2, 8, 8, 1)))
-    # two images of 8 + 2 pixels a side, four times as large
+    # two images with sides of 8 + 2 pixels, four times as large
     assert matplotlib.image.imread(tmp_path / "grid.png").shape[:2] == (80, 80)

@@ -1,4 +1,4 @@
-"""The page that a run leaves: what it shows, that it needs nothing besides, and how it stands in a browser."""
+"""The report page: its content, that it loads nothing else, and how a browser shows it."""
 
 import base64
 import io
@@ -15,14 +15,15 @@ from vade_jax.commands.evaluate import evaluate
 from vade_jax.commands.train import train
 from vade_jax.data import sources
 from vade_jax.data.dataset import Source
-from vade_jax.reports import distinguishing_features, html_report
+from vade_jax.reports import html_report
+from vade_jax.reports.distinguishing_features import FeatureDifference, distinguishing_features
 from vade_jax.system import large_arrays
 
 NAMES = ["<script>alert(1)</script>", "age", "income & $x^2"]
 
 
 class Page(HTMLParser):
-    """A page's tags, its headings, and its pictures by alternative text."""
+    """The tags of a page, its headings, and its pictures by alternative text."""
 
     def __init__(self, folder):
         super().__init__()
@@ -48,8 +49,9 @@ def with_report(**changes):
 
 
 @pytest.fixture(scope="module")
-def digits(tmp_path_factory):
+def digits(digits_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("digits") / "run"
+    shutil.copytree(digits_run[0], folder)
     train(with_report(), folder)
     return folder
 
@@ -81,32 +83,32 @@ def folder(request):
     return request.getfixturevalue(request.param)
 
 
-def test_the_sections_of_images(digits):
+def test_image_report_has_these_sections(digits):
     assert Page(digits).headings == [
         "Training",
         "Clusters",
         "Latent space",
-        "Cluster by cluster",
+        "Images of each cluster",
         "Labels and clusters",
-        "From cluster to cluster",
-        "How it was made",
+        "Interpolations between clusters",
+        "Settings and versions",
     ]
 
 
-def test_the_sections_of_a_table(table):
+def test_table_report_has_these_sections(table):
     page = Page(table)
     assert page.headings == [
         "Training",
         "Clusters",
         "Latent space",
-        "Telling features",
+        "Distinguishing features",
         "Labels and clusters",
-        "How it was made",
+        "Settings and versions",
     ]
-    assert "in their 2 dimensions" in page.text
+    assert "The latent space has 2 dimensions." in page.text
 
 
-def test_the_results_and_every_setting_are_there(digits):
+def test_report_shows_results_settings_and_versions(digits):
     page = Page(digits)
     results = json.loads((digits / "results.json").read_text())
     for value in ("accuracy", "nmi", "ari"):
@@ -117,20 +119,20 @@ def test_the_results_and_every_setting_are_there(digits):
     assert f"<code>{results['versions']['jax']}</code>" in page.text
 
 
-def test_the_page_asks_for_nothing_and_runs_nothing(folder):
+def test_report_loads_nothing_and_runs_no_scripts(folder):
     page = Page(folder)
-    asked = [attrs[name] for _, attrs in page.tags for name in ("src", "srcset", "href") if name in attrs]
-    assert len(asked) > 10
-    assert all(value.startswith("data:") for value in asked)
+    urls = [attrs[name] for _, attrs in page.tags for name in ("src", "srcset", "href") if name in attrs]
+    assert len(urls) > 10
+    assert all(url.startswith("data:") for url in urls)
     assert {"script", "iframe", "object"}.isdisjoint(tag for tag, _ in page.tags)
     assert "://" not in page.text
     assert "@import" not in page.text
 
 
-def test_every_picture_is_one_and_says_what_it_shows(folder):
+def test_pictures_are_readable_and_have_distinct_alternative_texts(folder):
     page = Page(folder)
     images = [attrs for tag, attrs in page.tags if tag == "img"]
-    assert len(page.pictures) == len(images)  # no two say the same
+    assert len(page.pictures) == len(images)
     for source in page.pictures.values():
         assert matplotlib.image.imread(io.BytesIO(base64.b64decode(source.partition(",")[2]))).size > 0
     charts = [tag for tag, _ in page.tags if tag == "picture"]
@@ -138,7 +140,7 @@ def test_every_picture_is_one_and_says_what_it_shows(folder):
     assert len(charts) == len(dark) > 5
 
 
-def test_users_text_is_text(table):
+def test_names_from_the_data_are_escaped(table):
     page = Page(table)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
     assert "rows &lt;b&gt;.csv" in page.text
@@ -146,16 +148,17 @@ def test_users_text_is_text(table):
 
 
 @pytest.mark.slow
-def test_labels_change_no_picture_but_those_of_labels(digits, tmp_path, monkeypatch):
+def test_labels_change_only_the_pictures_of_labels(digits, tmp_path, monkeypatch):
     shutil.copytree(digits, tmp_path / "run")
     before = Page(digits)
     rows = sources.load("digits").splits["train"]
     poisoned = np.random.default_rng(0).integers(0, 3, len(rows.labels))
-    for labels, left in ((poisoned, before.pictures.keys()), (None, without_labels(before.pictures).keys())):
-        monkeypatch.setitem(sources.SOURCES, "digits", lambda *_, y=labels: Source({"train": rows._replace(labels=y)}))
+    for labels, expected in ((poisoned, before.pictures.keys()), (None, without_labels(before.pictures).keys())):
+        other = Source({"train": rows._replace(labels=labels)})
+        monkeypatch.setattr(sources, "SOURCES", {"digits": lambda *_, other=other: other})
         evaluate(tmp_path / "run")
         page = Page(tmp_path / "run")
-        assert page.pictures.keys() == left
+        assert page.pictures.keys() == expected
         assert without_labels(page.pictures) == without_labels(before.pictures)
         if labels is not None:
             changed = page.pictures.keys() - without_labels(page.pictures).keys()
@@ -167,18 +170,19 @@ def without_labels(pictures):
     return {alt: source for alt, source in pictures.items() if "label" not in alt}
 
 
-QUICK = {"pretrain__num_epochs": 1, "train__num_epochs": 0, "model__latent_dim": 1}
+QUICK = {"pretrain__num_epochs": 1, "train__num_epochs": 0}
 
 
-def test_a_report_can_be_left_out_and_drawn_later(tmp_path):
-    train(tiny(**QUICK), tmp_path)
+def test_report_can_be_skipped_and_drawn_later(tmp_path):
+    changes = QUICK | {"model__latent_dim": 1}
+    train(tiny(**changes), tmp_path)
     assert not (tmp_path / "report").exists()
-    train(with_report(**QUICK), tmp_path)
+    train(with_report(**changes), tmp_path)
     page = Page(tmp_path)
     assert "Latent space" in page.headings
 
 
-def test_each_of_several_runs_has_its_own(tmp_path):
+def test_several_runs_have_a_report_each(tmp_path):
     config = with_report(**QUICK)
     config.num_runs = 2
     train(config, tmp_path)
@@ -188,40 +192,31 @@ def test_each_of_several_runs_has_its_own(tmp_path):
 
 
 @pytest.mark.slow
-def test_of_many_clusters_the_largest_are_shown(tmp_path):
+def test_report_shows_the_largest_of_many_clusters(tmp_path):
     train(with_report(**QUICK | {"model__latent_dim": 2, "model__num_clusters": 120}), tmp_path)
     page = Page(tmp_path)
-    assert "Of 120 clusters, the 30 largest are shown." in page.text
+    assert "Only the 30 largest of 120 clusters are shown." in page.text
     assert sum(alt.startswith("Most certain") for alt in page.pictures) == 30
 
 
-def test_a_report_that_cannot_be_drawn_loses_no_results(tmp_path, monkeypatch):
-    monkeypatch.setattr(html_report, "write", lambda *_, **__: 1 / 0)
+def test_results_are_kept_if_the_report_fails(digits_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(html_report, "write_report", lambda *_, **__: 1 / 0)
     with pytest.warns(UserWarning, match=r"report was not drawn: ZeroDivisionError"):
-        results = train(with_report(**QUICK), tmp_path)
-    assert json.loads((tmp_path / "results.json").read_text()) == results
+        results = train(with_report(), shutil.copytree(digits_run[0], tmp_path / "run"))
+    assert json.loads((tmp_path / "run" / "results.json").read_text()) == results
 
 
-def test_telling_features_are_those_that_differ_most_whatever_the_parts(monkeypatch):
+def test_distinguishing_features_differ_most_for_any_slice_size(monkeypatch):
     x = np.array([[0, 5, 1], [0, 5, 3], [8, 5, 2], [8, 5, 2]], np.float32)
     clusters = np.array([2, 2, 0, 0])
     for part in (2**25, 3):  # of three values, a row each
-        monkeypatch.setattr(large_arrays, "_PART", part)
-        telling = distinguishing_features.distinguishing_features(x, clusters, np.array([0, 2]), 3, ())
-        assert telling == {
-            0: [
-                distinguishing_features.FeatureDifference("column 0", 8, 4, 1),
-                distinguishing_features.FeatureDifference("column 2", 2, 2, 0),
-            ],
-            2: [
-                distinguishing_features.FeatureDifference("column 0", 0, 4, -1),
-                distinguishing_features.FeatureDifference("column 2", 2, 2, 0),
-            ],
+        monkeypatch.setattr(large_arrays, "_VALUES_PER_SLICE", part)
+        found = distinguishing_features(x, clusters, np.array([0, 2]), 3, ())
+        assert found == {
+            0: [FeatureDifference("column 0", 8, 4, 1), FeatureDifference("column 2", 2, 2, 0)],
+            2: [FeatureDifference("column 0", 0, 4, -1), FeatureDifference("column 2", 2, 2, 0)],
         }
-    assert (
-        distinguishing_features.distinguishing_features(x, clusters, np.array([0]), 3, ("a", "b", "c"))[0][0].name
-        == "a"
-    )
+    assert distinguishing_features(x, clusters, np.array([0]), 3, ("a", "b", "c"))[0][0].name == "a"
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +239,7 @@ def browser(tmp_path_factory):
 
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_stands_in_a_browser(folder, browser, width, scheme):
+def test_browser_shows_the_report_without_overflow_or_errors(folder, browser, width, scheme):
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}

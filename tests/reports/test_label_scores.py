@@ -1,4 +1,4 @@
-"""Scores of a clustering against brute force and exact cases."""
+"""Scores of a clustering, compared with brute force and with exact cases."""
 
 import itertools
 
@@ -17,17 +17,17 @@ def test_accuracy_is_the_best_over_all_matchings(pairs):
     np.testing.assert_allclose(clustering_accuracy(labels, clusters), best)
 
 
-def test_names_do_not_matter():
+def test_scores_ignore_the_names_of_labels_and_clusters():
     labels = np.array(["a", "b", "b", "c"])
     assert scores(labels, np.array([7, 2, 2, 0])) == {"accuracy": 1.0, "nmi": 1.0, "ari": 1.0}
 
 
-def test_one_cluster_scores_the_largest_class():
+def test_one_cluster_scores_the_share_of_the_largest_class():
     result = scores(np.array([0, 0, 0, 1]), np.zeros(4, int))
     assert result == {"accuracy": 0.75, "nmi": 0.0, "ari": 0.0}
 
 
-def test_lengths_that_differ_are_an_error():
+def test_different_lengths_are_an_error():
     with pytest.raises(ValueError, match=r"length 3 .* 2"):
         clustering_accuracy(np.zeros(3), np.zeros(2))
 
@@ -36,7 +36,7 @@ def test_occupancy_counts_empty_clusters():
     assert occupancy(np.array([0, 2, 2]), 4) == [1, 0, 2, 0]
 
 
-def test_a_confusion_has_the_clusters_in_the_order_of_their_labels():
+def test_confusion_sorts_clusters_by_their_labels():
     labels, clusters = np.array(["a", "a", "b", "b", "b", "c", "b"]), np.array([4, 4, 1, 1, 4, 3, 0])
     found = confusion(labels, clusters, 5)
     assert found.labels.tolist() == ["a", "b", "c"]
@@ -45,7 +45,7 @@ def test_a_confusion_has_the_clusters_in_the_order_of_their_labels():
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
-def test_a_confusion_holds_every_row_and_its_matching_is_the_best(pairs):
+def test_confusion_counts_every_row_and_its_order_is_the_best_matching(pairs):
     labels, clusters = np.array([*pairs, *((label, 0) for label in range(4))]).T
     found = confusion(labels, clusters, 4)
     assert found.counts.sum() == len(labels)

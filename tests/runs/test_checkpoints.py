@@ -1,4 +1,4 @@
-"""What goes into a checkpoint comes out, keys included, and the last ones are kept."""
+"""Checkpoints: saving and restoring, which ones are kept, and damaged files."""
 
 import json
 import shutil
@@ -41,7 +41,7 @@ def same(left, right):
     return np.array_equal(left, right) and left.dtype == right.dtype and left.sharding == right.sharding
 
 
-def test_round_trip(tmp_path):
+def test_restore_returns_the_saved_state_and_progress(tmp_path):
     progress = BEGINNING._replace(
         stage="cluster", epoch=3, total_epochs=8, seconds={"pretrain": 1.5}, losses=[0.1, 1 / 3]
     )
@@ -55,7 +55,7 @@ def test_round_trip(tmp_path):
     assert all(jax.tree.leaves(jax.tree.map(same, restored, state(7))))
 
 
-def test_the_last_ones_are_kept_and_the_latest_is_restored(tmp_path):
+def test_the_last_checkpoints_are_kept_and_the_latest_is_restored(tmp_path):
     with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
         for epoch in range(4):
             checkpoints.save(state(epoch), BEGINNING._replace(stage="pretrain", epoch=epoch, total_epochs=epoch))
@@ -66,11 +66,11 @@ def test_the_last_ones_are_kept_and_the_latest_is_restored(tmp_path):
 
 
 def test_progress_counts_epochs_seconds_losses_and_treatments():
-    progress = BEGINNING.spent("load", 1.0).next_stage("pretrain").next_epoch(7.0, 2.0).next_epoch(6.0, 0.5)
+    progress = BEGINNING.add_seconds("load", 1.0).next_stage("pretrain").next_epoch(7.0, 2.0).next_epoch(6.0, 0.5)
     assert (progress.stage, progress.epoch, progress.total_epochs) == ("pretrain", 2, 2)
     assert progress.losses == [7.0, 6.0]
-    progress = progress.treated("exploding_loss", "it rose", "retreat")
-    progress = progress.spent("initialize", 3.0).next_stage("cluster").next_epoch(5.0, 0.25)
+    progress = progress.add_treatment("exploding_loss", "it rose", "retreat")
+    progress = progress.add_seconds("initialize", 3.0).next_stage("cluster").next_epoch(5.0, 0.25)
     assert (progress.epoch, progress.total_epochs, progress.losses) == (1, 3, [5.0])
     assert progress.seconds == {"load": 1.0, "pretrain": 2.5, "initialize": 3.0, "cluster": 0.25}
     (treatment,) = progress.treatments
@@ -88,7 +88,7 @@ def at(epoch, loss=1.0, began=0):
     return BEGINNING._replace(stage="pretrain", epoch=epoch, total_epochs=began + epoch, losses=[loss] if epoch else [])
 
 
-def test_the_best_of_the_stage_stays_too(tmp_path):
+def test_the_best_checkpoint_of_the_stage_is_kept(tmp_path):
     with Checkpoints(tmp_path / "c", keep=1) as checkpoints:
         for epoch, loss in enumerate([0.0, 3.0, 1.0, 2.0, 4.0]):
             checkpoints.save(state(epoch), at(epoch, loss))
@@ -100,7 +100,7 @@ def test_the_best_of_the_stage_stays_too(tmp_path):
         assert checkpoints.steps() == [6]
 
 
-def test_one_made_out_of_turn_is_gone_back_to_by_nobody(tmp_path):
+def test_rollback_ignores_unscheduled_checkpoints(tmp_path):
     with Checkpoints(tmp_path / "c", keep=1) as checkpoints:
         checkpoints.save(state(2), at(2))
         checkpoints.save(state(3), at(3), scheduled=False)
@@ -110,8 +110,8 @@ def test_one_made_out_of_turn_is_gone_back_to_by_nobody(tmp_path):
         assert checkpoints.steps(scheduled=True) == [1]
 
 
-def test_what_is_saved_is_the_state_at_that_time(tmp_path):
-    """The next epoch is given the state to write over."""
+def test_a_checkpoint_is_not_changed_by_later_epochs(tmp_path):
+    """The next epoch may overwrite the state's buffers, because they are donated."""
     step = jax.jit(lambda tree: jax.tree.map(lambda leaf: leaf + 1, tree), donate_argnums=0)
     big = {"w": jnp.zeros((1024, 1024))}
     with Checkpoints(tmp_path / "c", keep=9) as checkpoints:
@@ -130,7 +130,7 @@ def saved(folder):
     return sorted(path.relative_to(folder / "2") for path in (folder / "2").rglob("*") if path.is_file())
 
 
-# name -> what becomes of a file's content; None: it is deleted.
+# name -> function of a file's content that damages it; None deletes the file.
 DAMAGE = {
     "half": lambda content: content[: len(content) // 2],
     "empty": lambda content: b"",
@@ -141,7 +141,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_the_one_before_is_taken_where_the_last_is_damaged(tmp_path, capsys, damage):
+def test_restore_reads_the_checkpoint_before_a_damaged_one(tmp_path, capsys, damage):
     taken = []
     for file in saved(tmp_path / "c"):
         copy = tmp_path / "copy"
@@ -161,7 +161,7 @@ def test_the_one_before_is_taken_where_the_last_is_damaged(tmp_path, capsys, dam
     assert 1 in taken
 
 
-def test_a_damaged_one_goes_only_where_nobody_else_writes(tmp_path):
+def test_damaged_checkpoints_are_deleted_only_with_exclusive_access(tmp_path):
     saved(tmp_path / "c")
     damaged = tmp_path / "c" / "2"
     (damaged / "progress" / "metadata").unlink()
@@ -173,7 +173,7 @@ def test_a_damaged_one_goes_only_where_nobody_else_writes(tmp_path):
     assert not damaged.exists()
 
 
-def test_a_bit_anywhere_in_the_state_is_noticed(tmp_path, capsys):
+def test_restore_detects_changed_content(tmp_path, capsys):
     saved(tmp_path / "c")
     content = json.loads((tmp_path / "c" / "2" / "progress" / "metadata").read_text())
     content["losses"] = [0.5]
@@ -183,18 +183,18 @@ def test_a_bit_anywhere_in_the_state_is_noticed(tmp_path, capsys):
     assert "what was read is not what was written" in capsys.readouterr().out
 
 
-def test_where_none_can_be_read_there_is_a_line(tmp_path):
+def test_restore_raises_if_no_checkpoint_can_be_read(tmp_path):
     saved(tmp_path / "c")
     for number in (1, 2):
         (tmp_path / "c" / str(number) / "progress" / "metadata").unlink()
     with (
         Checkpoints(tmp_path / "c", keep=2) as checkpoints,
-        pytest.raises(StorageError, match=r"holds no checkpoint that can be read.* begin anew in another workdir"),
+        pytest.raises(StorageError, match=r"has no readable checkpoint.* start again in another workdir"),
     ):
         checkpoints.restore(state(0))
 
 
-def test_a_checkpoint_from_before_there_were_digests(tmp_path):
+def test_restore_reads_old_checkpoints_without_digest(tmp_path):
     saved(tmp_path / "c")
     path = tmp_path / "c" / "2" / "progress" / "metadata"
     content = json.loads(path.read_text())
@@ -203,7 +203,7 @@ def test_a_checkpoint_from_before_there_were_digests(tmp_path):
         assert checkpoints.restore(state(0))[1].epoch == 2
 
 
-def test_what_a_killed_process_left_goes_where_nobody_else_writes(tmp_path):
+def test_unfinished_checkpoints_are_deleted_only_with_exclusive_access(tmp_path):
     saved(tmp_path / "c")
     left = tmp_path / "c" / "3.orbax-checkpoint-tmp-1"
     left.mkdir()

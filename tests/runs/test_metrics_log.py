@@ -1,4 +1,4 @@
-"""metrics.jsonl and TensorBoard events, also after a run was stopped."""
+"""metrics.jsonl and TensorBoard events, also after a run is resumed or rolled back."""
 
 import json
 
@@ -16,13 +16,13 @@ def log(tracker, epochs):
             )
 
 
-def test_records_are_written_a_line_each(tmp_path):
+def test_each_record_is_one_line(tmp_path):
     log(Tracker(tmp_path, 0), [1, 2, 3])
     assert [record["loss"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [1, 1 / 2, 1 / 3]
     assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
 
 
-def test_a_resumed_run_drops_what_it_makes_again_and_a_torn_line(tmp_path):
+def test_a_resumed_run_drops_records_of_repeated_epochs_and_a_torn_line(tmp_path):
     log(Tracker(tmp_path, 0), [1, 2, 3])
     path = tmp_path / "metrics.jsonl"
     path.write_text(path.read_text() + '{"stage": "pre')
@@ -30,7 +30,7 @@ def test_a_resumed_run_drops_what_it_makes_again_and_a_torn_line(tmp_path):
     assert [json.loads(line)["epoch"] for line in path.read_text().splitlines()] == [1, 2, 3, 4]
 
 
-def test_a_run_that_goes_back_forgets_the_epochs_it_makes_again(tmp_path):
+def test_rewind_drops_records_of_repeated_epochs(tmp_path):
     with Tracker(tmp_path, 0) as tracker, tracker.stage("pretrain", 5, 0) as bar:
         for epoch in (1, 2, 3):
             tracker.log({"stage": "pretrain", "epoch": epoch, "total_epochs": epoch, "step": epoch, "loss": 1.0}, bar)
@@ -40,7 +40,7 @@ def test_a_run_that_goes_back_forgets_the_epochs_it_makes_again(tmp_path):
     assert [record["epoch"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2]
 
 
-def test_seconds_to_compile_are_counted():
+def test_compile_seconds_counts_compilation():
     start_counting()
     before = compile_seconds()
     jax.jit(lambda x: x * 3.25 + before)(1.0)

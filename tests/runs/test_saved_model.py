@@ -1,4 +1,4 @@
-"""A trained model on disk: saved without its optimizer, read from there, and from folders of before."""
+"""Saved models: without optimizer, damaged, and read from folders of older versions."""
 
 import shutil
 
@@ -14,11 +14,9 @@ from vade_jax.runs.checkpoints import Checkpoints
 from vade_jax.system.errors import InputError, StorageError
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("finished") / "run"
-    train(tiny(), folder)
-    return folder
+@pytest.fixture
+def finished(digits_run):
+    return digits_run[0]
 
 
 def size(folder):
@@ -26,7 +24,7 @@ def size(folder):
 
 
 def without_model(finished, folder):
-    """The workdir as a run left it before models were saved apart."""
+    """Copies the workdir without `model/`, as older versions wrote it."""
     shutil.copytree(finished, folder)
     shutil.rmtree(folder / "model")
     return folder
@@ -49,7 +47,7 @@ def test_a_trained_model_needs_no_training_checkpoints(finished, tmp_path):
         np.testing.assert_array_equal(answer["cluster"], training["cluster"])
 
 
-def test_a_workdir_of_before_is_read_from_its_training_checkpoints(finished, tmp_path):
+def test_an_old_workdir_is_read_from_its_training_checkpoints(finished, tmp_path):
     folder = without_model(finished, tmp_path / "run")
     _, state, progress = saved_model.restore(finished)
     _, old_state, old_progress = saved_model.restore(folder)
@@ -58,20 +56,20 @@ def test_a_workdir_of_before_is_read_from_its_training_checkpoints(finished, tmp
     assert_same_bits(*(jax.tree.map(np.asarray, (s.step, s.params, s.scaling)) for s in (state, old_state)))
 
 
-def test_training_a_finished_run_of_before_saves_its_model(finished, tmp_path):
+def test_training_a_finished_old_run_saves_its_model(finished, tmp_path):
     folder = without_model(finished, tmp_path / "run")
     train(tiny(), folder)
     assert (folder / "model").is_dir()
 
 
-def test_a_run_of_before_that_has_not_ended_is_refused(finished, tmp_path):
+def test_an_unfinished_old_run_is_refused(finished, tmp_path):
     folder = without_model(finished, tmp_path / "run")
     shutil.rmtree(folder / "checkpoints")
     with pytest.raises(InputError, match="has not ended"):
         saved_model.restore(folder)
 
 
-def test_a_model_of_fewer_epochs_than_are_asked_for_has_not_ended(finished, tmp_path):
+def test_a_model_of_fewer_epochs_than_in_the_config_is_refused(finished, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
     text = (folder / "config.json").read_text()
@@ -81,13 +79,13 @@ def test_a_model_of_fewer_epochs_than_are_asked_for_has_not_ended(finished, tmp_
         saved_model.restore(folder)
 
 
-def test_a_damaged_model_is_named_and_saved_again_by_the_same_command(finished, tmp_path):
+def test_a_damaged_model_is_reported_and_saved_again_by_training(finished, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
     for path in (folder / "model").rglob("*"):
         if path.is_file() and path.parent.name != "model":
             path.write_bytes(b"")
-    with pytest.raises(StorageError, match="model holds no checkpoint that can be read"):
+    with pytest.raises(StorageError, match="model has no readable checkpoint"):
         saved_model.restore(folder)
     train(tiny(), folder)
     assert saved_model.restore(folder)[2].epoch == 3

@@ -1,4 +1,4 @@
-"""Several runs of a config: each is as it would have been alone, the best is taken without a label, one may fail."""
+"""Several runs of a config: each equals a single run, the best is chosen without labels, and one may fail."""
 
 import json
 from concurrent.futures import Executor, Future
@@ -26,7 +26,7 @@ def several(num_runs=2, rate_factors=(1.0,), **changes):
     return config
 
 
-def alone(seed, **changes):
+def single_run(seed, **changes):
     config = tiny(**changes)
     config.seed = seed
     return config
@@ -38,16 +38,15 @@ def finished(tmp_path_factory):
     return folder, train(several(), folder)
 
 
-def test_each_run_is_the_one_it_would_have_been_alone(finished, tmp_path):
+def test_each_run_equals_a_single_run(finished, digits_run, tmp_path):
     folder, _ = finished
-    for seed in (0, 1):
-        results = train(alone(seed), tmp_path / str(seed))
-        assert_same_bits(params_of(folder / f"seed{seed}"), params_of(tmp_path / str(seed)))
+    for seed, (single, results) in enumerate([digits_run, (tmp_path, train(single_run(1), tmp_path))]):
+        assert_same_bits(params_of(folder / f"seed{seed}"), params_of(single))
         of_sweep = json.loads((folder / f"seed{seed}" / "results.json").read_text())
         assert {**of_sweep, "seconds": None} == {**results, "seconds": None}
 
 
-def test_the_run_of_the_highest_modularity_is_taken(finished):
+def test_the_run_with_the_highest_modularity_is_the_best(finished):
     folder, results = finished
     assert json.loads((folder / "results.json").read_text()) == results
     assert set(results["runs"]) == {"seed0", "seed1"}
@@ -57,7 +56,7 @@ def test_the_run_of_the_highest_modularity_is_taken(finished):
     assert {name: results[name] for name in of_best} == of_best
 
 
-def test_the_other_modes_ask_the_best_run(finished, tmp_path):
+def test_other_modes_use_the_best_run(finished, tmp_path):
     folder, results = finished
     assert evaluate(folder)["accuracy"] == results["accuracy"]
     path = predict(folder, "", str(tmp_path / "out.npz"))
@@ -65,14 +64,14 @@ def test_the_other_modes_ask_the_best_run(finished, tmp_path):
         np.testing.assert_array_equal(answer["cluster"], training_answer["cluster"])
 
 
-def test_what_has_ended_is_not_trained_again(finished, monkeypatch):
+def test_finished_runs_are_not_trained_again(finished, monkeypatch):
     folder, results = finished
     monkeypatch.setattr(train_many_runs, "make_epoch", lambda *_: pytest.fail("trained"))
     assert train(several(), folder)["runs"] == results["runs"]
 
 
-def test_the_epochs_of_later_stages_are_compiled_ahead(tmp_path, monkeypatch, compilations):
-    """Their first call finds its program, with a guided stage's memberships too."""
+def test_later_stages_are_compiled_ahead(tmp_path, monkeypatch, compilations):
+    """Their first epoch compiles nothing; this includes a guide stage, which has memberships."""
     stages, real = {}, Feed.train
 
     class AtOnce(Executor):
@@ -95,8 +94,8 @@ def test_the_epochs_of_later_stages_are_compiled_ahead(tmp_path, monkeypatch, co
     assert later == [[0, 0, 0], [0, 0], [0, 0, 0]]
 
 
-def test_side_by_side_each_run_is_the_one_it_would_have_been_alone(tmp_path, monkeypatch):
-    """One call for an epoch of both, memberships of their own; equal up to what Adam makes of rounding."""
+def test_each_run_side_by_side_equals_a_single_run(tmp_path, monkeypatch):
+    """One call trains an epoch of both runs, each with its own memberships; they are equal up to rounding and Adam."""
     x = sources.load("digits").splits["train"].x
     description = {"num_rows": len(x), "num_features": 64, "image_shape": (8, 8, 1)}
     epochs = {"pretrain__num_epochs": 2, "guide__num_epochs": 1, "train__num_epochs": 1}
@@ -114,7 +113,7 @@ def test_side_by_side_each_run_is_the_one_it_would_have_been_alone(tmp_path, mon
     monkeypatch.setattr(train_many_runs, "make_epoch_of_runs", make)
 
     def fit(place, **options):
-        configs = [alone(seed, guide__num_rounds=1, **epochs) for seed in range(2)]
+        configs = [single_run(seed, guide__num_rounds=1, **epochs) for seed in range(2)]
         runs = [make_run(config, tmp_path / place / str(config.seed), description) for config in configs]
         for run in runs:
             run.folder.mkdir(parents=True)
@@ -124,13 +123,13 @@ def test_side_by_side_each_run_is_the_one_it_would_have_been_alone(tmp_path, mon
     assert numbers == [2] * 4
     assert sorted(together) == sorted(apart) == [0, 1]
     for seed in range(2):
-        (state, progress), (expected, progress_alone) = together[seed], apart[seed]
-        assert progress.total_epochs == progress_alone.total_epochs == 4
-        np.testing.assert_allclose(progress.losses, progress_alone.losses, rtol=1e-3)
+        (state, progress), (expected, expected_progress) = together[seed], apart[seed]
+        assert progress.total_epochs == expected_progress.total_epochs == 4
+        np.testing.assert_allclose(progress.losses, expected_progress.losses, rtol=1e-3)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-2, atol=2e-3), state.params, expected.params)
 
 
-def test_a_run_that_fails_leaves_the_others(tmp_path, capsys):
+def test_a_failed_run_does_not_stop_the_others(tmp_path, capsys):
     config = several(1, (1.0, 1e33), model__likelihood="gaussian")
     results = train(config, tmp_path)
     assert results["run"] == "seed0_rate1"
@@ -139,12 +138,12 @@ def test_a_run_that_fails_leaves_the_others(tmp_path, capsys):
     assert json.loads((tmp_path / "seed0_rate1" / "config.json").read_text())["optimizer"]["rate_factor"] == 1.0
 
 
-def test_where_all_fail_the_sweep_does(tmp_path):
+def test_training_fails_if_all_runs_fail(tmp_path):
     with pytest.raises(DivergedError, match="not_finite"):
         train(several(1, (1e32, 1e33), model__likelihood="gaussian"), tmp_path)
 
 
-def test_a_factor_on_the_learning_rates_of_one_run(tmp_path):
+def test_a_rate_factor_scales_the_learning_rates(tmp_path):
     train(several(1, (0.5,)), tmp_path)
     halved = [record["learning_rate"] for record in read_metrics(tmp_path / "metrics.jsonl")]
     assert halved[0] == pytest.approx(0.5e-3)

@@ -1,4 +1,4 @@
-"""Every collapse that is provoked gets its name and its cure, is written down, and ends with status 3 if none helps."""
+"""Every provoked collapse is diagnosed, cured and recorded, or ends the run if no cure helps."""
 
 import json
 
@@ -23,7 +23,7 @@ from vade_jax.training.epoch import is_finite
 
 
 def break_loss_once(monkeypatch, value, stage, epoch):
-    """From now on the given epoch of the stage (cluster: of 3 epochs) reports this loss, the first time it is made."""
+    """Makes one epoch of a stage report this loss and NaN parameters, the first time that it is trained."""
     real, made = _run_epoch, []
 
     def through_epoch(at, state, progress, rows):
@@ -42,7 +42,7 @@ def _scaled(tree, factor):
 
 
 @pytest.mark.parametrize(("value", "name"), [(float("nan"), "not_finite"), (1e6, "exploding_loss")])
-def test_a_loss_that_breaks_goes_back_to_the_last_good_state_with_a_lower_rate(tmp_path, monkeypatch, value, name):
+def test_a_diverged_loss_rolls_back_and_lowers_the_learning_rate(tmp_path, monkeypatch, value, name):
     break_loss_once(monkeypatch, value, "cluster", 3)
     results = train(tiny(checkpoint__every_epochs=2), tmp_path)
     (treatment,) = results["treatments"]
@@ -56,15 +56,15 @@ def test_a_loss_that_breaks_goes_back_to_the_last_good_state_with_a_lower_rate(t
     assert np.isfinite(results["elbo"])
 
 
-def test_a_run_that_was_stopped_after_a_retreat_ends_as_one_that_was_not(tmp_path, monkeypatch):
+def test_a_run_stopped_after_a_rollback_resumes_to_the_same_result(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         break_loss_once(patch, float("nan"), "cluster", 3)
-        train(tiny(checkpoint__every_epochs=2), tmp_path / "whole")
+        train(tiny(checkpoint__every_epochs=2), tmp_path / "uninterrupted")
     real = Tracker.log
 
     def log_then_stop(self, record, bar):
         real(self, record, bar)
-        if record["total_epochs"] == 6 and record["learning_rate"] < 1e-4:
+        if record["total_epochs"] == 6 and record["learning_rate"] < 5e-4:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -74,11 +74,11 @@ def test_a_run_that_was_stopped_after_a_retreat_ends_as_one_that_was_not(tmp_pat
             train(tiny(checkpoint__every_epochs=2), tmp_path / "stopped")
     results = train(tiny(checkpoint__every_epochs=2), tmp_path / "stopped")
     assert [treatment["cure"] for treatment in results["treatments"]] == ["retreat"]
-    assert_same_bits(params_of(tmp_path / "stopped"), params_of(tmp_path / "whole"))
+    assert_same_bits(params_of(tmp_path / "stopped"), params_of(tmp_path / "uninterrupted"))
 
 
 def start_from(monkeypatch, memberships):
-    """Every initialization finds the memberships that this makes of those of a mixture."""
+    """Makes clustering return a function of a mixture's memberships."""
     gmm = methods.METHODS["gmm"]
 
     def method(embeddings, options):
@@ -94,7 +94,13 @@ def join_two(memberships):
     return joined
 
 
-SOUND = {"model__hidden": (64,), "model__latent_dim": 5, "pretrain__num_epochs": 20, "train__num_epochs": 2}
+SOUND = {
+    "model__hidden": (64,),
+    "model__latent_dim": 5,
+    "pretrain__num_epochs": 20,
+    "train__num_epochs": 2,
+    "checkpoint__every_epochs": 10,
+}
 
 
 @pytest.mark.parametrize(
@@ -114,9 +120,9 @@ def test_collapsed_clusters_are_refilled(tmp_path, monkeypatch, memberships, nam
     assert results["accuracy"] > 0.4
 
 
-def test_an_empty_cluster_that_the_bound_would_rather_have_is_noted_and_left(tmp_path, monkeypatch):
+def test_an_empty_cluster_stays_if_refilling_does_not_raise_the_bound(tmp_path, monkeypatch):
     start_from(monkeypatch, join_two)
-    monkeypatch.setattr(train_one_run, "refill", lambda prior, *_: (prior, 0.0))
+    monkeypatch.setattr("vade_jax.runs.treatment.refill_empty_clusters", lambda prior, *_: (prior, 0.0))
     saved, save = [], Checkpoints.save
 
     def note_and_save(self, state, progress, scheduled=True):
@@ -125,14 +131,14 @@ def test_an_empty_cluster_that_the_bound_would_rather_have_is_noted_and_left(tmp
         save(self, state, progress, scheduled)
 
     monkeypatch.setattr(Checkpoints, "save", note_and_save)
-    results = train(tiny(**SOUND, checkpoint__every_epochs=1), tmp_path)
+    results = train(tiny(**SOUND | {"checkpoint__every_epochs": 1}), tmp_path)
     (treatment,) = results["treatments"]
     assert (treatment["diagnosis"], treatment["cure"]) == ("empty_clusters", "none")
     assert np.isfinite(results["elbo"])
     assert [epoch for stage, epoch in saved if stage == "cluster"] == [0, 1, 2]
 
 
-def test_a_latent_space_that_nothing_wakes_ends_the_run(tmp_path, monkeypatch, capsys):
+def test_an_inactive_latent_space_ends_the_run(tmp_path, monkeypatch, capsys):
     def asleep(encoder, log_var):
         params = with_constant_log_var(encoder, log_var)["params"]
         return {"params": {**params, "z_mean": _scaled(params["z_mean"], 0)}}
@@ -149,7 +155,7 @@ def test_a_latent_space_that_nothing_wakes_ends_the_run(tmp_path, monkeypatch, c
 
 
 def break_gradients(monkeypatch, every):
-    """From now on the loss of the autoencoder has no finite gradient in every so manieth step; its value is sound."""
+    """Makes the autoencoder's loss have a gradient that is not finite in every n-th step; its value stays finite."""
     real = objectives.PRETRAINING["autoencoder"]
 
     def make(model, kl_weight):
@@ -157,16 +163,16 @@ def break_gradients(monkeypatch, every):
 
         def broken(params, batch, keys, step):
             loss, metrics = objective(params, batch, keys, step)
-            due = step % every == 1
-            root = jnp.sqrt(jnp.where(due, 0.0 * params["prior"].logits[0], 1.0))
-            return loss + jnp.where(due, root, 0.0), metrics
+            is_broken = step % every == 1
+            root = jnp.sqrt(jnp.where(is_broken, 0.0 * params["prior"].logits[0], 1.0))
+            return loss + jnp.where(is_broken, root, 0.0), metrics
 
         return broken
 
     monkeypatch.setitem(objectives.PRETRAINING, "autoencoder", make)
 
 
-def test_a_gradient_that_is_not_finite_is_skipped_and_counted(tmp_path, monkeypatch):
+def test_gradients_that_are_not_finite_are_skipped_and_counted(tmp_path, monkeypatch):
     break_gradients(monkeypatch, every=10)
     results = train(tiny(doctor__not_finite="skip"), tmp_path)
     records = read_metrics(tmp_path / "metrics.jsonl")
@@ -179,7 +185,7 @@ def test_a_gradient_that_is_not_finite_is_skipped_and_counted(tmp_path, monkeypa
 
 
 def test_parameters_that_are_not_finite_are_never_saved(tmp_path, monkeypatch):
-    """The loss of the epoch is finite all the same: it is its last step's gradient that is not."""
+    """The epoch's loss is finite; only the gradient of its last step is not."""
     break_gradients(monkeypatch, every=1797 // 64 - 1)
     with pytest.raises(DivergedError, match="not_finite in epoch 1 of stage 'pretrain'"):
         train(tiny(pretrain__num_epochs=1, doctor__max_cures=1), tmp_path)

@@ -1,4 +1,4 @@
-"""Whose a workdir is: one process at a time, the settings that it began with, and what is said where it is damaged."""
+"""Workdirs: one process at a time, one set of settings, damaged files and full disks."""
 
 import contextlib
 import gc
@@ -21,18 +21,18 @@ ROOT = Path(__file__).parents[2]
 HOLD = """
 import sys, time
 from pathlib import Path
-from vade_jax import workdir
+from vade_jax.runs import workdir
 with workdir.locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
 
 
-def test_a_workdir_in_use_is_refused_until_its_process_is_dead(tmp_path):
+def test_a_workdir_is_locked_until_its_process_ends(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(InputError, match=r"^workdir: another process that still runs .* Wait until it ends"):
+        with pytest.raises(InputError, match=r"^workdir: .* another running process uses, .* Wait until"):
             train(tiny(), tmp_path)
     finally:
         holder.kill()
@@ -43,23 +43,23 @@ def test_a_workdir_in_use_is_refused_until_its_process_is_dead(tmp_path):
         pass
 
 
-def test_other_settings_are_refused_or_forced(tmp_path, monkeypatch):
+def test_other_settings_are_refused_unless_forced(tmp_path, monkeypatch):
     stop_after(4, monkeypatch, lambda: train(tiny(), tmp_path))
-    changed = tiny(train__learning_rate=2e-3)
-    with pytest.raises(InputError, match=r"train.learning_rate \(0.001 there, 0.002 here\).*--resume=force"):
+    changed = tiny(train__num_epochs=4)
+    with pytest.raises(InputError, match=r"train.num_epochs \(3 there, 4 here\).*--resume=force"):
         train(changed, tmp_path)
     train(changed, tmp_path, force=True)
-    assert json.loads((tmp_path / "config.json").read_text())["train"]["learning_rate"] == 2e-3
-    assert [record["total_epochs"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2, 3, 4, 5, 6]
+    assert json.loads((tmp_path / "config.json").read_text())["train"]["num_epochs"] == 4
+    assert [record["total_epochs"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_networks_of_another_size_cannot_be_forced(tmp_path, monkeypatch):
     stop_after(2, monkeypatch, lambda: train(tiny(), tmp_path))
-    with pytest.raises(StorageError, match=r"or those of other settings"):
+    with pytest.raises(StorageError, match=r"or were made with other settings"):
         train(tiny(model__latent_dim=4), tmp_path, force=True)
 
 
-def test_a_field_that_came_later_is_no_other_setting(tmp_path, monkeypatch):
+def test_a_field_newer_than_the_run_is_no_other_setting(tmp_path, monkeypatch):
     stop_after(2, monkeypatch, lambda: train(tiny(), tmp_path))
     path = tmp_path / "config.json"
     settings = json.loads(path.read_text())
@@ -70,14 +70,14 @@ def test_a_field_that_came_later_is_no_other_setting(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory):
-    """A run that was interrupted in its guided stage, and what it comes to."""
+    """A run that was interrupted in its guide stage, and the parameters it ends with if it is resumed."""
     folder = tmp_path_factory.mktemp("stopped")
     with pytest.MonkeyPatch.context() as patch:
         stop_after(4, patch, lambda: train(tiny(guide__num_rounds=1), folder))
-    whole = folder.parent / f"{folder.name}_whole"
-    shutil.copytree(folder, whole)
-    train(tiny(guide__num_rounds=1), whole)
-    return folder, params_of(whole)
+    resumed = folder.parent / f"{folder.name}_resumed"
+    shutil.copytree(folder, resumed)
+    train(tiny(guide__num_rounds=1), resumed)
+    return folder, params_of(resumed)
 
 
 @pytest.mark.parametrize("name", ["config.json", "data.json", "initialization_guide1.npz"])
@@ -86,12 +86,12 @@ def test_a_damaged_file_is_named(stopped, tmp_path, name):
     shutil.copytree(stopped[0], folder)
     path = folder / name
     path.write_bytes(path.read_bytes()[:20])
-    with pytest.raises(StorageError, match=rf"{name} is damaged or gone: .* Copy it back"):
+    with pytest.raises(StorageError, match=rf"{name} is damaged or missing: .* Restore it"):
         train(tiny(guide__num_rounds=1), folder)
 
 
 @pytest.mark.parametrize("name", ["input_graph.npz", "trail.npy", "metrics.jsonl"])
-def test_what_can_be_made_anew_is(stopped, tmp_path, name):
+def test_a_damaged_cache_is_made_again(stopped, tmp_path, name):
     folder = tmp_path / "run"
     shutil.copytree(stopped[0], folder)
     path = folder / name
@@ -105,16 +105,16 @@ def mounted(folder, options):
     folder.mkdir(exist_ok=True)
     command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
     if os.geteuid() or shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("a small disk can be mounted by root alone")
+        pytest.skip("only root can mount a small disk")
     try:
         yield
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of what Orbax leaves undone
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of coroutines that Orbax never awaits
 @pytest.mark.parametrize("kib", [64, 400])
-def test_a_full_disk_is_a_line_and_the_run_goes_on_when_there_is_room(tmp_path, kib):
+def test_a_full_disk_is_reported_and_the_run_resumes_with_more_space(digits_run, tmp_path, kib):
     disk = tmp_path / "disk"
     with mounted(disk, f"size={kib}k"):
         with pytest.raises((StorageError, InputError), match="No space left on device"):
@@ -122,12 +122,11 @@ def test_a_full_disk_is_a_line_and_the_run_goes_on_when_there_is_room(tmp_path, 
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
         train(tiny(checkpoint__every_epochs=1), disk / "run")
         found = params_of(disk / "run")
-    train(tiny(checkpoint__every_epochs=1), tmp_path / "run")
-    assert_same_bits(found, params_of(tmp_path / "run"))
+    assert_same_bits(found, params_of(digits_run[0]))
     gc.collect()  # within this test's filter
 
 
-def test_a_disk_that_cannot_be_written_is_a_line(tmp_path):
+def test_a_read_only_disk_is_reported(tmp_path):
     disk = tmp_path / "disk"
     with mounted(disk, "ro"), pytest.raises(InputError, match=r"^workdir: .*Read-only file system"):
         train(tiny(), disk / "run")

@@ -1,4 +1,4 @@
-"""What rows and settings ask of each other: refusals, and what the rows decide."""
+"""Settings that depend on the rows: which ones are refused, and what 'auto' chooses."""
 
 import numpy as np
 import pytest
@@ -17,25 +17,28 @@ DIGITS = Dataset(np.arange(80, dtype=np.uint8).reshape(20, 4), None, (2, 2, 1))
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"model__num_clusters": 21}, "config.model.num_clusters: 21 came; .* number of rows, 20"),
-        ({"init__max_rows": 9}, "config.init.max_rows: 9 came; .* the number of clusters, 10"),
-        ({"data__scaling": "none"}, r"config.model.likelihood: 'bernoulli' .* \[0, 79\]; it needs values in \[0, 1\]"),
-        ({"data__scaling": "standardize"}, "config.model.likelihood: 'bernoulli'"),
+        ({"model__num_clusters": 21}, "config.model.num_clusters: got 21, .* number of rows, 20"),
+        ({"init__max_rows": 9}, "config.init.max_rows: got 9, .* the number of clusters, 10"),
+        (
+            {"data__scaling": "none"},
+            r"config.model.likelihood: got 'bernoulli' .* \[0, 79\], expected values in \[0, 1\]",
+        ),
+        ({"data__scaling": "standardize"}, "config.model.likelihood: got 'bernoulli'"),
     ],
 )
-def test_fields_that_do_not_suit_the_rows(changes, words):
+def test_settings_that_do_not_suit_the_rows_are_refused(changes, words):
     with pytest.raises(InputError, match=words):
         data_dependent.check_against_data(fields(**changes), DIGITS, None)
 
 
-@pytest.mark.parametrize(("num_rows", "came"), [(20, "'all' came, of 20 equal rows"), (1, "1 row came")])
-def test_rows_that_are_all_the_same(num_rows, came):
+@pytest.mark.parametrize(("num_rows", "got"), [(20, "'all' with 20 equal rows"), (1, "1 row")])
+def test_equal_rows_are_refused(num_rows, got):
     same = DIGITS._replace(x=np.full((num_rows, 4), 0.1, np.float32))
-    with pytest.raises(InputError, match=f"config.data.train_split: {came}; there must be rows that differ"):
+    with pytest.raises(InputError, match=f"config.data.train_split: got {got}, expected rows that differ"):
         data_dependent.check_against_data(fields(model__num_clusters=1), same, None)
 
 
-def test_columns_that_the_model_does_not_know_are_left_out_aloud(capsys):
+def test_unknown_columns_are_left_out_with_a_message(capsys):
     rows = DIGITS._replace(names=tuple("dbca"), image_shape=None)
     kept = column_names.match_columns(rows, ("a", "b"), 2, "x.csv", "config.data.path")
     np.testing.assert_array_equal(kept.x, DIGITS.x[:, [3, 1]])
@@ -45,14 +48,14 @@ def test_columns_that_the_model_does_not_know_are_left_out_aloud(capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_rows_that_do_not_suit_the_network_or_each_other():
+def test_rows_must_suit_the_network_and_each_other():
     small = fields()
     data_dependent.check_against_data(small, DIGITS, None)
     small["model"]["network"] = "conv"
     data_dependent.check_against_data(small, DIGITS, None)
-    with pytest.raises(InputError, match=r"config.model.network: 'conv' came; it needs images"):
+    with pytest.raises(InputError, match=r"config.model.network: got 'conv', .* no image shape"):
         data_dependent.check_against_data(small, DIGITS._replace(image_shape=None), None)
-    with pytest.raises(InputError, match=r"config.data.test_split: the rows have 3 columns; the model was made for 4"):
+    with pytest.raises(InputError, match=r"config.data.test_split: got rows with 3 columns, expected the model's 4"):
         column_names.match_columns(DIGITS._replace(x=DIGITS.x[:, :3]), (), 4, "test", "config.data.test_split")
     with pytest.raises(InputError, match=r"config.model.likelihood: .* \[3\.228, 3\.228\]"):
         data_dependent.check_against_data(small, DIGITS, DIGITS._replace(x=np.full((1, 4), 255, np.uint8)))
@@ -76,13 +79,13 @@ FLOATS = Dataset(np.array([[-3, 7], [2, 9.5]], np.float32).repeat(200, axis=0), 
         (FLOATS._replace(image_shape=(1, 2, 1)), "range", "bernoulli"),
     ],
 )
-def test_the_rows_decide_what_is_auto(rows, scaling, likelihood):
+def test_the_rows_decide_auto_fields(rows, scaling, likelihood):
     both = {"data.scaling": scaling, "model.likelihood": likelihood}
     assert chosen(rows, **AUTO) == both
     data_dependent.check_against_data(
         fields(data__scaling=scaling, model__likelihood=likelihood), rows._replace(x=rows.x), None
     )
-    for field, value in both.items():  # the one that is given is kept, and the other suits it
+    for field, value in both.items():  # a given field is kept, and the other one is chosen to suit it
         one = {**AUTO, field.replace(".", "__"): value}
         assert chosen(rows, **one) == {name: value for name, value in both.items() if name != field}
 
@@ -90,7 +93,7 @@ def test_the_rows_decide_what_is_auto(rows, scaling, likelihood):
 @pytest.mark.parametrize("scaling", SCALINGS)
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("image_shape", [None, (1, 2, 1)])
-def test_what_is_given_decides_the_rest(scaling, likelihood, image_shape):
+def test_a_given_field_decides_the_other_one(scaling, likelihood, image_shape):
     rows = FLOATS._replace(image_shape=image_shape)
     assert chosen(rows, data__scaling=scaling, model__likelihood=likelihood) == {}
     other = chosen(rows, data__scaling=scaling, model__likelihood="auto")
@@ -100,7 +103,7 @@ def test_what_is_given_decides_the_rest(scaling, likelihood, image_shape):
     assert other == {"data.scaling": "range" if likelihood == "bernoulli" else gaussian}
 
 
-def test_a_batch_is_as_large_as_the_rows_at_most():
+def test_batches_have_at_most_as_many_rows_as_the_data():
     assert chosen(DIGITS, pretrain__batch_size=7) == {
         f"{stage}.batch_size": 20 for stage in ("guide", "align", "train")
     }

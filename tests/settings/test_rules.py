@@ -1,4 +1,4 @@
-"""Each field's rule, and the words of each refusal."""
+"""The rule of each field, and the messages of its errors."""
 
 import pytest
 from helpers.runs import fields
@@ -7,7 +7,7 @@ from vade_jax.settings import field_names, rules
 from vade_jax.system.errors import InputError
 
 
-def test_every_field_of_the_base_config_has_a_rule_and_every_rule_a_field():
+def test_fields_and_rules_have_the_same_names():
     assert field_names.flatten(fields()).keys() == rules.RULES.keys()
     rules.check_fields(fields())
 
@@ -15,7 +15,7 @@ def test_every_field_of_the_base_config_has_a_rule_and_every_rule_a_field():
 @pytest.mark.parametrize("name", rules.RULES)
 @pytest.mark.parametrize("value", [None, [None], float("nan"), object()])
 def test_a_value_of_the_wrong_type_names_its_field(name, value):
-    with pytest.raises(InputError, match=rf"^config\.{name}: .* came; it must be ") as caught:
+    with pytest.raises(InputError, match=rf"^config\.{name}: got .*, expected ") as caught:
         rules.check_fields(fields(**{name.replace(".", "__"): value}))
     assert "\n" not in str(caught.value)
 
@@ -44,13 +44,13 @@ def test_a_value_of_the_wrong_type_names_its_field(name, value):
 def test_a_value_out_of_range_names_its_field(name, value):
     with pytest.raises(InputError) as caught:
         rules.check_fields(fields(**{name: value}))
-    assert str(caught.value).startswith(f"config.{name.replace('__', '.')}: {value!r} came; it must be ")
+    assert str(caught.value).startswith(f"config.{name.replace('__', '.')}: got {value!r}, expected ")
 
 
-def test_a_missing_and_an_unknown_field_are_named():
+def test_missing_and_unknown_fields_are_named():
     missing = fields()
     del missing["train"]["estimator"]
-    with pytest.raises(InputError, match=r"^config.train.estimator: it is missing"):
+    with pytest.raises(InputError, match=r"^config.train.estimator: got no value, expected one of 'sample'"):
         rules.check_fields(missing)
     with pytest.raises(InputError, match=r"^config.train.batchsize: .* Did you mean config.train.batch_size\?"):
         rules.check_fields(fields(train__batchsize=3))

@@ -1,4 +1,4 @@
-"""A file is the old one or the new one, never a part."""
+"""A file is the old one or the new one, never incomplete."""
 
 import errno
 import json
@@ -11,7 +11,7 @@ from vade_jax.system import large_arrays
 from vade_jax.system.atomic_files import atomic_write, remove_partial, reserve_disk_space, write_json
 
 
-def test_what_was_written_takes_the_place_of_the_old(tmp_path):
+def test_atomic_write_replaces_the_old_file(tmp_path):
     path = tmp_path / "x.npz"
     path.write_text("old")
     with atomic_write(path) as partial:
@@ -21,7 +21,7 @@ def test_what_was_written_takes_the_place_of_the_old(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_fails_on_the_way_leaves_the_old(tmp_path):
+def test_failed_write_keeps_the_old_file(tmp_path):
     path = tmp_path / "x.json"
     write_json(path, {"old": 1})
     with pytest.raises(TypeError):
@@ -32,17 +32,17 @@ def test_what_fails_on_the_way_leaves_the_old(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_a_killed_process_left_is_deleted(tmp_path):
+def test_remove_partial_deletes_files_of_killed_processes(tmp_path):
     (tmp_path / "run").mkdir()
     with atomic_write(tmp_path / "run" / "x.npz") as partial:
-        partial.write_text("torn")
+        partial.write_text("incomplete")
         copy = partial.with_name(partial.name.replace(str(os.getpid()), "1"))
-        copy.write_text("torn")
+        copy.write_text("incomplete")
     remove_partial(tmp_path)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["x.npz"]
 
 
-def test_a_mapped_file_takes_its_room_at_once(tmp_path):
+def test_reserve_disk_space_allocates_the_file(tmp_path):
     with (tmp_path / "x").open("wb+") as file:
         file.truncate(2**20)
         assert os.fstat(file.fileno()).st_blocks == 0
@@ -50,7 +50,7 @@ def test_a_mapped_file_takes_its_room_at_once(tmp_path):
         assert os.fstat(file.fileno()).st_blocks * 512 >= 2**20
 
 
-def test_large_arrays_say_that_there_is_no_room(tmp_path, monkeypatch):
+def test_empty_array_raises_on_a_full_disk(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

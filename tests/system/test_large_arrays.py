@@ -1,4 +1,4 @@
-"""Large arrays lie in files that leave nothing behind, and are gone through in parts."""
+"""Large arrays are kept in temporary files and processed in slices."""
 
 import numpy as np
 import pytest
@@ -6,11 +6,11 @@ import pytest
 from vade_jax.system import large_arrays
 
 
-@pytest.mark.parametrize("large", [0, 2**20])
-def test_an_array_to_be_filled_leaves_no_file(tmp_path, monkeypatch, large):
-    monkeypatch.setattr(large_arrays, "_LARGE", large)
+@pytest.mark.parametrize("max_bytes", [0, 2**20])
+def test_empty_array_leaves_no_file(tmp_path, monkeypatch, max_bytes):
+    monkeypatch.setattr(large_arrays, "_BYTES_IN_MEMORY", max_bytes)
     array = large_arrays.empty_array((3, 2), np.float32, tmp_path)
-    assert isinstance(array, np.memmap) == (large == 0)
+    assert isinstance(array, np.memmap) == (max_bytes == 0)
     assert (array.shape, array.dtype) == ((3, 2), np.float32)
     array[:] = [[1, 2], [3, 4], [5, 6]]
     assert array.sum() == 21
@@ -18,14 +18,14 @@ def test_an_array_to_be_filled_leaves_no_file(tmp_path, monkeypatch, large):
 
 
 @pytest.mark.parametrize("num_rows", [1, 3, 4, 9])
-def test_parts_are_all_rows_in_order(monkeypatch, num_rows):
-    monkeypatch.setattr(large_arrays, "_PART", 8)
+def test_row_slices_cover_all_rows_in_order(monkeypatch, num_rows):
+    monkeypatch.setattr(large_arrays, "_VALUES_PER_SLICE", 8)
     x = np.arange(2 * num_rows).reshape(num_rows, 2)
     parts = [x[rows] for rows in large_arrays.row_slices(x)]
     assert max(map(len, parts)) <= 4
     np.testing.assert_array_equal(np.concatenate(parts), x)
 
 
-def test_a_row_larger_than_a_part_is_one(monkeypatch):
-    monkeypatch.setattr(large_arrays, "_PART", 1)
+def test_row_slices_have_at_least_one_row(monkeypatch):
+    monkeypatch.setattr(large_arrays, "_VALUES_PER_SLICE", 1)
     assert list(large_arrays.row_slices(np.zeros((2, 5)))) == [slice(0, 1), slice(1, 2)]

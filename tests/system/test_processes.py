@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 from helpers.devices import DEVICES_FLAG
+from helpers.runs import tiny_flags
 
 from benchmarks import faults, scaling, seeds
 from vade_jax.runs import saved_model
@@ -20,10 +21,10 @@ ROOT = Path(__file__).parents[2]
 DEVICES = 2
 
 
-def start(folder, num_processes, num_devices, *flags):
-    """The processes of a run; one alone is told nothing of others."""
+def start(folder, num_processes, num_devices, *flags, config=(f"--config={faults.CONFIG}", *faults.FLAGS)):
+    """The processes of a run; a single one gets no flags of distributed training."""
     environment = {**os.environ, "XLA_FLAGS": f"{DEVICES_FLAG}={num_devices}"}
-    command = [sys.executable, "main.py", f"--config={faults.CONFIG}", *faults.FLAGS, f"--workdir={folder}", *flags]
+    command = [sys.executable, "main.py", *config, f"--workdir={folder}", *flags]
     together = (
         [f"--coordinator={scaling.free_address()}", f"--num_processes={num_processes}"] if num_processes > 1 else []
     )
@@ -61,10 +62,24 @@ def assert_alike(left, right):
         assert np.mean(ours["cluster"] == theirs["cluster"]) > 0.995
 
 
+def assert_first_process_reports(several):
+    """Every process succeeded, and only the first one printed the results."""
+    assert [status for _, status in several] == [0] * len(several), several[0][0][1][-2000:]
+    assert "accuracy" in several[0][0][0]
+    assert all("accuracy" not in said for (said, _), _ in several[1:])
+
+
+def test_two_processes_train_the_run_of_one(digits_run, tmp_path):
+    """The single process has both devices."""
+    processes = start(tmp_path, 2, 1, config=("--config=configs/base.py", *tiny_flags()))
+    assert_first_process_reports(ended(processes))
+    assert_alike(tmp_path, digits_run[0])
+
+
 @pytest.mark.parametrize(
     ("num_processes", "flags"),
     [
-        (2, []),
+        pytest.param(2, [], marks=pytest.mark.slow),
         pytest.param(2, ["--config.data.max_resident_mib=0", "--config.data.shard_mib=0.05"], marks=pytest.mark.slow),
         pytest.param(4, [], marks=pytest.mark.slow),
     ],
@@ -72,9 +87,7 @@ def assert_alike(left, right):
 )
 def test_several_processes_train_the_run_of_one(tmp_path, num_processes, flags):
     several = ended(start(tmp_path / "several", num_processes, DEVICES, *flags))
-    assert [status for _, status in several] == [0] * num_processes, several[0][0][1][-2000:]
-    assert "accuracy" in several[0][0][0]
-    assert all("accuracy" not in said for (said, _), _ in several[1:])
+    assert_first_process_reports(several)
     ((_, errors), status) = ended(start(tmp_path / "one", 1, num_processes * DEVICES, *flags))[0]
     assert status == 0, errors
     assert_alike(tmp_path / "several", tmp_path / "one")

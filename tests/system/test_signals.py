@@ -1,4 +1,4 @@
-"""Signals: at once outside of training, after the epoch within it, and in any case within seconds."""
+"""Signals interrupt at once, or after the epoch in training, and always within the grace period."""
 
 import os
 import signal
@@ -14,15 +14,15 @@ from vade_jax.system.signals import Interrupted, defer_signals, handle_signals, 
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_interrupts_at_once(number, status):
+def test_signal_interrupts_at_once(number, status):
     before = signal.getsignal(number)
-    with pytest.raises(Interrupted, match=r"the same command goes on") as raised, handle_signals():
+    with pytest.raises(Interrupted, match=r"run the same command again to resume") as raised, handle_signals():
         os.kill(os.getpid(), number)
     assert raised.value.status == status
     assert signal.getsignal(number) == before
 
 
-def test_what_defers_it_asks_for_it():
+def test_deferred_signal_is_pending():
     with handle_signals():
         assert pending_signal() == 0
         with defer_signals():
@@ -31,21 +31,21 @@ def test_what_defers_it_asks_for_it():
     assert pending_signal() == 0
 
 
-def test_the_process_goes_on_where_the_signal_was_answered(monkeypatch):
+def test_handled_signal_does_not_end_the_process(monkeypatch):
     monkeypatch.setattr(signals, "_GRACE", 0.1)
-    monkeypatch.setattr(os, "_exit", lambda status: pytest.fail("left"))
+    monkeypatch.setattr(os, "_exit", lambda status: pytest.fail("exited"))
     with pytest.raises(Interrupted), handle_signals():
         os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(0.3)
 
 
-@pytest.mark.parametrize("again", [False, True])
-def test_a_process_that_cannot_answer_is_left_all_the_same(again):
+@pytest.mark.parametrize("second_signal", [False, True])
+def test_busy_process_ends_after_the_grace_period_or_a_second_signal(second_signal):
     program = """
 import time
-from vade_jax import interruption
-interruption._GRACE = 2.0
-with interruption.obeyed(), interruption.deferred():
+from vade_jax.system import signals
+signals._GRACE = 2.0
+with signals.handle_signals(), signals.defer_signals():
     print("ready", flush=True)
     end = time.monotonic() + 60
     while time.monotonic() < end:
@@ -61,22 +61,22 @@ with interruption.obeyed(), interruption.deferred():
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
     started = time.monotonic()
-    if again:
+    if second_signal:
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert said == "error: SIGINT: the same command goes on from where this one stopped\n"
-    assert (time.monotonic() - started < 1.5) == again
+    assert stderr == "error: SIGINT: run the same command again to resume\n"
+    assert (time.monotonic() - started < 1.5) == second_signal
 
 
-def test_a_thread_that_waits_does_not_hold_the_end_up():
+def test_exit_after_grace_does_not_wait_for_threads():
     program = """
 import sys, threading, time
-from vade_jax import interruption
-interruption._GRACE = 0.5
+from vade_jax.system import signals
+signals._GRACE = 0.5
 threading.Thread(target=time.sleep, args=(60,)).start()
-interruption.leave_soon(143)
+signals.exit_after_grace(143)
 sys.exit(143)
 """
     process = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], timeout=30, check=False)

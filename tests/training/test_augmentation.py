@@ -1,4 +1,4 @@
-"""Moved images against scipy in float64, and what training with them does to an encoder."""
+"""Random affine augmentation against scipy in float64, and its effect on training."""
 
 import functools
 from pathlib import Path
@@ -17,13 +17,13 @@ from vade_jax.data import sources, splits
 from vade_jax.data.scaling import Scaling
 from vade_jax.inference.answers import make_embed
 from vade_jax.initialization import modularity, neighbor_graphs
-from vade_jax.runs import saved_model, starting_clusters
+from vade_jax.runs import input_graphs, saved_model
 from vade_jax.runs.run import Run
 from vade_jax.system.errors import InputError
 from vade_jax.training.augmentation import random_affine
 from vade_jax.training.objectives import ENCODER_INPUT, with_augmented_input
 
-MOVE = functools.partial(random_affine, image_shape=(8, 8, 1), max_degrees=10.0, max_shift=0.1)
+AUGMENTATION = functools.partial(random_affine, image_shape=(8, 8, 1), max_degrees=10.0, max_shift=0.1)
 SHAPES = (8, 8, 1), (5, 7, 3)
 
 
@@ -32,7 +32,7 @@ def image_of(shape, seed=0):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_moves_are_scipys(shape):
+def test_random_affine_matches_scipy(shape):
     image, key = image_of(shape), jax.random.key(3)
     found = random_affine(key, jnp.asarray(image.ravel()), shape, max_degrees=30.0, max_shift=0.2)
     down, right, turn = np.float64(jax.random.uniform(key, (3,), minval=-1.0))
@@ -48,23 +48,23 @@ def test_moves_are_scipys(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_no_degrees_and_no_shift_leave_an_image_as_it_is(shape):
+def test_zero_rotation_and_shift_keep_the_image(shape):
     image = jnp.asarray(image_of(shape).ravel())
     np.testing.assert_array_equal(random_affine(jax.random.key(0), image, shape, 0.0, 0.0), image)
 
 
 @given(st.integers(0, 2**31), st.floats(0, 180), st.floats(0, 1))
-def test_a_moved_image_stays_within_its_values(seed, max_degrees, max_shift):
+def test_augmented_pixels_stay_within_the_image_range(seed, max_degrees, max_shift):
     image = image_of(SHAPES[1], seed % 100)
-    moved = np.asarray(
+    augmented = np.asarray(
         random_affine(jax.random.key(seed), jnp.asarray(image.ravel()), SHAPES[1], max_degrees, max_shift)
     )
-    for colour, found in zip(image.reshape(-1, 3).T, moved.reshape(-1, 3).T, strict=True):
-        assert colour.min() - 1e-6 <= found.min()
-        assert found.max() <= colour.max() + 1e-6
+    for channel, found in zip(image.reshape(-1, 3).T, augmented.reshape(-1, 3).T, strict=True):
+        assert channel.min() - 1e-6 <= found.min()
+        assert found.max() <= channel.max() + 1e-6
 
 
-def test_each_row_has_a_move_of_its_own_and_x_stays():
+def test_each_row_has_its_own_augmentation_and_x_is_kept():
     given_batches = []
 
     def objective(params, batch, keys, step):
@@ -73,18 +73,18 @@ def test_each_row_has_a_move_of_its_own_and_x_stays():
 
     x = jnp.tile(jnp.asarray(image_of((8, 8, 1)).ravel()), (4, 1))
     keys = jax.random.split(jax.random.key(0), 4)
-    moved = with_augmented_input(objective, MOVE)
+    augmented = with_augmented_input(objective, AUGMENTATION)
     for step in (0, 1):
-        moved({}, {"x": x, "memberships": x}, keys, jnp.asarray(step))
+        augmented({}, {"x": x, "memberships": x}, keys, jnp.asarray(step))
     first, again = given_batches
     np.testing.assert_array_equal(first["x"], x)
     np.testing.assert_array_equal(first["memberships"], x)
-    np.testing.assert_array_equal(first[ENCODER_INPUT], again[ENCODER_INPUT])  # what is new in a step are the keys
+    np.testing.assert_array_equal(first[ENCODER_INPUT], again[ENCODER_INPUT])  # only the keys change between steps
     assert len(np.unique(first[ENCODER_INPUT], axis=0)) == 4
 
 
-def test_moved_rows_are_joined_to_what_they_are_like():
-    """Two images, each in many places: unmoved, a row's neighbours are copies in the same place, of either image."""
+def test_input_graph_of_augmented_images_depends_less_on_position():
+    """Two images at many positions. Without augmentation a row's neighbours share its position, not its image."""
     images = np.zeros((2, 8, 8, 1), np.float32)
     images[0, 3:5, 3:5] = images[1, 3:5, 2:6] = 1.0
     rng = np.random.default_rng(0)
@@ -98,47 +98,47 @@ def test_moved_rows_are_joined_to_what_they_are_like():
     for max_shift in (0.0, 0.3):
         config = tiny(augment__max_shift=max_shift)
         run = Run(config, Path(), None, 400, 64, (8, 8, 1))
-        graph = starting_clusters.build_input_graph(run, Scaling(jnp.zeros((1, 1)), jnp.ones((1, 1))), x, 10, 400)
+        graph = input_graphs.build_input_graph(run, Scaling(jnp.zeros((1, 1)), jnp.ones((1, 1))), x, 10, 400)
         assert graph.shape == (400, 400)
         scores.append(modularity.modularity(graph, np.asarray(x[:, 27] > 0.5).astype(int)))
-    assert scores[1] < scores[0]  # clusters of places are worth less
+    assert scores[1] < scores[0]  # clusters by position have a lower modularity
 
 
 @pytest.mark.parametrize(("max_shift", "part_rows", "count"), [(0.1, 20, 2), (0.1, 0, 1), (0.0, 20, 1)])
-def test_clusters_of_moved_images_are_judged_by_images_as_they_are_too(max_shift, part_rows, count, tmp_path):
+def test_input_graphs_include_the_original_images(max_shift, part_rows, count, tmp_path):
     x = np.random.default_rng(0).uniform(size=(200, 64)).astype(np.float32)
     options = {"init__method": "manifold", "init__neighbors": "embedding", "init__part_rows": part_rows}
     config = tiny(augment__max_shift=max_shift, **options)
     run = Run(config, tmp_path, None, 200, 64, (8, 8, 1))
-    judges = starting_clusters.input_graphs(run, Scaling(jnp.zeros((1, 1)), jnp.ones((1, 1))), x)
-    assert len(judges) == count
+    graphs = input_graphs.load_input_graphs(run, Scaling(jnp.zeros((1, 1)), jnp.ones((1, 1))), x)
+    assert len(graphs) == count
     _, neighbors = neighbor_graphs.nearest_neighbors_without_hubs(
         x, neighbor_graphs.num_neighbors(200, 10, config.init.neighbor_share)
     )
-    unmoved = neighbor_graphs.neighbor_graph(np.arange(200), neighbors, 200)
-    assert [(judge != unmoved).nnz > 0 for judge in judges] == [bool(max_shift), False][:count]
+    original = neighbor_graphs.neighbor_graph(np.arange(200), neighbors, 200)
+    assert [(graph != original).nnz > 0 for graph in graphs] == [bool(max_shift), False][:count]
 
 
-def test_only_images_can_be_moved(tmp_path):
+def test_augmentation_requires_images(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).uniform(size=(300, 6)).astype(np.float32))
     changes = {"data__name": "file", "data__path": str(tmp_path / "x.npy")}
     for field in ("max_degrees", "max_shift"):
-        with pytest.raises(InputError, match=f"^config.augment.{field}: 0.5 came; only images"):
+        with pytest.raises(InputError, match=f"^config.augment.{field}: got 0.5 for rows without an image shape"):
             train(tiny(**changes, **{f"augment__{field}": 0.5}), tmp_path / "run")
 
 
-def test_an_encoder_that_saw_images_moved_minds_it_less(tmp_path):
-    """By the distance that a move makes in the embedding, in units of the embedding's variance."""
+def test_augmentation_makes_the_embedding_less_sensitive(tmp_path):
+    """The mean squared change of the embedding under augmentation, in units of the embedding's variance, is smaller."""
     x = splits.select_split(sources.load("digits"), "all", "").x
     keys = jax.random.split(jax.random.key(1), len(x))
-    moved = jax.vmap(lambda key, image: random_affine(key, image, (8, 8, 1), 10.0, 0.1))(
+    augmented = jax.vmap(lambda key, image: random_affine(key, image, (8, 8, 1), 10.0, 0.1))(
         keys, jnp.asarray(x, jnp.float32)
     )
     shares = []
-    for name, changes in (("plain", {}), ("moved", {"augment__max_degrees": 10.0, "augment__max_shift": 0.1})):
-        train(tiny(**changes, pretrain__num_epochs=20), tmp_path / name)
+    for name, changes in (("plain", {}), ("augmented", {"augment__max_degrees": 10.0, "augment__max_shift": 0.1})):
+        train(tiny(**changes, pretrain__num_epochs=20, checkpoint__every_epochs=20), tmp_path / name)
         run, state, _ = saved_model.restore(tmp_path / name)
         embed = make_embed(run.model, 256)
-        z, z_moved = (embed(state, rows)[0] for rows in (x, np.asarray(moved)))
-        shares.append(np.mean((z - z_moved) ** 2) / np.mean(z.var(axis=0)))
+        z, z_augmented = (embed(state, rows)[0] for rows in (x, np.asarray(augmented)))
+        shares.append(np.mean((z - z_augmented) ** 2) / np.mean(z.var(axis=0)))
     assert shares[1] < 0.8 * shares[0]

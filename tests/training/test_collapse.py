@@ -1,4 +1,4 @@
-"""Each collapse is told from its signs, and a sound run is left alone."""
+"""Each collapse is diagnosed from its signs, and a healthy run has no diagnosis."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from vade_jax.training.collapse import compute_signs, diagnose_losses, diagnose_
 
 
 def signs(occupancy, confidence=0.99, spread=1.0):
-    """Of 1,000 rows with clusters of these sizes, and q(c|x) of this confidence."""
+    """Signs of rows with clusters of these sizes, this max q(c|x), and this standard deviation of z_mean."""
     num_clusters = len(occupancy)
     clusters = np.repeat(np.arange(num_clusters), occupancy)
     rest = (1 - confidence) / max(1, num_clusters - 1)
@@ -18,7 +18,7 @@ def signs(occupancy, confidence=0.99, spread=1.0):
     return compute_signs(responsibilities, z_mean, np.ones_like(z_mean))
 
 
-def test_signs_are_those_of_the_rows():
+def test_compute_signs():
     read = signs([500, 500, 0, 0], confidence=1.0)
     np.testing.assert_array_equal(read.clusters, np.repeat([0, 1], 500))
     np.testing.assert_allclose(read.occupancy, [0.5, 0.5, 0, 0])
@@ -32,7 +32,7 @@ def test_signs_are_those_of_the_rows():
     ("occupancy", "confidence", "spread", "name"),
     [
         ([100] * 10, 0.99, 1.0, None),
-        ([820, 20, 20, 20, 20, 20, 20, 20, 20, 40], 0.99, 1.0, None),  # unbalanced, and sound
+        ([820, 20, 20, 20, 20, 20, 20, 20, 20, 40], 0.99, 1.0, None),  # unbalanced but healthy
         ([1000], 1.0, 1.0, None),
         ([100] * 10, 0.99, 0.05, "inactive_latent"),
         ([100] * 10, 0.15, 1.0, "uniform_responsibilities"),
@@ -41,7 +41,7 @@ def test_signs_are_those_of_the_rows():
         ([200, 200, 200, 200, 200, 0, 0, 0, 0, 0], 1.0, 1.0, "empty_clusters"),
     ],
 )
-def test_a_collapse_has_a_name(occupancy, confidence, spread, name):
+def test_diagnose_signs_names_the_collapse(occupancy, confidence, spread, name):
     diagnosis = diagnose_signs(signs(occupancy, confidence, spread))
     assert (diagnosis and diagnosis.name) == name
 
@@ -59,6 +59,6 @@ def test_a_collapse_has_a_name(occupancy, confidence, spread, name):
         ([-1.0, -3.0, 20.0], "exploding_loss"),
     ],
 )
-def test_a_loss_that_runs_away_has_a_name(losses, name):
+def test_diagnose_losses_names_the_collapse(losses, name):
     diagnosis = diagnose_losses(losses, num_features=100)
     assert (diagnosis and diagnosis.name) == name

@@ -1,4 +1,4 @@
-"""Epochs over rows that lie on the devices, or that are streamed there in shards."""
+"""Epochs over rows that are resident on the devices or streamed to them in shards."""
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from vade_jax.data.scaling import Scaling
 from vade_jax.initialization import neighbor_graphs
 from vade_jax.reports.label_scores import clustering_accuracy
 from vade_jax.runs import saved_model, starting_clusters
+from vade_jax.runs.input_graphs import clustered_row_indices
 from vade_jax.runs.run import make_run
 from vade_jax.system.devices import replicate
 from vade_jax.training import data_feed as feed_module
@@ -23,7 +24,7 @@ from vade_jax.training.epoch import make_epoch
 from vade_jax.training.train_state import TrainState, start_stage
 
 NUM_ROWS, BATCH = 50, 4
-BIT = np.exp2(np.arange(NUM_ROWS) % 20).astype(np.float32)  # of a row in the mean over an epoch
+BIT = np.exp2(np.arange(NUM_ROWS) % 20).astype(np.float32)  # a row's contribution to an epoch's mean loss
 X = np.arange(NUM_ROWS, dtype=np.uint8)[:, None]
 
 
@@ -48,7 +49,7 @@ def shard_bytes(num_rows):
     return num_rows * (X[:1].nbytes + BIT[:1].nbytes)
 
 
-def test_a_shard_is_whole_batches_and_each_row_comes_once(tmp_path):
+def test_shards_have_complete_batches_and_each_row_once(tmp_path):
     np.save(tmp_path / "x.npy", X)
     feed = Feed(np.load(tmp_path / "x.npy", mmap_mode="r"), 10, shard_bytes(18))
     counts, first = zip(*feed._shards({"x": X, "bit": BIT}, BATCH, 0), strict=True)
@@ -59,12 +60,12 @@ def test_a_shard_is_whole_batches_and_each_row_comes_once(tmp_path):
     for shard in first:
         np.testing.assert_array_equal(shard["bit"], BIT[shard["x"][:, 0]])
     jax.tree.map(np.testing.assert_array_equal, list(first), again)
-    assert sum(row % 2 for row in first[0]["x"][:, 0]) == 8  # neighbours come together
+    assert sum(row % 2 for row in first[0]["x"][:, 0]) == 8  # a block of neighbours stays together
     assert not np.array_equal(first[0]["x"], other[0]["x"])
 
 
 @pytest.mark.parametrize("size", [4, 18, 50])
-def test_an_epoch_in_shards_has_the_steps_and_the_means_of_one_in_one_piece(size):
+def test_a_streamed_epoch_has_the_steps_and_means_of_a_resident_one(size):
     def loss(params, batch):
         return batch["bit"] + 0 * params["mean"]
 
@@ -73,14 +74,14 @@ def test_an_epoch_in_shards_has_the_steps_and_the_means_of_one_in_one_piece(size
     state, means = whole.train(epoch, start(), {"bit": BIT}, BATCH)
     streamed, streamed_means = shards.train(epoch, start(), {"bit": BIT}, BATCH)
     assert int(streamed.step) == int(state.step) == NUM_ROWS // BATCH
-    # two rows of 50 sit an epoch out
+    # two of the 50 rows are left out of an epoch
     for mean in (means["loss"], streamed_means["loss"]):
         missing = BIT.sum() - float(mean) * 48
         assert any(np.isclose(missing, a + b) for i, a in enumerate(BIT) for b in BIT[:i])
 
 
 def test_shards_train_on_every_row():
-    """The least squares fit of one number is the rows' mean, whichever way they come."""
+    """The least-squares fit of one number is the mean of the rows, resident or streamed."""
     epoch = epoch_of(lambda params, batch: (batch["x"][:, 0] - params["mean"]) ** 2)
     for feed in (Feed(X, 2**20, 1), Feed(X, 0, shard_bytes(18))):
         state, means = start(), []
@@ -90,7 +91,7 @@ def test_shards_train_on_every_row():
         assert np.mean(means[5:]) == pytest.approx(X.mean(), abs=2)
 
 
-def test_no_compilation_after_the_first_epoch_in_shards(compilations):
+def test_streamed_epochs_compile_once(compilations):
     epoch = epoch_of(lambda params, batch: (batch["x"][:, 0] - params["mean"]) ** 2)
     feed, state = Feed(X, 0, shard_bytes(18)), start()
     state, _ = feed.train(epoch, state, {}, BATCH)
@@ -108,6 +109,7 @@ STREAMED = {
     "pretrain__num_epochs": 10,
     "guide__num_rounds": 1,
     "align__num_epochs": 1,
+    "checkpoint__every_epochs": 5,
 }
 
 
@@ -120,10 +122,10 @@ def streamed(tmp_path_factory):
     return changes, folder / "run", train(tiny(**changes), folder / "run"), digits.labels
 
 
-def test_a_run_larger_than_memory_goes_through_every_stage(streamed):
+def test_a_streamed_run_trains_every_stage(streamed):
     _, folder, results, labels = streamed
     run, _, _ = saved_model.restore(folder)
-    sample = starting_clusters.clustered_row_indices(run)
+    sample = clustered_row_indices(run)
     memberships = np.load(folder / "memberships_guide1.npy")
     with np.load(folder / "initialization_guide1.npz") as found:
         np.testing.assert_array_equal(memberships[sample], found["memberships"])
@@ -138,12 +140,12 @@ def test_a_run_larger_than_memory_goes_through_every_stage(streamed):
     assert np.isfinite(results["elbo"])
 
 
-def test_rows_beyond_the_sample_take_their_neighbours_clusters(tmp_path):
+def test_rows_outside_the_sample_get_their_neighbours_clusters(tmp_path):
     centres = np.array([[-8.0, 0.0], [0.0, 6.0], [8.0, 0.0]])
     embeddings, labels = make_blobs([100, 200, 300], centers=centres, cluster_std=[0.5, 1.0, 2.0], random_state=0)
     config = tiny(init__max_rows=150, init__method="manifold", model__num_clusters=3)
     run = make_run(config, tmp_path, {"num_rows": 600, "num_features": 2, "image_shape": None})
-    sample = starting_clusters.clustered_row_indices(run)
+    sample = clustered_row_indices(run)
     inputs = neighbor_graphs.sampled_graph(embeddings[sample], 10, 150, seed=0)
     starting_clusters.write(
         run, "guide1", starting_clusters.find_starting_clusters(run, embeddings[sample], [inputs], None)
@@ -154,14 +156,14 @@ def test_rows_beyond_the_sample_take_their_neighbours_clusters(tmp_path):
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.98
 
 
-def test_a_streamed_run_that_stopped_goes_on_to_the_same_end(streamed, tmp_path, monkeypatch):
+def test_a_resumed_streamed_run_is_bit_identical(streamed, tmp_path, monkeypatch):
     changes, folder, _, _ = streamed
     stop_after(11, monkeypatch, lambda: train(tiny(**changes), tmp_path))
     train(tiny(**changes), tmp_path)
     assert_same_bits(params_of(tmp_path), params_of(folder))
 
 
-def test_a_streamed_run_predicts_what_it_assigned(streamed, tmp_path):
+def test_a_streamed_run_predicts_its_assignments(streamed, tmp_path):
     changes, folder, _, _ = streamed
     path = predict(folder, changes["data__path"], str(tmp_path / "out.npz"))
     with np.load(path) as answer, np.load(folder / "assignments.npz") as assigned:

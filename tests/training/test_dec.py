@@ -1,4 +1,4 @@
-"""Deep embedded clustering's parts against the paper's formulas in float64, and a run of it."""
+"""The parts of deep embedded clustering against the paper's formulas in float64, and runs with it."""
 
 import json
 
@@ -18,13 +18,13 @@ from vade_jax.runs.metrics_log import read_metrics
 from vade_jax.system.errors import InputError
 from vade_jax.training import dec
 
-ALONE = {"guide__num_rounds": 0, "align__num_epochs": 0}
+ONE_STAGE = {"guide__num_rounds": 0, "align__num_epochs": 0}
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dec") / "run"
-    config = tiny(**ALONE, init__method="kmeans", train__objective="dec")
+    config = tiny(**ONE_STAGE, init__method="kmeans", train__objective="dec")
     return folder, train(config, folder)
 
 
@@ -51,7 +51,7 @@ def test_soft_assignments_do_not_depend_on_the_unit_of_z():
     np.testing.assert_allclose(dec.log_soft_assignments(z / 100, narrow), expected, rtol=1e-4)
 
 
-def test_soft_assignments_train_the_means_alone():
+def test_soft_assignments_have_a_gradient_for_the_means_only():
     rng = np.random.default_rng(3)
     z, prior = jnp.asarray(rng.normal(size=(5, 3)), jnp.float32), prior_of(rng, 4)
     slope = jax.grad(lambda prior: dec.log_soft_assignments(z, prior)[:, 0].sum())(prior)
@@ -60,13 +60,13 @@ def test_soft_assignments_train_the_means_alone():
     assert not slope.logits.any()
 
 
-def test_soft_assignments_need_one_latent_dimension():
+def test_soft_assignments_require_equal_latent_dimensions():
     prior = GMMPrior(jnp.zeros(4), jnp.zeros((4, 2)), jnp.zeros((4, 2)))
     with pytest.raises(ValueError, match=r"\(5, 3\) and means \(4, 2\)"):
         dec.log_soft_assignments(jnp.zeros((5, 3)), prior)
 
 
-def test_targets_by_hand():
+def test_targets_match_values_computed_by_hand():
     q = np.array([[0.8, 0.2], [0.6, 0.4]])
     first = np.array([0.64 / 1.4, 0.04 / 0.6])
     second = np.array([0.36 / 1.4, 0.16 / 0.6])
@@ -74,7 +74,7 @@ def test_targets_by_hand():
 
 
 @given(arrays(np.float64, (6, 3), elements=st.floats(0.01, 1.0)))
-def test_targets_are_distributions_and_equal_assignments_stay(weights):
+def test_targets_are_distributions_and_keep_equal_assignments(weights):
     q = weights / weights.sum(axis=1, keepdims=True)
     targets = dec.sharpen_targets(q)
     np.testing.assert_allclose(targets.sum(axis=1), 1)
@@ -83,7 +83,7 @@ def test_targets_are_distributions_and_equal_assignments_stay(weights):
     np.testing.assert_allclose(dec.sharpen_targets(alike), alike)  # q^2 / f is q where f is a multiple of q
 
 
-def test_the_mixture_of_centroids_takes_the_nearest():
+def test_mixture_of_centroids_assigns_to_the_nearest_mean():
     rng = np.random.default_rng(1)
     prior = dec.mixture_of_centroids(prior_of(rng, 4))
     z = jnp.asarray(rng.normal(size=(50, 3)), jnp.float32)
@@ -92,7 +92,7 @@ def test_the_mixture_of_centroids_takes_the_nearest():
     np.testing.assert_array_equal(dec.log_soft_assignments(z, prior).argmax(axis=-1), nearest)
 
 
-def test_a_run_trains_encoder_and_centroids_alone(finished):
+def test_a_run_trains_only_encoder_and_centroids(finished):
     folder, results = finished
     records = [record for record in read_metrics(folder / "metrics.jsonl") if record["stage"] == "cluster"]
     assert all(record["loss"] == record["kl_targets"] >= 0 for record in records)
@@ -106,57 +106,56 @@ def test_a_run_trains_encoder_and_centroids_alone(finished):
 
 def params_of_autoencoder(folder):
     from vade_jax.runs.run import read_run
-    from vade_jax.runs.saved_model import autoencoder
+    from vade_jax.runs.saved_model import load_autoencoder
 
-    return jax.tree.map(np.asarray, autoencoder(read_run(folder)).params)
+    return jax.tree.map(np.asarray, load_autoencoder(read_run(folder)).params)
 
 
-def test_its_rows_are_predicted_as_they_were_clustered(finished, tmp_path):
+def test_predict_gives_the_clusters_of_training(finished, tmp_path):
     folder, _ = finished
     path = predict(folder, "", str(tmp_path / "out.npz"))
     with np.load(path) as answer, np.load(folder / "assignments.npz") as trained:
         np.testing.assert_array_equal(answer["cluster"], trained["cluster"])
 
 
-def test_another_runs_autoencoder_is_taken_as_ones_own(finished, tmp_path):
-    """Bit for bit, with its scaling; nothing is pretrained again."""
+def test_a_pretrained_autoencoder_gives_the_same_bits_as_pretraining(finished, digits_run, tmp_path):
+    """The autoencoder's scaling is used too, and no pretraining is done."""
     folder, _ = finished
-    train(tiny(**ALONE), tmp_path / "own")
-    train(tiny(**ALONE, pretrain__workdir=str(folder)), tmp_path / "taken")
-    assert_same_bits(params_of(tmp_path / "own"), params_of(tmp_path / "taken"))
+    train(tiny(**ONE_STAGE, pretrain__workdir=str(folder)), tmp_path / "taken")
+    assert_same_bits(params_of(digits_run[0]), params_of(tmp_path / "taken"))
     assert {record["stage"] for record in read_metrics(tmp_path / "taken" / "metrics.jsonl")} == {"cluster"}
 
 
-def test_an_autoencoder_serves_another_number_of_clusters(finished, tmp_path):
+def test_a_pretrained_autoencoder_allows_another_number_of_clusters(finished, tmp_path):
     folder, _ = finished
-    results = train(tiny(**ALONE, pretrain__workdir=str(folder), model__num_clusters=7), tmp_path / "seven")
+    results = train(tiny(**ONE_STAGE, pretrain__workdir=str(folder), model__num_clusters=7), tmp_path / "seven")
     assert len(results["occupancy"]) == 7
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model__latent_dim": 4}, "one of model.latent_dim = 3, not 4"),
-        ({"model__hidden": (8,)}, r"one of model.hidden = .*16.*, not .*8"),
-        ({"data__train_split": "train[:500]"}, "one of other rows"),
+        ({"model__latent_dim": 4}, "an autoencoder of model.latent_dim = 3, not 4"),
+        ({"model__hidden": (8,)}, r"an autoencoder of model.hidden = .*16.*, not .*8"),
+        ({"data__train_split": "train[:500]"}, "an autoencoder of other rows"),
     ],
 )
-def test_an_autoencoder_that_does_not_suit_is_refused(finished, tmp_path, changes, message):
+def test_an_autoencoder_of_other_settings_or_rows_is_an_error(finished, tmp_path, changes, message):
     folder, _ = finished
-    with pytest.raises(InputError, match=f"config.pretrain.workdir: .* holds {message}"):
-        train(tiny(**ALONE, pretrain__workdir=str(folder), **changes), tmp_path / "run")
+    with pytest.raises(InputError, match=f"config.pretrain.workdir: .* with {message}"):
+        train(tiny(**ONE_STAGE, pretrain__workdir=str(folder), **changes), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_folder_without_an_autoencoder_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"config.pretrain.workdir: .* holds no autoencoder"):
+def test_a_folder_without_an_autoencoder_is_an_error(tmp_path):
+    with pytest.raises(InputError, match=r"config.pretrain.workdir: .* with no autoencoder"):
         train(tiny(pretrain__workdir=str(tmp_path / "nothing")), tmp_path / "run")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_variational_autoencoder_is_pretrained(tmp_path):
+def test_pretraining_of_a_variational_autoencoder(tmp_path):
     changes = {"pretrain__objective": "vae", "pretrain__kl_warmup_epochs": 1, "train__num_epochs": 0}
-    results = train(tiny(**ALONE, **changes), tmp_path)
+    results = train(tiny(**ONE_STAGE, **changes), tmp_path)
     first, *_, last = read_metrics(tmp_path / "metrics.jsonl")
     assert first["stage"] == last["stage"] == "pretrain"
     assert first["loss"] < -first["elbo"]

@@ -1,4 +1,4 @@
-"""The training step and the row map: devices, remainders, determinism, compilations."""
+"""The training step and the epoch: devices, remainders, determinism, compilations."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,6 @@ import optax
 import pytest
 
 from vade_jax.data.scaling import Scaling
-from vade_jax.inference.row_map import make_row_map
 from vade_jax.networks.model import init_params, make_model
 from vade_jax.system.devices import replicate
 from vade_jax.training.epoch import make_epoch, make_epoch_of_runs
@@ -42,7 +41,7 @@ def start(model, tx, seed=0):
 
 
 def sgd():
-    # Adam divides by the gradient's size, which would blow rounding differences up.
+    # Adam divides by the size of the gradient, which would magnify rounding differences.
     return optax.sgd(1e-2)
 
 
@@ -68,11 +67,11 @@ def on_one_device(monkeypatch):
     monkeypatch.setattr(jax, "pmap", lambda fn, devices, **options: real(fn, devices=first, **options))
 
 
-def test_two_devices_are_at_hand():
+def test_the_tests_have_two_devices():
     assert jax.local_device_count() == 2
 
 
-@pytest.mark.parametrize("batch_size", [8, 7, 37])  # divided by the devices, not divided, all rows at once
+@pytest.mark.parametrize("batch_size", [8, 7, 37])  # divisible by two devices, not divisible, all rows
 def test_one_and_two_devices_give_the_same_parameters(model, monkeypatch, batch_size):
     two, two_metrics = train(model, 3, batch_size)
     on_one_device(monkeypatch)
@@ -83,8 +82,8 @@ def test_one_and_two_devices_give_the_same_parameters(model, monkeypatch, batch_
     assert_trees_close(two_metrics, one_metrics, rtol=1e-5)
 
 
-@pytest.mark.parametrize("num_runs", [1, 2, 3])  # of three that two devices could hold
-def test_runs_side_by_side_are_each_as_they_would_be_alone(model, num_runs):
+@pytest.mark.parametrize("num_runs", [1, 2, 3])  # of three runs that the epoch is made for
+def test_an_epoch_of_runs_matches_separate_epochs(model, num_runs):
     objective, tx = negative_elbo(model, "sample", 1), sgd()
     epoch = make_epoch_of_runs(objective, tx, 8, 3)
     x, states = replicate(X), [start(model, tx, seed) for seed in range(num_runs)]
@@ -92,14 +91,14 @@ def test_runs_side_by_side_are_each_as_they_would_be_alone(model, num_runs):
         states, means = zip(*epoch(states, x, [{}] * num_runs), strict=True)
     assert len(states) == num_runs
     for seed in range(num_runs):
-        alone, alone_means = train(model, 2, tx=tx, seed=seed)
-        assert_trees_close(states[seed].params, alone.params, rtol=2e-5, atol=2e-6)
-        assert_trees_close(means[seed], alone_means, rtol=1e-5)
-        assert int(states[seed].step) == int(alone.step)
-        assert states[seed].step.sharding == alone.step.sharding
+        expected, expected_means = train(model, 2, tx=tx, seed=seed)
+        assert_trees_close(states[seed].params, expected.params, rtol=2e-5, atol=2e-6)
+        assert_trees_close(means[seed], expected_means, rtol=1e-5)
+        assert int(states[seed].step) == int(expected.step)
+        assert states[seed].step.sharding == expected.step.sharding
 
 
-def test_a_factor_on_the_rates_is_one_on_the_updates(model):
+def test_the_rate_factor_multiplies_the_updates(model):
     epoch = make_epoch(negative_elbo(model, "mean", 1), sgd(), ROWS)
     before = jax.tree.map(np.array, start(model, sgd()).params)
     ends = []
@@ -110,13 +109,13 @@ def test_a_factor_on_the_rates_is_one_on_the_updates(model):
     assert_trees_close(half, jax.tree.map(lambda leaf: 0.5 * leaf, whole), rtol=1e-3, atol=1e-7)
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others(model):
+def test_only_the_same_seed_gives_the_same_bits(model):
     first, second, other = (train(model, 2, seed=seed)[0] for seed in (0, 0, 1))
     jax.tree.map(np.testing.assert_array_equal, first.params, second.params)
     assert not np.array_equal(first.params["prior"].means, other.params["prior"].means)
 
 
-def test_a_step_is_the_gradient_of_the_mean_loss_over_the_whole_batch(model):
+def test_a_step_follows_the_gradient_of_the_batch_mean_loss(model):
     tx = sgd()
     objective = negative_elbo(model, "mean", 1)
     state = start(model, tx)
@@ -131,9 +130,9 @@ def test_a_step_is_the_gradient_of_the_mean_loss_over_the_whole_batch(model):
     assert_trees_close(after.params, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_an_epoch_sees_each_row_at_most_once_in_a_new_order(model):
+def test_an_epoch_reads_each_row_at_most_once_in_a_new_order(model):
     def spy(params, batch, keys, step):
-        # the mean of 2^row over a batch of one tells which row it was
+        # the sum of 2^row over an epoch tells which rows it read
         return jnp.exp2(batch["row"].astype(jnp.float32)) * (1 + 0 * params["prior"].logits.sum()), {}
 
     tx = sgd()
@@ -153,7 +152,7 @@ def test_an_epoch_sees_each_row_at_most_once_in_a_new_order(model):
     assert bits[0] != bits[1]
 
 
-def test_no_compilation_after_the_first_epoch_of_a_stage(model, compilations):
+def test_an_epoch_compiles_once(model, compilations):
     tx = sgd()
     epoch = make_epoch(negative_elbo(model, "mean", 1), tx, 8)
     state, rows = start(model, tx), replicate({"x": X})
@@ -164,22 +163,6 @@ def test_no_compilation_after_the_first_epoch_of_a_stage(model, compilations):
     for _ in range(3):
         state, _ = epoch(state, rows)
     assert not compilations
-
-
-@pytest.mark.parametrize("num_rows", [1, 2, 7, 8, 9, 37])
-def test_the_row_map_sees_each_row_once_whatever_the_remainder(num_rows):
-    def fn(params, x, keys):
-        return {"double": 2 * x[:, 0], "noise": jax.vmap(jax.random.normal)(keys)}
-
-    row_map = make_row_map(fn, batch_size=8)
-    x = np.arange(num_rows, dtype=np.uint8)[:, None]
-    scaling = Scaling(jnp.ones((1, 1)), jnp.full((1, 1), 0.5))
-    answer = row_map({}, scaling, x, jax.random.key(0))
-    np.testing.assert_array_equal(answer["double"], np.arange(num_rows) - 1.0)
-    # a row's noise belongs to the row: another batch size, the same draws
-    again = make_row_map(fn, batch_size=3)({}, scaling, x, jax.random.key(0))
-    np.testing.assert_array_equal(answer["noise"], again["noise"])
-    assert len(set(answer["noise"].tolist())) == num_rows
 
 
 def test_networks_and_prior_have_their_own_learning_rates(model):

@@ -1,4 +1,4 @@
-"""The objectives against the losses they are made of."""
+"""The objectives against the losses that they consist of."""
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +47,7 @@ def test_reconstruction_decodes_the_latent_mean(setting):
 @pytest.mark.parametrize(
     "objective", [reconstruction, vae, lambda m: negative_elbo(m, "mean", 2), lambda m: guided_negative_elbo(m, 2), dec]
 )
-def test_the_encoder_may_see_something_else_than_is_decoded(setting, objective):
+def test_the_encoder_input_may_differ_from_x(setting, objective):
     model, params, x, keys = setting
     memberships = jax.nn.softmax(jax.random.normal(jax.random.key(4), (BATCH, CLUSTERS)))
     batch = {"x": x, "memberships": memberships, "targets": memberships}
@@ -58,7 +58,7 @@ def test_the_encoder_may_see_something_else_than_is_decoded(setting, objective):
     other, _ = of(params, {**batch, ENCODER_INPUT: 1 - x}, keys, jnp.int32(0))
     of_other, _ = of(params, {**batch, "x": 1 - x}, keys, jnp.int32(0))
     assert (np.abs(other - plain) > 1e-6).all()
-    if objective is dec:  # which reads nothing but what the encoder sees
+    if objective is dec:  # it depends on the encoder's input only
         np.testing.assert_array_equal(other, of_other)
     else:
         assert (np.abs(other - of_other) > 1e-6).all()
@@ -66,7 +66,7 @@ def test_the_encoder_may_see_something_else_than_is_decoded(setting, objective):
 
 @pytest.mark.parametrize("estimator", ["sample", "mean", "optimal"])
 @pytest.mark.parametrize("num_samples", [1, 3])
-def test_negative_elbo_is_the_bound_of_each_example_with_its_own_noise(setting, estimator, num_samples):
+def test_negative_elbo_is_the_bound_of_each_example_with_its_own_key(setting, estimator, num_samples):
     model, params, x, keys = setting
     loss, metrics = negative_elbo(model, estimator, num_samples)(params, {"x": x}, keys, jnp.int32(0))
     for row in range(BATCH):
@@ -80,7 +80,7 @@ def test_negative_elbo_is_the_bound_of_each_example_with_its_own_noise(setting, 
     np.testing.assert_allclose(metrics["elbo"], sum(metrics[name] for name in five), rtol=1e-5)
 
 
-def test_the_guided_bound_holds_q_c_at_the_memberships_hard_or_soft(setting):
+def test_guided_bound_uses_hard_or_soft_memberships_as_q_c(setting):
     model, params, x, keys = setting
     objective = guided_negative_elbo(model, num_samples=2)
     soft = jax.nn.softmax(jax.random.normal(jax.random.key(4), (BATCH, CLUSTERS)))
@@ -97,7 +97,7 @@ def test_the_guided_bound_holds_q_c_at_the_memberships_hard_or_soft(setting):
         assert np.abs(slopes["prior"].means).min() > 0
 
 
-def test_more_weight_on_the_kl_of_q_c_adds_that_kl(setting):
+def test_kl_c_weight_adds_multiples_of_kl_c(setting):
     model, params, x, keys = setting
     batch = {"x": x, "memberships": jax.nn.softmax(jax.random.normal(jax.random.key(4), (BATCH, CLUSTERS)))}
     bound, _ = guided_negative_elbo(model, 3)(params, batch, keys, jnp.int32(0))
@@ -115,7 +115,7 @@ def test_more_weight_on_the_kl_of_q_c_adds_that_kl(setting):
 @pytest.mark.parametrize(
     "make", [lambda model, *weight: negative_elbo(model, "mean", 1, *weight), vae], ids=["negative_elbo", "vae"]
 )
-def test_kl_warmup_weighs_the_loss_and_not_the_printed_bound(setting, make):
+def test_kl_warmup_changes_the_loss_but_not_the_elbo_metric(setting, make):
     model, params, x, keys = setting
     full, metrics = make(model)(params, {"x": x}, keys, jnp.int32(0))
     objective = make(model, lambda step: step / 10)
@@ -127,7 +127,7 @@ def test_kl_warmup_weighs_the_loss_and_not_the_printed_bound(setting, make):
 
 
 def test_vae_is_the_bound_under_one_standard_normal_cluster(setting):
-    """With KL(q(z|x) || N(0, I)) in closed form."""
+    """The expected loss uses KL(q(z|x) || N(0, I)) in closed form."""
     model, params, x, keys = setting
     loss, metrics = vae(model)(params, {"x": x}, keys, jnp.int32(0))
     z_mean, z_log_var = model.encode(params, x)

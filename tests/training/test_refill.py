@@ -1,4 +1,4 @@
-"""An empty cluster takes rows where that raises the bound, and nowhere else."""
+"""An empty cluster is refilled if, and only if, that raises the bound."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -23,13 +23,13 @@ def bound(prior, z_mean=Z_MEAN, z_var=Z_VAR):
 @pytest.mark.parametrize(
     ("clusters", "empty"),
     [
-        ([0, 1, 1, 2], [3]),  # two joined: one of them is split
-        ([0, 1, 2, 2], [3]),  # few rows far off have joined another cluster: they are explained worst
+        ([0, 1, 1, 2], [3]),  # one cluster has two true clusters: it is split
+        ([0, 1, 2, 2], [3]),  # a cluster has a few distant rows, which are explained worst
         ([0, 0, 1, 1], [2, 3]),
         ([0, 0, 0, 0], [1, 2, 3]),
     ],
 )
-def test_empty_clusters_find_the_rows_they_lack(clusters, empty):
+def test_refill_recovers_the_true_clusters(clusters, empty):
     start = prior_from_memberships(Z_MEAN, Z_VAR, np.eye(4)[np.array(clusters)[LABELS]])
     prior, gain = refill_empty_clusters(start, Z_MEAN, Z_VAR, np.array(empty), seed=0)
     np.testing.assert_allclose(gain, bound(prior) - bound(start), rtol=1e-3)
@@ -38,7 +38,7 @@ def test_empty_clusters_find_the_rows_they_lack(clusters, empty):
     assert clustering_accuracy(LABELS, found) > 0.98
 
 
-def test_identical_clusters_are_told_apart_again():
+def test_refill_separates_identical_clusters():
     start = prior_from_memberships(Z_MEAN, Z_VAR, np.full((480, 4), 0.25))
     prior, gain = refill_empty_clusters(start, Z_MEAN, Z_VAR, np.array([1, 2, 3]), seed=0)
     assert gain > 0.1
@@ -46,7 +46,7 @@ def test_identical_clusters_are_told_apart_again():
     assert clustering_accuracy(LABELS, found) > 0.98
 
 
-def test_rows_that_only_an_empty_cluster_explains_keep_a_place():
+def test_refill_copes_with_rows_that_only_an_empty_cluster_explains():
     start = prior_from_memberships(Z_MEAN, Z_VAR, np.eye(4)[np.array([0, 0, 1, 2])[LABELS]])
     lone = start._replace(means=start.means.at[3].set(jnp.asarray(Z_MEAN[0])), log_vars=start.log_vars.at[3].set(-20.0))
     prior, gain = refill_empty_clusters(lone, Z_MEAN, Z_VAR, np.array([3]), seed=0)
@@ -54,7 +54,7 @@ def test_rows_that_only_an_empty_cluster_explains_keep_a_place():
     assert all(jnp.isfinite(array).all() for array in prior)
 
 
-def test_a_cluster_that_is_one_stays_one():
+def test_refill_does_not_split_a_single_true_cluster():
     z_mean = RNG.normal(size=(2000, 2)).astype(np.float32)
     z_var = np.full_like(z_mean, 0.01)
     start = prior_from_memberships(z_mean, z_var, np.eye(2)[np.zeros(2000, int)])
@@ -63,7 +63,7 @@ def test_a_cluster_that_is_one_stays_one():
     assert gain == 0
 
 
-def test_equal_rows_have_nothing_to_split():
+def test_refill_of_equal_rows_stays_finite():
     start = prior_from_memberships(np.ones((20, 2)), np.ones((20, 2)), np.eye(3)[np.zeros(20, int)])
     prior, _ = refill_empty_clusters(
         start, np.ones((20, 2), np.float32), np.ones((20, 2), np.float32), np.array([1, 2]), seed=0

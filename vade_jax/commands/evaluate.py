@@ -1,37 +1,40 @@
-"""Scores a trained run again, and writes its results and its report."""
+"""Evaluates a trained run, and writes its results and its report."""
 
+import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from vade_jax.commands.load_rows import load_rows
 from vade_jax.data.dataset import Dataset
 from vade_jax.reports import html_report, results
-from vade_jax.runs import starting_clusters, workdir
+from vade_jax.reports.evaluate_state import Evaluation, EvaluationOptions, evaluate_state
+from vade_jax.runs import workdir
+from vade_jax.runs.input_graphs import load_input_graphs
 from vade_jax.runs.progress import Progress
-from vade_jax.runs.run import KeyUse, Run
+from vade_jax.runs.run import Run
 from vade_jax.runs.saved_model import restore
-from vade_jax.runs.starting_clusters import initialization_paths
-from vade_jax.runs.watched_rows import read_cluster_history
 from vade_jax.settings import field_names
 from vade_jax.system.errors import full_disk_errors
 from vade_jax.system.precision import matmul_precision
 from vade_jax.training.train_state import TrainState
 
 
-def evaluate(folder: Path) -> dict[str, Any]:
-    """Scores the trained run in the folder again, the best of several, and rewrites its results.
+def evaluate(folder: Path, allow_import: bool = False) -> dict[str, Any]:
+    """Evaluates the trained run in the folder again, without training, and rewrites its results.
 
     Args:
-      folder: the workdir of a run that ended, or of several.
+      folder: the workdir of a finished run, or of several runs: the best one is evaluated.
+      allow_import: whether the run's settings can import code (package.module:factory); only for trusted folders.
 
     Returns:
       The content of results.json.
 
     Raises:
-      InputError: there is no such run, or its data is gone.
+      InputError: there is no such run, or its data is missing.
     """
-    run, state, progress = restore(folder)
+    run, state, progress = restore(folder, allow_import)
     _, train_rows, test_rows = load_rows(run.config, run.folder)
     with workdir.locked(folder), full_disk_errors(folder), matmul_precision(run.config.precision):
         return write_results(run, state, progress, train_rows, test_rows)
@@ -40,40 +43,36 @@ def evaluate(folder: Path) -> dict[str, Any]:
 def write_results(
     run: Run, state: TrainState, progress: Progress, train_rows: Dataset, test_rows: Dataset | None
 ) -> dict[str, Any]:
-    """Scores a trained run, writes its results and its report, and returns the content of results.json."""
-    written = results.write(
-        run.folder,
-        run.model,
+    """Evaluates a trained run, writes its results and its report, and returns the content of results.json."""
+    options = run.config.evaluate
+    input_graphs = load_input_graphs(run, state.scaling, train_rows.x)
+    started = time.perf_counter()
+    evaluation = evaluate_state(
+        run,
         state,
         train_rows,
         test_rows,
-        run.key(KeyUse.EVALUATION),
-        sample=starting_clusters.clustered_row_indices(run),
-        input_graphs=starting_clusters.input_graphs(run, state.scaling, train_rows.x),
-        seed=run.config.seed,
-        init_method=run.config.init.method,
-        init_paths=initialization_paths(run),
-        seconds=progress.seconds,
-        treatments=progress.treatments,
-        cluster_history=read_cluster_history(run, progress.total_epochs),
-        **run.config.evaluate,
+        input_graphs=input_graphs,
+        total_epochs=progress.total_epochs,
+        options=EvaluationOptions(
+            estimator=options.estimator,
+            batch_size=options.batch_size,
+            bound_samples=options.bound_samples,
+            bound_rows=options.bound_rows,
+        ),
     )
+    progress = progress._replace(seconds={**progress.seconds, "evaluate": time.perf_counter() - started})
+    content = results.write_results(run, evaluation, progress, seed=run.config.seed, init_method=run.config.init.method)
     if run.config.report:
-        _write_report(run, state, train_rows, written)
-    return written.content
+        _write_report(run, state, train_rows, evaluation, content)
+    return content
 
 
-def _write_report(run, state, train_rows, written):
+def _write_report(
+    run: Run, state: TrainState, train_rows: Dataset, evaluation: Evaluation, content: Mapping[str, Any]
+) -> None:
+    settings = field_names.flatten(run.config.to_dict())
     try:
-        html_report.write(
-            run.folder,
-            run.model,
-            state,
-            train_rows,
-            run.key(KeyUse.REPORT),
-            written=written,
-            settings=field_names.flatten(run.config.to_dict()),
-            batch_size=run.config.evaluate.batch_size,
-        )
-    except Exception as error:  # the results are there, and further runs wait
+        html_report.write_report(run, state, train_rows, evaluation, content, settings)
+    except Exception as error:  # the results are already written, and further runs may follow
         warnings.warn(f"{run.folder / 'report'} was not drawn: {error!r}", stacklevel=2)

@@ -1,4 +1,4 @@
-"""The rows that a run trains on, and new rows for a trained run."""
+"""Loads the rows that a run trains on, and new rows for a trained run."""
 
 from pathlib import Path
 
@@ -11,42 +11,64 @@ from vade_jax.runs.run import Run
 
 
 def read_rows(run: Run, path: str = "") -> Dataset:
-    """Rows for a trained run, their columns in its order.
+    """Loads rows for a trained run, with their columns in the order of its training rows.
 
     Args:
       run: trained.
-      path: a file or folder of rows as `vade_jax.data.sources` reads them; '' for the run's own training rows.
+      path: a file or folder that `vade_jax.data.sources` can read; '' for the training rows.
 
     Returns:
       The rows.
 
     Raises:
-      InputError: a file that cannot be used, or other columns than the run's.
+      InputError: the file cannot be used, or its columns differ from those of the run.
     """
     if not path:
         return load_rows(run.config, run.folder)[1]
     description = workdir.read(run.folder)[1]
-    names, image_shape = tuple(description["names"]), description["image_shape"]
-    form = ExpectedColumns(names, tuple(image_shape) if image_shape else None)
-    source = sources.load("file", path, options=_options(run.config)._replace(form=form))
+    names = tuple(description["names"])
+    expected = ExpectedColumns(names=names, image_shape=run.image_shape)
+    source = sources.load("file", path, options=_read_options(run.config)._replace(expected=expected))
     rows = splits.select_split(source, "all", "config.data.path")
     return column_names.match_columns(rows, names, run.num_features, path, "config.data.path")
 
 
 def load_rows(config: ConfigDict, folder: Path, source: Source | None = None) -> tuple[Source, Dataset, Dataset | None]:
-    """The source, the rows to cluster and the rows to score instead, or None."""
+    """Loads the data set of a config.
+
+    Args:
+      config: the settings.
+      folder: the workdir, which may hold decoded images.
+      source: a data set that is already loaded, or None.
+
+    Returns:
+      The data set, the rows to cluster, and the rows to score instead, or None.
+
+    Raises:
+      InputError: the data set or one of its splits cannot be used.
+    """
     options = config.data
-    source = source or sources.load(options.name, options.path, options.dir, folder / "data", _options(config))
+    if source is None:
+        source = sources.load(
+            options.name,
+            path=options.path,
+            data_dir=options.dir,
+            cache_dir=folder / "data",
+            options=_read_options(config),
+        )
     train_rows = splits.select_split(source, options.train_split, "config.data.train_split")
     if not options.test_split:
         return source, train_rows, None
     test_rows = splits.select_split(source, options.test_split, "config.data.test_split")
-    num_features = train_rows.x.shape[1]
     test_rows = column_names.match_columns(
-        test_rows, train_rows.names, num_features, options.test_split, "config.data.test_split"
+        test_rows, train_rows.names, train_rows.x.shape[1], options.test_split, "config.data.test_split"
     )
     return source, train_rows, test_rows
 
 
-def _options(config):
-    return ReadOptions(config.data.label_column, config.data.id_column, config.data.image_size)
+def _read_options(config: ConfigDict) -> ReadOptions:
+    return ReadOptions(
+        label_column=config.data.label_column,
+        id_column=config.data.id_column,
+        image_size=config.data.image_size,
+    )

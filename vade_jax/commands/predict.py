@@ -1,4 +1,4 @@
-"""A trained run's answers on rows: clusters, responsibilities, log p(x), and which rows are outliers."""
+"""Predicts the clusters of rows with a trained run, their log p(x), and which rows are outliers."""
 
 import functools
 from pathlib import Path
@@ -20,77 +20,93 @@ from vade_jax.training.train_state import TrainState
 
 
 def predict(
-    folder: Path, path: str = "", output: str = "", with_log_likelihood: bool = True, outlier_share: float = 0.01
+    folder: Path,
+    path: str = "",
+    output: str = "",
+    with_log_likelihood: bool = True,
+    outlier_share: float = 0.01,
+    allow_import: bool = False,
 ) -> Path:
-    """Writes what the trained run in the folder says of rows.
+    """Writes a file with the clusters of rows.
 
-    The file has cluster, responsibilities [N, K] (in a table the columns probability_0 to probability_K-1) and, where
-    rows have ids, id. Asked for, also log_likelihood, the importance-weighted bound in nats, and outlier: whether the
-    row is less likely than all but a share of the rows that the run was scored on.
+    The file has cluster and responsibilities [N, K], in a table as the columns probability_0 to probability_K-1. It has
+    id if the rows have ids. With with_log_likelihood it also has log_likelihood, the importance-weighted bound in nats,
+    and outlier: whether the bound is below the quantile outlier_share of the scored rows' bounds.
 
     Args:
-      folder: the workdir of a run that ended, or of several, of which the best is asked.
-      path: a file of rows as `vade_jax.data.sources` reads them; '' for the run's own training rows.
+      folder: the workdir of a finished run, or of several runs: the best one predicts.
+      path: a file of rows that `vade_jax.data.sources` can read; '' for the training rows.
       output: a .csv, .parquet or .npz; '' for predictions.npz in the workdir.
-      with_log_likelihood: whether log p(x) is asked, which takes many times the seconds.
+      with_log_likelihood: whether to compute log p(x), which takes many times longer.
       outlier_share: in [0, 1].
+      allow_import: whether the run's settings can import code (package.module:factory); only for trusted folders.
 
     Returns:
-      The path written.
+      The path of the file.
 
     Raises:
-      InputError: there is no such run, or the rows or the output do not suit it.
+      InputError: there is no such run, or the rows or the output cannot be used.
     """
-    run, state, _ = restore(folder)
+    run, state, _ = restore(folder, allow_import)
     target = Path(output) if output else run.folder / "predictions.npz"
     output_files.check(target, "config.predict.output")
     rows = read_rows(run, path)
     check_rows(run, state, rows)
     columns = {} if rows.ids is None else {"id": rows.ids}
-    found = clusters(run, state, rows.x, target.parent)
-    columns |= {"cluster": found.clusters, "responsibilities": found.responsibilities}
+    predicted = clusters(run, state, rows.x, target.parent)
+    columns |= {"cluster": predicted.clusters, "responsibilities": predicted.responsibilities}
     if with_log_likelihood:
-        least = _least(run, outlier_share)
+        threshold = _outlier_threshold(run, outlier_share)
         bound = log_likelihoods(run, state, rows.x, target.parent)
-        columns |= {"log_likelihood": bound, "outlier": bound < least}
+        columns |= {"log_likelihood": bound, "outlier": bound < threshold}
     names = [f"probability_{c}" for c in range(run.config.model.num_clusters)]
     output_files.write(target, columns, {"responsibilities": names})
     return target
 
 
 def check_rows(run: Run, state: TrainState, rows: Dataset) -> None:
-    """Raises an InputError where the rows lie outside what the run's likelihood can tell of."""
-    if run.config.model.likelihood == "bernoulli":
-        data_dependent.check_unit_interval(rows.x, np.asarray(state.scaling.shift), np.asarray(state.scaling.scale))
+    """Raises an InputError if the likelihood of the run is not defined for the values of the rows."""
+    if run.model.likelihood.support == "unit_interval":
+        shift, scale = np.asarray(state.scaling.shift), np.asarray(state.scaling.scale)
+        data_dependent.check_unit_interval(rows.x, shift, scale, run.config.model.likelihood)
 
 
 def clusters(run: Run, state: TrainState, x: np.ndarray, folder: Path | None = None) -> Posterior:
-    """The clusters of rows x [N, D], as stored, under a trained run; large arrays lie in the folder."""
-    return _answer(run, state, x, folder, posterior, estimator=run.config.evaluate.estimator)
+    """The clusters of rows x [N, D], as stored, under a trained run. Large arrays are files in the folder."""
+    with matmul_precision(run.config.precision):
+        return posterior(
+            run.model,
+            state,
+            x,
+            run.key(KeyUse.EVALUATION),
+            estimator=run.config.evaluate.estimator,
+            batch_size=min(run.config.evaluate.batch_size, len(x)),
+            allocate=functools.partial(empty_array, folder=folder),
+        )
 
 
 def log_likelihoods(run: Run, state: TrainState, x: np.ndarray, folder: Path | None = None) -> np.ndarray:
     """The importance-weighted bound of log p(x), [N] nats, of rows x [N, D], as stored, under a trained run."""
-    return _answer(run, state, x, folder, log_likelihood, num_samples=run.config.evaluate.bound_samples)
-
-
-def _answer(run, state, x, folder, function, **options):
-    batch_size = min(run.config.evaluate.batch_size, len(x))
-    make = functools.partial(empty_array, folder=folder)
     with matmul_precision(run.config.precision):
-        return function(
-            run.model, state, x, run.key(KeyUse.EVALUATION), batch_size=batch_size, allocate=make, **options
+        return log_likelihood(
+            run.model,
+            state,
+            x,
+            run.key(KeyUse.EVALUATION),
+            num_samples=run.config.evaluate.bound_samples,
+            batch_size=min(run.config.evaluate.batch_size, len(x)),
+            allocate=functools.partial(empty_array, folder=folder),
         )
 
 
-def _least(run, share):
-    """The log p(x) that all but a share of the scored rows exceed, nats."""
+def _outlier_threshold(run: Run, share: float) -> float:
+    """The quantile of the scored rows' log p(x) below which rows are outliers, in nats."""
     try:
         return float(np.quantile(np.load(run.folder / LOG_LIKELIHOODS), share))
     except OSError as error:
         raise InputError(
             "workdir",
-            f"{run.folder} does not hold {LOG_LIKELIHOODS}",
-            "outliers are told by the log-likelihoods of the scored rows",
+            f"{run.folder} without {LOG_LIKELIHOODS}",
+            "the log-likelihoods of the scored rows, which outliers are compared with",
             "Run --mode=evaluate on it, or set --config.predict.with_log_likelihood=false.",
         ) from error

@@ -1,4 +1,4 @@
 """The mathematics of VaDE: the mixture prior, the likelihoods and the ELBO, as pure functions of arrays.
 
-Imports jax and numpy alone.
+This folder imports only JAX and NumPy.
 """

@@ -1,13 +1,12 @@
-"""The terms of VaDE's evidence lower bound, in both of its forms, and the importance-weighted bound.
+"""VaDE's evidence lower bound (ELBO) in both of its forms, its terms, and the estimators of q(c|x).
 
-Every function is pure, takes leading batch axes `...`, reduces the event axis alone and returns nats per example,
-constants included. float32 and bfloat16 go in, float32 comes out (float64 stays float64). Draws z_l ~ q(z|x) lie on a
-leading axis L.
+Every function is pure and accepts leading batch axes `...`. It sums only over the event axis and returns nats per
+example, constants included. float32 and bfloat16 inputs give float32 results; float64 stays float64. Draws
+z_l ~ q(z|x) lie on a leading axis L.
 """
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -72,8 +71,14 @@ def sample_z(key: jax.Array, z_mean: jax.Array, z_log_var: jax.Array, num_sample
     return jnp.expand_dims(z_mean, 0) + jnp.exp(0.5 * jnp.expand_dims(z_log_var, 0)) * noise
 
 
-# Estimators of log q(c|x), [..., K], from the draws z [L, ..., J] and the moments of q(z|x).
-ESTIMATORS: dict[str, Callable[[jax.Array, jax.Array, jax.Array, GMMPrior], jax.Array]] = {
+class Estimator(Protocol):
+    """Estimates log q(c|x) from draws z [L, ..., J] and the moments of q(z|x), [..., J] each."""
+
+    def __call__(self, z: jax.Array, z_mean: jax.Array, z_log_var: jax.Array, prior: GMMPrior, /) -> jax.Array:
+        """Returns log q(c|x), [..., K] in nats."""
+
+
+ESTIMATORS: dict[str, Estimator] = {
     "sample": lambda z, z_mean, z_log_var, prior: log_mean_exp(log_responsibilities(z, prior)),
     "mean": lambda z, z_mean, z_log_var, prior: log_responsibilities(z_mean, prior),
     "optimal": lambda z, z_mean, z_log_var, prior: optimal_log_responsibilities(z_mean, z_log_var, prior),
@@ -83,13 +88,13 @@ ESTIMATORS: dict[str, Callable[[jax.Array, jax.Array, jax.Array, GMMPrior], jax.
 def log_cluster_posterior(
     z: jax.Array, z_mean: jax.Array, z_log_var: jax.Array, prior: GMMPrior, estimator: str = "sample"
 ) -> jax.Array:
-    """log q(c|x), by one of three estimators.
+    """Returns log q(c|x) by one of three estimators.
 
-    `sample` averages p(c|z_l) over the draws (arXiv:1611.05148, eq. 16), `mean` is p(c|z = mu_z), `optimal` the
+    `sample` averages p(c|z_l) over the draws (arXiv:1611.05148, eq. 16). `mean` is p(c|z = mu_z). `optimal` is the
     closed-form minimiser of E_q(z|x)[KL(q(c|x) || p(c|z))].
 
     Args:
-      z: [L, ..., J], draws from q(z|x); read by `sample` alone.
+      z: [L, ..., J], draws from q(z|x); used only by `sample`.
       z_mean: [..., J], real.
       z_log_var: [..., J], real.
       prior: the mixture of K clusters in J dimensions.
@@ -99,7 +104,7 @@ def log_cluster_posterior(
       [..., K], nats; the exponentials sum to 1 over the last axis.
 
     Raises:
-      ValueError: an unknown estimator, or shapes that do not fit.
+      ValueError: the estimator is unknown, or shapes do not match.
     """
     if estimator not in ESTIMATORS:
         raise ValueError(f"estimator is {estimator!r}; it must be one of {', '.join(map(repr, ESTIMATORS))}")
@@ -148,7 +153,7 @@ def elbo_terms(
 ) -> ELBOTerms:
     """ELBO(x) = E_q[log p(x|z) + log p(z|c) + log p(c) - log q(z|x) - log q(c|x)] (arXiv:1611.05148, Sec. 3.2).
 
-    log p(x|z) is the mean over the L draws; the other expectations over z are closed forms for every estimator.
+    log p(x|z) is the mean over the L draws. The other expectations over z are closed forms for every estimator.
 
     Args:
       log_px_given_z: [L, ...], nats, one for each draw.
@@ -162,9 +167,10 @@ def elbo_terms(
       ELBOTerms of [...] each; `.elbo` is their sum.
 
     Raises:
-      ValueError: an unknown estimator, or shapes that do not fit, both named.
+      ValueError: the estimator is unknown, or two shapes do not match; the message names both.
 
     Example:
+      >>> from vade_jax.core.likelihoods import log_prob_x_bernoulli
       >>> prior = GMMPrior(jnp.zeros(3), jnp.zeros((3, 2)), jnp.zeros((3, 2)))
       >>> z_mean, z_log_var = jnp.zeros((5, 2)), jnp.zeros((5, 2))
       >>> z = sample_z(jax.random.key(0), z_mean, z_log_var, num_samples=4)
@@ -180,7 +186,7 @@ def elbo_terms(
 def elbo_terms_given_q_c(
     log_px_given_z: jax.Array, z_mean: jax.Array, z_log_var: jax.Array, prior: GMMPrior, log_q_c: jax.Array
 ) -> ELBOTerms:
-    """The terms of `elbo_terms` for any q(c|x) that does not depend on z; the bound holds for each.
+    """Returns the terms of `elbo_terms` for a given q(c|x); the bound holds for any that does not depend on z.
 
     Args:
       log_px_given_z: [L, ...], nats, one for each draw.
@@ -193,7 +199,7 @@ def elbo_terms_given_q_c(
       ELBOTerms of [...] each.
 
     Raises:
-      ValueError: shapes that do not fit, both named.
+      ValueError: two shapes do not match; the message names both.
     """
     check_log_px(log_px_given_z, z_mean)
     log_pz_given_c = expected_log_prob_z_given_c(z_mean, z_log_var, prior)
@@ -237,9 +243,9 @@ def elbo_second_form(
 ) -> SecondForm:
     """ELBO(x) = E_q(z|x)[log p(x|z) p(z) / q(z|x)] - E_q(z|x)[KL(q(c|x) || p(c|z))] (arXiv:1611.05148, Sec. 3.2).
 
-    Both expectations are means over the L draws. With `mean` and `optimal` it equals `elbo_terms(...).elbo` in
-    expectation, and its KL term says how far q(c|x) is from p(c|z). `sample` takes q(c|x) from the same draws: it
-    agrees as L grows, and with L = 1 its KL term is 0.
+    Both expectations are means over the L draws. With `mean` and `optimal` the bound equals `elbo_terms(...).elbo` in
+    expectation, and the KL term says how far q(c|x) is from p(c|z). `sample` computes q(c|x) from the same draws: the
+    two forms agree as L grows, and with L = 1 the KL term is 0.
 
     Args:
       log_px_given_z: [L, ...], nats, one for each draw.
@@ -253,7 +259,7 @@ def elbo_second_form(
       SecondForm of [...] each; `.elbo` is their difference.
 
     Raises:
-      ValueError: an unknown estimator, or shapes that do not fit, both named.
+      ValueError: the estimator is unknown, or two shapes do not match; the message names both.
     """
     log_q_c = log_cluster_posterior(z, z_mean, z_log_var, prior, estimator)
     return SecondForm(
@@ -263,7 +269,7 @@ def elbo_second_form(
 
 
 def kl_cluster_posterior(log_q_c: jax.Array, z: jax.Array, prior: GMMPrior) -> jax.Array:
-    """E_q(z|x)[KL(q(c|x) || p(c|z))], the mean over draws: what a q(c|x) costs the bound (arXiv:1611.05148, Sec. 3.2).
+    """E_q(z|x)[KL(q(c|x) || p(c|z))], the mean over draws; the bound loses this much (arXiv:1611.05148, Sec. 3.2).
 
     Args:
       log_q_c: [..., K], nats; -inf is allowed.
@@ -274,7 +280,7 @@ def kl_cluster_posterior(log_q_c: jax.Array, z: jax.Array, prior: GMMPrior) -> j
       [...], nats, at least 0.
 
     Raises:
-      ValueError: shapes that do not fit, both named.
+      ValueError: two shapes do not match; the message names both.
     """
     log_q_c, log_pc_given_z = as_floats(log_q_c, log_responsibilities(z, prior))
     check_same_shape("log_q_c", log_q_c, "p(c|z_l)", log_pc_given_z[0])
@@ -282,8 +288,8 @@ def kl_cluster_posterior(log_q_c: jax.Array, z: jax.Array, prior: GMMPrior) -> j
     return jnp.mean(_expectation_c(log_q_c, log_q_c - log_pc_given_z), axis=0)
 
 
-def _expectation_c(log_q_c, values):
-    """sum_c q(c|x) values_c over the last axis, where q(c|x) = 0 takes no part, be its value infinite."""
+def _expectation_c(log_q_c: jax.Array, values: jax.Array) -> jax.Array:
+    """sum_c q(c|x) values_c over the last axis; a cluster of q(c|x) = 0 adds 0, even if its value is infinite."""
     possible = log_q_c > -jnp.inf
     q_c = jnp.exp(log_q_c)  # exactly 0 where impossible, gradient included
     return jnp.sum(q_c * jnp.where(possible, values, 0.0), axis=-1)

@@ -1,13 +1,15 @@
-"""The mixture prior that fits given cluster memberships best."""
+"""Fits the mixture prior to rows with given cluster memberships."""
 
 import jax.numpy as jnp
 import numpy as np
 
 from vade_jax.core.mixture_prior import GMMPrior
 
+MIN_VAR = 1e-3  # added to every variance, relative to the rows' mean variance
+
 
 def prior_from_memberships(z_mean: np.ndarray, z_var: np.ndarray, memberships: np.ndarray) -> GMMPrior:
-    """The mixture that fits q(z|x) under the memberships best: the M-step of their weights, means and variances.
+    """Returns the mixture prior that fits the rows best: an M-step for weights, means and variances.
 
     It maximises sum_n E_q(z|x_n)[sum_c q(c|x_n) log p(c, z)] over diagonal mixtures.
 
@@ -17,7 +19,7 @@ def prior_from_memberships(z_mean: np.ndarray, z_var: np.ndarray, memberships: n
       memberships: [N, K], q(c|x).
 
     Returns:
-      The prior, float32; an empty cluster gets the moments of all rows, and a weight of half a row.
+      The prior, float32. An empty cluster gets the moments of all rows and the weight of half a row.
     """
     mean_var = float(z_mean.var(axis=0).mean())
     sizes = memberships.sum(axis=0)
@@ -30,6 +32,3 @@ def prior_from_memberships(z_mean: np.ndarray, z_var: np.ndarray, memberships: n
     sizes = np.maximum(sizes, 0.5)
     log_weights = np.log(sizes / sizes.sum())
     return GMMPrior(*(jnp.asarray(array, jnp.float32) for array in (log_weights, means, np.log(variances))))
-
-
-MIN_VAR = 1e-3  # added to every variance, relative to the rows' mean variance

@@ -5,18 +5,14 @@ import math
 import jax
 import jax.numpy as jnp
 
-from vade_jax.core.mixture_prior import (
-    GMMPrior,
-    log_prob_normal,
-    log_prob_z,
-)
+from vade_jax.core.mixture_prior import GMMPrior, log_prob_normal, log_prob_z
 from vade_jax.core.shapes import as_floats, check_draws, check_log_px, check_same_draws, check_same_shape
 
 
 def importance_weighted_bound(
     log_px_given_z: jax.Array, z: jax.Array, z_mean: jax.Array, z_log_var: jax.Array, prior: GMMPrior
 ) -> jax.Array:
-    """log 1/L sum_l p(x|z_l) p(z_l) / q(z_l|x), a lower bound of log p(x) that rises to it with L.
+    """log 1/L sum_l p(x|z_l) p(z_l) / q(z_l|x), a lower bound of log p(x) that approaches it as L grows.
 
     Burda et al. 2016 (arXiv:1509.00519, eq. 8) with the mixture p(z) = sum_c p(c) p(z|c) as prior.
 
@@ -31,7 +27,7 @@ def importance_weighted_bound(
       [...], nats.
 
     Raises:
-      ValueError: shapes that do not fit, both named.
+      ValueError: two shapes do not match; the message names both.
     """
     return log_mean_exp(log_importance_weights(log_px_given_z, z, z_mean, z_log_var, prior))
 

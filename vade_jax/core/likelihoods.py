@@ -1,4 +1,4 @@
-"""log p(x|z) of the Bernoulli and the Gaussian likelihood."""
+"""log p(x|z) of the Bernoulli and Gaussian likelihoods."""
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ def log_prob_x_bernoulli(x: jax.Array, logits: jax.Array) -> jax.Array:
       >>> float(log_prob_x_bernoulli(jnp.ones(4), jnp.zeros(4)))  # 4 log(1/2)
       -2.7725887298583984
     """
-    x, logits = _events("x", x, "logits", logits)
+    x, logits = _align_events("x", x, "logits", logits)
     return jnp.sum(x * jax.nn.log_sigmoid(logits) + (1 - x) * jax.nn.log_sigmoid(-logits), axis=-1)
 
 
@@ -43,13 +43,17 @@ def log_prob_x_gaussian(x: jax.Array, mean: jax.Array, log_var: jax.Array) -> ja
       ValueError: mean and log_var differ in shape, x and mean differ in D, or their leading axes do not broadcast.
     """
     check_same_shape("mean", mean, "log_var", log_var)
-    x, mean = _events("x", x, "mean", mean)
+    x, mean = _align_events("x", x, "mean", mean)
     x, mean, log_var = as_floats(x, mean, log_var)
     return log_prob_normal(x, mean, log_var)
 
 
-def _events(name, x, other_name, other):
-    """Two event arrays of one type and rank, their last axes checked to be the same and the others to broadcast."""
+def _align_events(name: str, x: jax.Array, other_name: str, other: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Returns both arrays in one type and rank.
+
+    Raises:
+      ValueError: the last axes differ, or the others do not broadcast.
+    """
     shape, other_shape = jnp.shape(x), jnp.shape(other)
     try:
         fits = shape[-1] == other_shape[-1] and bool(jnp.broadcast_shapes(shape, other_shape))

@@ -1,7 +1,7 @@
 """The Gaussian-mixture prior p(z, c) = p(c) p(z|c), its densities and its responsibilities.
 
-Every function is pure, takes leading batch axes `...`, reduces the latent axis alone and returns nats per example.
-float32 and bfloat16 go in, float32 comes out (float64 stays float64).
+Every function is pure and accepts leading batch axes `...`. It sums only over the latent axis and returns nats per
+example. float32 and bfloat16 inputs give float32 results; float64 stays float64.
 """
 
 import math
@@ -15,11 +15,11 @@ from jax import lax
 from vade_jax.core.shapes import as_floats, check_same_shape, prepend_axes
 
 _LOG_2PI = 1.8378770664093453
-_FEW_CLUSTERS = 64  # up to so many [..., K, J] is small, and differences are taken before they are squared
+_FEW_CLUSTERS = 64  # up to this K an array [..., K, J] is small enough for the more exact direct computation
 
 
 class GMMPrior(NamedTuple):
-    """Parameters of the mixture prior, unconstrained so that any gradient step keeps them valid.
+    """Parameters of the mixture prior. They are unconstrained: any gradient step keeps them valid.
 
     Attributes:
       logits: [K], real; pi = softmax(logits).
@@ -88,11 +88,11 @@ def log_prob_z(z: jax.Array, prior: GMMPrior) -> jax.Array:
       ValueError: z and the prior differ in J.
     """
     log_pz_given_c = log_prob_z_given_c(z, prior)
-    return jax.nn.logsumexp(log_pz_given_c + _log_prob_c_beside(log_pz_given_c, prior), axis=-1)
+    return jax.nn.logsumexp(log_pz_given_c + _log_prob_c_like(log_pz_given_c, prior), axis=-1)
 
 
 def log_responsibilities(z: jax.Array, prior: GMMPrior) -> jax.Array:
-    """log p(c|z) = log p(c) p(z|c) / p(z), the posterior of the cluster given the code (arXiv:1611.05148, eq. 16).
+    """log p(c|z) = log p(c) p(z|c) / p(z), the posterior of the cluster given z (arXiv:1611.05148, eq. 16).
 
     Args:
       z: [..., J], real.
@@ -138,7 +138,7 @@ def expected_log_prob_z_given_c(z_mean: jax.Array, z_log_var: jax.Array, prior: 
 def optimal_log_responsibilities(z_mean: jax.Array, z_log_var: jax.Array, prior: GMMPrior) -> jax.Array:
     """log q(c|x) = log softmax_c E_q(z|x)[log p(c, z)], the mean-field optimum.
 
-    Of all q(c|x) that do not depend on z it makes the bound tightest: it minimises E_q(z|x)[KL(q(c|x) || p(c|z))]
+    It gives the tightest bound of all q(c|x) that do not depend on z: it minimises E_q(z|x)[KL(q(c|x) || p(c|z))]
     (arXiv:1611.05148, Sec. 3.2) exactly.
 
     Args:
@@ -167,17 +167,17 @@ def sample_prior(
     Args:
       key: a JAX random key.
       prior: the mixture of K clusters in J dimensions.
-      shape: the shape `...` of the draws.
+      shape: the shape of the draws.
       cluster: None to draw c; else the cluster of every draw, an integer in 0..K-1 or an array that broadcasts to
         shape.
-      truncation: z lies within so many standard deviations of mu_c in every dimension, its distribution cut off there.
+      truncation: the distribution of z is cut off at this many standard deviations from mu_c in every dimension.
 
     Returns:
       z [*shape, J] and c [*shape], int32.
 
     Raises:
-      ValueError: the prior's shapes do not fit together, or cluster is outside 0..K-1 (where it is not traced), or
-        truncation is not positive.
+      ValueError: the prior's shapes do not fit together, cluster is outside 0..K-1 (only checked if it is not
+        traced), or truncation is not positive.
     """
     _check_prior(prior)
     if not truncation > 0:
@@ -213,29 +213,29 @@ def log_prob_normal(x: jax.Array, mean: jax.Array, log_var: jax.Array) -> jax.Ar
     return -0.5 * jnp.sum(_LOG_2PI + log_var + jnp.square(x - mean) * jnp.exp(-log_var), axis=-1)
 
 
-def _log_posterior(log_pz_given_c, prior):
+def _log_posterior(log_pz_given_c: jax.Array, prior: GMMPrior) -> jax.Array:
     """log softmax_c [log p(z|c) + log p(c)], [..., K]."""
-    # Far from every cluster log p(z|c) is so large that log p(c) would be rounded away; the shift changes no softmax.
+    # Far from every cluster, log p(z|c) is so large that log p(c) would be rounded away. Shifts do not change softmax.
     relative = log_pz_given_c - lax.stop_gradient(log_pz_given_c.max(axis=-1, keepdims=True))
-    return jax.nn.log_softmax(relative + _log_prob_c_beside(relative, prior), axis=-1)
+    return jax.nn.log_softmax(relative + _log_prob_c_like(relative, prior), axis=-1)
 
 
-def _log_prob_c_beside(log_pz_given_c, prior):
-    """log p(c) of the type and rank of log p(z|c) [..., K]."""
+def _log_prob_c_like(log_pz_given_c: jax.Array, prior: GMMPrior) -> jax.Array:
+    """log p(c) in the type and rank of log p(z|c) [..., K]."""
     return prepend_axes(log_prob_c(prior).astype(log_pz_given_c.dtype), log_pz_given_c.ndim)
 
 
-def _is_large(prior):
+def _is_large(prior: GMMPrior) -> bool:
     return prior.means.shape[0] > _FEW_CLUSTERS
 
 
-def _log_prob_z_given_many(z, prior):
-    """log p(z|c) [..., K] by a product of matrices: (z - mu)^2 expands, and no [..., K, J] is built.
+def _log_prob_z_given_many(z: jax.Array, prior: GMMPrior) -> jax.Array:
+    """log p(z|c) [..., K] by a matrix product: expanding (z - mu)^2 avoids an array [..., K, J].
 
-    It loses about 1e-7 of the squared distance from the clusters' common centre in units of sigma_c, in nats.
+    The error in nats is about 1e-7 of the squared distance from the clusters' common centre in units of sigma_c.
     """
     z, means, log_vars = as_floats(z, prior.means, prior.log_vars)
-    centre = lax.stop_gradient(means.mean(axis=0))  # squares are smallest there; a shift of all changes nothing
+    centre = lax.stop_gradient(means.mean(axis=0))  # squares are smallest around it; the density ignores shifts
     z, means = z - prepend_axes(centre, z.ndim), means - prepend_axes(centre, means.ndim)
     precisions = jnp.exp(-log_vars)
     weights = jnp.concatenate([-0.5 * precisions, means * precisions], axis=-1)
@@ -245,13 +245,13 @@ def _log_prob_z_given_many(z, prior):
 
 
 def broadcast_against_clusters(z: jax.Array, prior: GMMPrior) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """z [..., J] as [..., 1, J], and the prior's means and log_vars as [..., K, J], of one type and rank."""
+    """Returns z [..., J] as [..., 1, J], and the means and log_vars as [..., K, J], in one type and rank."""
     z, means, log_vars = as_floats(z, prior.means, prior.log_vars)
     z = jnp.expand_dims(z, -2)
     return z, prepend_axes(means, z.ndim), prepend_axes(log_vars, z.ndim)
 
 
-def _check_prior(prior):
+def _check_prior(prior: GMMPrior) -> None:
     check_same_shape("prior.means", prior.means, "prior.log_vars", prior.log_vars)
     if jnp.ndim(prior.means) != 2 or jnp.shape(prior.logits) != jnp.shape(prior.means)[:1]:
         raise ValueError(
@@ -260,7 +260,7 @@ def _check_prior(prior):
         )
 
 
-def _check_latent(name, z, prior):
+def _check_latent(name: str, z: jax.Array, prior: GMMPrior) -> None:
     _check_prior(prior)
     if jnp.ndim(z) < 1 or jnp.shape(z)[-1] != jnp.shape(prior.means)[-1]:
         raise ValueError(

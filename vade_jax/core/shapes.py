@@ -1,4 +1,4 @@
-"""Dtypes and shapes of arrays, checked and brought together."""
+"""Checks and conversions of the types and shapes of arrays."""
 
 import jax
 import jax.numpy as jnp
@@ -6,19 +6,19 @@ from jax import lax
 
 
 def as_floats(*arrays: jax.Array) -> list[jax.Array]:
-    """The arrays in one floating type: float64 if any of them is, else float32, so that sums run in float32."""
+    """Returns the arrays in one floating type: float64 if one is float64, else float32, as sums need it."""
     inputs = [jnp.asarray(array) for array in arrays]
     dtype = jnp.float64 if any(array.dtype == jnp.float64 for array in inputs) else jnp.float32
     return [array.astype(dtype) for array in inputs]
 
 
 def prepend_axes(array: jax.Array, ndim: int) -> jax.Array:
-    """The array with axes of length 1 in front, up to ndim, so that it broadcasts without rank promotion."""
+    """Returns the array with leading axes of length 1, up to ndim; it then broadcasts without rank promotion."""
     return lax.expand_dims(array, range(ndim - array.ndim))
 
 
 def check_same_shape(name: str, array: jax.Array, other_name: str, other: jax.Array) -> None:
-    """Raises a ValueError that names both shapes where they differ."""
+    """Raises a ValueError that names both shapes if they differ."""
     if jnp.shape(array) != jnp.shape(other):
         raise ValueError(
             f"{name} has shape {jnp.shape(array)} and {other_name} {jnp.shape(other)}: they must be the same shape"

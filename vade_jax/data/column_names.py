@@ -1,4 +1,4 @@
-"""Columns by their names."""
+"""Matches the columns of rows to a model's by their names."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,80 +9,82 @@ from vade_jax.system.errors import InputError
 
 
 def check_names(names: Sequence[str], where: str) -> None:
-    """Raises an InputError where two columns have one name."""
+    """Raises an InputError if two columns have the same name."""
     repeated = [str(name) for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise InputError(
             "config.data.path",
-            f"{where} has several columns called {abbreviate(repeated)}",
-            "each must have a name of its own",
-            "Rename them; those of an .h5ad by adata.var_names_make_unique().",
+            f"{where} with several columns called {abbreviate(repeated)}",
+            "a different name for each column",
+            "Rename them; for an .h5ad, call adata.var_names_make_unique().",
         )
 
 
-def column_indices(names: Sequence[str], due: Sequence[str], where: str, field: str = "config.data.path") -> list[int]:
-    """Where the columns that a model knows lie among those of rows. Prints which others are left out.
+def column_indices(
+    names: Sequence[str], expected: Sequence[str], where: str, field: str = "config.data.path"
+) -> list[int]:
+    """The index of each of the model's columns among the rows' columns. Prints which columns are left out.
 
     Args:
-      names: of the rows' columns.
-      due: of the model's.
-      where: the rows came from, for the print.
-      field: the config field that they came from, for the error.
+      names: the names of the rows' columns.
+      expected: the names of the model's columns.
+      where: the file or split of the rows, for the print.
+      field: its config field, for the error.
 
     Returns:
-      The place of each of the model's columns, in its order.
+      The indices, in the model's order.
 
     Raises:
-      InputError: some are missing.
+      InputError: columns are missing.
     """
-    found = {name: place for place, name in enumerate(names)}
-    missing = [name for name in due if name not in found]
+    found = {name: index for index, name in enumerate(names)}
+    missing = [name for name in expected if name not in found]
     if missing:
         raise InputError(
             field,
-            f"the rows lack {abbreviate(missing)}",
-            f"the model was made for {len(due)} columns",
-            "Bring rows with the columns it was trained on.",
+            f"rows without the columns {abbreviate(missing)}",
+            f"all of the model's {len(expected)} columns",
+            "Add the columns that it was trained on.",
         )
-    known = set(due)
+    known = set(expected)
     unknown = [name for name in names if name not in known]
     if unknown:
         print_line(
             f"{where}: {len(unknown):,} columns that the model does not know are left out: {abbreviate(unknown)}"
         )
-    return [found[name] for name in due]
+    return [found[name] for name in expected]
 
 
 def abbreviate(names: Sequence[str]) -> str:
-    """Names in a list of twenty at most."""
+    """Joins names by commas, at most twenty of them."""
     shown = ", ".join(map(str, names[:20]))
     return shown if len(names) <= 20 else f"{shown} and {len(names) - 20:,} more"
 
 
-def match_columns(rows: Dataset, names: Sequence[str], num_features: int, where: str, field: str) -> Dataset:
-    """Rows whose columns are those that a model was made for, in their order; others are left out.
+def match_columns(dataset: Dataset, names: Sequence[str], num_features: int, where: str, field: str) -> Dataset:
+    """Selects the model's columns of a data set, in the model's order.
 
     Args:
-      rows: [N, D].
-      names: of the model's columns; () where they had none.
-      num_features: of the model.
-      where: the rows came from, for what is printed of columns left out.
-      field: the config field that the rows came from, for the error.
+      dataset: x [N, D].
+      names: the names of the model's columns; () if they have none.
+      num_features: the number of the model's columns.
+      where: the file or split of the rows, for the print of columns that are left out.
+      field: its config field, for the error.
 
     Returns:
-      The rows, their columns in the model's order.
+      The data set, x [N, num_features].
 
     Raises:
-      InputError: columns that are missing, or another number of them where they have no names.
+      InputError: columns are missing, or columns without names differ in number.
     """
-    if names and rows.names and rows.names != tuple(names):
-        order = column_indices(rows.names, names, where, field)
-        rows = rows._replace(x=rows.x[:, order], names=tuple(names))
-    if rows.x.shape[1] != num_features:
+    if names and dataset.names and dataset.names != tuple(names):
+        order = column_indices(dataset.names, names, where, field)
+        dataset = dataset._replace(x=dataset.x[:, order], names=tuple(names))
+    if dataset.x.shape[1] != num_features:
         raise InputError(
             field,
-            f"the rows have {rows.x.shape[1]} columns",
-            f"the model was made for {num_features} columns",
-            "Bring rows with the columns it was trained on.",
+            f"rows with {dataset.x.shape[1]} columns",
+            f"the model's {num_features} columns",
+            "Use rows with the columns that it was trained on.",
         )
-    return rows
+    return dataset

@@ -1,70 +1,71 @@
-"""Arrays with a line for each row, written to a file of the kind that its name ends in."""
+"""Writes arrays of N rows to a table or an .npz; the file's ending names the format."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from vade_jax.system.atomic_files import atomic_write
 from vade_jax.system.errors import InputError
 from vade_jax.system.large_arrays import row_slices
 from vade_jax.system.optional_imports import import_extra
 
 Columns = Mapping[str, np.ndarray]  # name -> [N] or [N, M]
+ColumnNames = Mapping[str, list[str]]  # name of an array [N, M] -> names of its M columns
 
 
-def check(path: Path, field: str, further: tuple[str, ...] = ()) -> None:
-    """Raises an InputError where the path cannot be written; writes nothing.
+def check(path: Path, field: str, more_endings: tuple[str, ...] = ()) -> None:
+    """Raises an InputError if the path cannot be written. Writes nothing.
 
     Args:
-      path: to write to.
-      field: the config field it came from.
-      further: endings that may come besides those of WRITERS.
+      path: the file.
+      field: its config field.
+      more_endings: allowed endings besides those of WRITERS.
     """
-    endings = (*WRITERS, *further)
+    endings = (*WRITERS, *more_endings)
     if path.suffix not in endings or not path.parent.is_dir() or path.is_dir():
         raise InputError(
             field,
-            f"{str(path)!r} came",
-            f"it must be a file that ends in one of {', '.join(endings)} and lies in an existing folder",
+            repr(str(path)),
+            f"a file that ends in one of {', '.join(endings)}, in an existing folder",
             f"Set --{field}=FILE{endings[0]}.",
         )
     if path.suffix in _TABLES:
-        import_extra("pandas", path, field)  # missed now, not after the work
+        import_extra("pandas", path, field)  # fails now and not after the computation
 
 
-def write(path: Path, columns: Columns, names: Mapping[str, list[str]]) -> None:
-    """Writes arrays that have N rows each; the file is there whole or not at all.
+def write(path: Path, columns: Columns, names: ColumnNames) -> None:
+    """Writes arrays of N rows each to a file, completely or not at all.
 
     Args:
-      path: one that `check` let pass.
-      columns: name -> [N], or [N, M]. An .npz holds them as they are; in a table each column has a name.
-      names: of the M columns of each [N, M].
+      path: a path that `check` accepts.
+      columns: name -> [N] or [N, M]. An .npz keeps the arrays; a table has M columns for [N, M].
+      names: the names of the M columns of each [N, M].
     """
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    try:
+    with atomic_write(path) as partial:
         WRITERS[path.suffix](partial, columns, names)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
-def _write_npz(path, columns, names):
-    # Objects would be pickles.
-    np.savez(path, **{name: array.astype(str) if array.dtype.kind == "O" else array for name, array in columns.items()})
+def _write_npz(path: Path, columns: Columns, names: ColumnNames) -> None:
+    arrays: dict[str, Any] = dict(columns)
+    for name, array in columns.items():
+        if array.dtype.kind == "O":  # NumPy would pickle objects
+            arrays[name] = array.astype(str)
+    np.savez(path, **arrays)
 
 
-def _write_csv(path, columns, names):
-    for number, frame in enumerate(_frames(columns, names)):
+def _write_csv(path: Path, columns: Columns, names: ColumnNames) -> None:
+    for number, frame in enumerate(_iterate_frames(columns, names)):
         frame.to_csv(path, index=False, mode="a" if number else "w", header=not number)
 
 
-def _write_parquet(path, columns, names):
+def _write_parquet(path: Path, columns: Columns, names: ColumnNames) -> None:
     import pyarrow
     from pyarrow.parquet import ParquetWriter
 
     writer = None
-    for frame in _frames(columns, names):
+    for frame in _iterate_frames(columns, names):
         table = pyarrow.Table.from_pandas(frame, preserve_index=False)
         writer = writer or ParquetWriter(path, table.schema)
         writer.write_table(table)
@@ -72,8 +73,8 @@ def _write_parquet(path, columns, names):
         writer.close()
 
 
-def _frames(columns: Columns, names: Mapping[str, list[str]]) -> Iterator[Any]:
-    """The table in parts, so that memory does not grow with N."""
+def _iterate_frames(columns: Columns, names: ColumnNames) -> Iterator[Any]:
+    """Yields the table as pandas frames of some rows each, so that memory does not grow with N."""
     import pandas
 
     widest = max(columns.values(), key=lambda array: array.ndim)
@@ -84,9 +85,16 @@ def _frames(columns: Columns, names: Mapping[str, list[str]]) -> Iterator[Any]:
         yield pandas.DataFrame(flat)
 
 
-_TABLES: dict[str, Callable[[Path, Columns, Mapping[str, list[str]]], None]] = {
+class Writer(Protocol):
+    """Writes files of one ending."""
+
+    def __call__(self, path: Path, columns: Columns, names: ColumnNames) -> None:
+        """Writes the file; the arguments are those of `write`."""
+
+
+_TABLES: dict[str, Writer] = {
     ".csv": _write_csv,
     ".parquet": _write_parquet,
 }
-# ending -> function of the path and what `write` takes.
-WRITERS = {**_TABLES, ".npz": _write_npz}
+# The writer of each file ending.
+WRITERS: dict[str, Writer] = {**_TABLES, ".npz": _write_npz}

@@ -1,4 +1,4 @@
-"""Reuters RCV1 as the paper's REUTERS: stories of one root category, 2,000 tf-idf features."""
+"""Reuters RCV1 as in the paper: stories with exactly one root category, 2,000 tf-idf features."""
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -13,16 +13,16 @@ _NUM_WORDS = 2000
 
 
 def load(data_home: str) -> Dataset:
-    """All stories that are in one root category alone, 685,071 of them, as scikit-learn's fetcher keeps them.
+    """Loads the 685,071 stories that have exactly one root category, from scikit-learn's data folder.
 
     Args:
-      data_home: scikit-learn's folder of data sets; '' for its own default.
+      data_home: scikit-learn's data folder; '' for its default.
 
     Returns:
-      The rows, their roots as labels.
+      The data set; the labels are the root categories.
 
     Raises:
-      InputError: it was not fetched.
+      InputError: scikit-learn has not downloaded RCV1.
     """
     from sklearn.datasets import fetch_rcv1
 
@@ -31,30 +31,31 @@ def load(data_home: str) -> Dataset:
     except OSError as error:
         raise InputError(
             "config.data.dir",
-            f"scikit-learn's RCV1 is not there: {error}",
-            "it is fetched once, 656 MB",
-            "Run: python -c 'from sklearn.datasets import fetch_rcv1; fetch_rcv1()'; data_home= suits config.data.dir.",
+            f"no RCV1 in scikit-learn's data folder ({error})",
+            "a download of it (656 MB)",
+            "Run: python -c 'from sklearn.datasets import fetch_rcv1; fetch_rcv1()'; data_home= is config.data.dir.",
         ) from error
-    return of_one_root(csr_matrix(stories.data), csr_matrix(stories.target), list(stories.target_names))
+    return select_single_root(csr_matrix(stories.data), csr_matrix(stories.target), list(stories.target_names))
 
 
-def of_one_root(words: csr_matrix, topics: csr_matrix, names: list[str]) -> Dataset:
-    """The stories that are in one root category alone, with the words that most of these have.
+def select_single_root(words: csr_matrix, topics: csr_matrix, names: list[str]) -> Dataset:
+    """Selects the stories with exactly one root category, and the 2,000 words that occur in most of them.
 
     Args:
       words: [N, V], log tf-idf.
-      topics: [N, T], 1 for each of a story's topics, roots among them.
-      names: of the topics.
+      topics: [N, T], 1 for each topic of a story, root categories included.
+      names: the names of the topics.
 
     Returns:
-      Rows [M, 2000], or of all words where there are fewer, each of length 1; labels are the root's place in ROOTS.
+      The data set, x [M, 2000] with rows of length 1 (fewer columns if V < 2000). A label is the index of the root in
+      ROOTS.
     """
     roots = topics[:, [names.index(root) for root in ROOTS]].toarray() > 0
     chosen = np.flatnonzero(roots.sum(axis=1) == 1)
     words = words[chosen]
     most_frequent = np.sort(np.argsort(-words.getnnz(axis=0), kind="stable")[:_NUM_WORDS])
     words = normalize(words[:, most_frequent])
-    rows = empty_array(words.shape, np.float32)
-    for part in row_slices(rows):
-        rows[part] = words[part].toarray()
-    return make_dataset(rows, roots[chosen].argmax(axis=1), "RCV1")
+    x = empty_array(words.shape, np.float32)
+    for rows in row_slices(x):
+        x[rows] = words[rows].toarray()
+    return make_dataset(x, roots[chosen].argmax(axis=1), "RCV1")

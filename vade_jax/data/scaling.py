@@ -1,4 +1,4 @@
-"""From rows as stored to what the model sees, by their own range or moments."""
+"""Scales stored rows to the model's input, by their range or their moments."""
 
 from collections.abc import Callable
 
@@ -8,32 +8,34 @@ import numpy as np
 from flax import struct
 
 from vade_jax.system.large_arrays import row_slices
+from vade_jax.system.registry import Registry
 
-_TINY = float(np.finfo(np.float32).tiny)  # what differs by less is constant: one over it is beyond float32
+_TINY = float(np.finfo(np.float32).tiny)  # a smaller spread counts as constant: 1 / spread could overflow float32
 
+# From the training rows [N, D] to (shift, scale), each [1, D] or [1, 1], float32: the model sees (x - shift) * scale.
 Scale = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
-def _scale_range(x):
+def _scale_range(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     low, high = float(x.min()), float(x.max())
     return np.full((1, 1), low, np.float32), np.full(
         (1, 1), 1 / (high - low) if high - low > _TINY else 1.0, np.float32
     )
 
 
-def _scale_standardize(x):
+def _scale_standardize(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mean, var = moments(x)
     std = np.sqrt(var)
     return mean.astype(np.float32), (1 / np.where(std > _TINY, std, 1.0)).astype(np.float32)
 
 
-def _scale_rescale(x):
+def _scale_rescale(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mean, var = moments(x)
     std = np.sqrt(float(var.mean()))
     return mean.astype(np.float32), np.full((1, 1), 1 / std if std > _TINY else 1.0, np.float32)
 
 
-def _scale_none(x):
+def _scale_none(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
 
 
@@ -50,18 +52,34 @@ def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, var
 
 
-# name -> function of the training rows [N, D] that returns (shift, scale), each [1, D] or [1, 1], float32:
-# the model sees (x - shift) * scale.
-SCALINGS: dict[str, Scale] = {
-    "range": _scale_range,
-    "standardize": _scale_standardize,
-    "rescale": _scale_rescale,
-    "none": _scale_none,
-}
+SCALINGS: Registry[Scale] = Registry(
+    "scaling",
+    "data.scaling",
+    {"range": _scale_range, "standardize": _scale_standardize, "rescale": _scale_rescale, "none": _scale_none},
+)
+
+
+def register_scaling(name: str, function: Scale) -> None:
+    """Adds a scaling that the setting `data.scaling` can name.
+
+    Args:
+      name: a new name.
+      function: of the training rows x [N, D], uint8 or float32, that returns (shift, scale), each [1, D] or [1, 1].
+        The model sees (x - shift) * scale, so both must be finite and scale must not be 0.
+
+    Raises:
+      ValueError: the name is taken, or cannot be used.
+
+    Example:
+      >>> def divide_by_maximum(x):
+      ...     return np.zeros((1, 1), np.float32), np.full((1, 1), 1 / x.max(), np.float32)
+      >>> register_scaling("divide_by_maximum", divide_by_maximum)  # then: --config.data.scaling=divide_by_maximum
+    """
+    SCALINGS.register(name, function)
 
 
 class Scaling(struct.PyTreeNode):
-    """The map from data as stored to the model's input, x = (stored - shift) * scale; it travels with the model.
+    """The map from stored rows to the model's input, x = (stored - shift) * scale; saved with the model.
 
     Attributes:
       shift: [1, D] or [1, 1], float32.

@@ -1,8 +1,10 @@
-"""Cells -> rows: AnnData's matrices of cells and genes, counts normalized."""
+"""Reads AnnData files (.h5ad) of cells and genes, and normalizes counts."""
 
 import warnings
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
@@ -15,53 +17,50 @@ from vade_jax.system.errors import InputError, unreadable_file_errors
 from vade_jax.system.large_arrays import empty_array, row_slices
 from vade_jax.system.optional_imports import import_extra
 
-TOTAL = 10_000  # that the counts of a cell are scaled to
+TOTAL = 10_000  # the sum of a cell's scaled counts
 
 
 def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
-    """The cells of an .h5ad file, read in parts. Prints what was done to them.
+    """Reads the cells of an .h5ad file in parts. Prints how they were normalized.
 
-    Counts (all values non-negative whole numbers) are normalized cell by cell, over all genes of the file: to a total
-    of 10,000, then log(1 + x). A cell of total 0 stays 0. Other values are taken as they are. Then the genes that
-    `var` marks as highly_variable are kept, or those that the model knows.
+    If all values are counts (non-negative integers), each cell is scaled to a total of 10,000 over all genes of the
+    file, then x becomes log(1 + x). A cell of total 0 stays 0. Other values are not changed. Then the genes that
+    `var` marks as highly_variable are selected, or the genes of the trained model.
 
     Args:
-      path: of the file.
-      options: its label and its id column, both of `obs`, and what the rows are for. Without an id column the ids are
-        the cells' names.
+      path: the file.
+      options: how to read it; the label and the id column are columns of `obs`. Without an id column the ids are the
+        cells' names.
 
     Returns:
-      The rows as 'train'.
+      The cells as 'train'.
 
     Raises:
-      InputError: a file that cannot be used.
+      InputError: the file cannot be used.
     """
     anndata = import_extra("anndata", path, "config.data.path")
     with (
-        unreadable_file_errors(
-            path, "it must hold an AnnData with X, as write_h5ad writes it", "Check the path, or save it again."
-        ),
+        unreadable_file_errors(path, "an AnnData with X, as write_h5ad writes it", "Check the path, or save it again."),
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter("ignore")  # of names that repeat, which are refused where they matter, and of old files
+        warnings.simplefilter("ignore")  # about repeated names, which are checked later, and old files
         cells = anndata.read_h5ad(path, backed="r")
         with closing(cells.file):
             labels, ids = labels_and_ids(cells.obs, path, options)
-            genes, told = _genes(cells.var, path, options)
-            x, done = _normalized(cells.X, genes, path)
+            genes, about_genes = _select_genes(cells.var, path, options)
+            x, about_values = _normalize(cells.X, genes, path)
     names = tuple(map(str, cells.var_names[genes]))
-    rows = make_dataset(x, labels, str(path), names, cells.obs_names.to_numpy() if ids is None else ids)
-    print_line(f"{path}: {done}, {told}")
-    return {"train": rows}
+    dataset = make_dataset(x, labels, str(path), names, cells.obs_names.to_numpy() if ids is None else ids)
+    print_line(f"{path}: {about_values}; {about_genes}")
+    return {"train": dataset}
 
 
-def _genes(var, path, options):
-    """The places of the genes to keep, and which these are, in words."""
+def _select_genes(var: Any, path: Path, options: ReadOptions) -> tuple[Sequence[int] | np.ndarray, str]:
+    """The indices of the genes to keep, and a description of them."""
     names = list(var.index)
-    if options.form and options.form.names:
-        return column_indices(
-            names, options.form.names, str(path)
-        ), f"{len(options.form.names):,} genes that the model knows"
+    if options.expected and options.expected.names:
+        known = options.expected.names
+        return column_indices(names, known, str(path)), f"{len(known):,} genes of the model"
     marked = var.get("highly_variable")
     if marked is None or marked.dtype.kind != "b":
         check_names(names, str(path))
@@ -70,39 +69,48 @@ def _genes(var, path, options):
     if not len(genes):
         raise InputError(
             "config.data.path",
-            f"{path} marks none of {len(names):,} genes as highly_variable",
-            "some must be",
-            "Mark them, or drop this column of var.",
+            f"{path}, which marks none of {len(names):,} genes as highly_variable",
+            "at least one marked gene",
+            "Mark some, or drop this column of var.",
         )
     check_names([names[gene] for gene in genes], str(path))
     return genes, f"{len(genes):,} highly variable genes of {len(names):,}"
 
 
-def _normalized(x, genes, path):
-    """These genes of all cells [N, D], float32, and what was done to them, in words."""
+def _normalize(x: Any, genes: Sequence[int] | np.ndarray, path: Path) -> tuple[np.ndarray, str]:
+    """These genes of all cells, normalized if they are counts, [N, D] float32, and a description of the values.
+
+    Args:
+      x: all genes [N, G], dense or sparse, as anndata reads them from the file.
+      genes: the indices of D genes.
+      path: the file, for the error.
+
+    Returns:
+      The values and the description.
+    """
     check_numeric(x.dtype, str(path))
     if getattr(x, "format", "") == "csc":
-        x = x.to_memory().tocsr()  # whose rows lie together
-    counts = all(_are_counts(x[part]) for part in row_slices(x))
-    rows = empty_array((x.shape[0], len(genes)), np.float32)
-    for part in row_slices(x):
-        values = _dense(x[part])
-        rows[part] = (log_normalized(values) if counts else values)[:, genes]
+        x = x.to_memory().tocsr()  # slices of rows are slow in CSC
+    counts = all(_are_counts(x[rows]) for rows in row_slices(x))
+    normalized = empty_array((x.shape[0], len(genes)), np.float32)
+    for rows in row_slices(x):
+        values = _dense(x[rows])
+        normalized[rows] = (log_normalized(values) if counts else values)[:, genes]
     if counts:
-        return rows, f"counts of {len(rows):,} cells, each scaled to a total of {TOTAL:,}, log(1 + x)"
-    return rows, f"{len(rows):,} cells, whose values are no counts and taken as they are"
+        return normalized, f"counts of {x.shape[0]:,} cells, each scaled to a total of {TOTAL:,}, then log(1 + x)"
+    return normalized, f"{x.shape[0]:,} cells, whose values are not counts and were not changed"
 
 
-def _are_counts(part):
-    values = part.data if issparse(part) else part
+def _are_counts(x: Any) -> bool:
+    values = x.data if issparse(x) else x
     return bool(((values >= 0) & (values < np.inf) & (values == np.floor(values))).all())
 
 
-def _dense(part):
-    return part.toarray() if issparse(part) else part
+def _dense(x: Any) -> np.ndarray:
+    return x.toarray() if issparse(x) else x
 
 
 def log_normalized(counts: np.ndarray) -> np.ndarray:
-    """log(1 + x) of counts [N, D], each row scaled to a sum of TOTAL; a row of zeros stays one. float64."""
+    """log(1 + x) of counts [N, D], after scaling each row to a sum of TOTAL; a row of zeros stays zero. float64."""
     sums = counts.sum(axis=1, keepdims=True, dtype=np.float64)
     return np.log1p(counts * (TOTAL / np.where(sums > 0, sums, 1.0)))

@@ -1,54 +1,59 @@
-"""Images of TensorFlow Datasets, decoded once and cached. The only file that knows TFDS."""
+"""Images of TensorFlow Datasets (TFDS), decoded once and cached."""
 
 import importlib.util
-import os
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from vade_jax.data.dataset import ReadOptions, Source, make_dataset
+from vade_jax.data.dataset import Dataset, Loader, ReadOptions, Source, make_dataset
 from vade_jax.data.file_formats import load_arrays
 from vade_jax.system import console
+from vade_jax.system.atomic_files import atomic_write
 from vade_jax.system.errors import InputError
 from vade_jax.system.large_arrays import empty_array
 
-Loader = Callable[[str, str, Path | None, ReadOptions], Source]
-
 
 def cache_decoded_images(source: Source, name: str, cache_dir: Path) -> None:
-    """Keeps images that were decoded just now, to be decoded once: beside the data set, else in cache_dir."""
+    """Caches the images of a source that was just decoded, so that later loads do not decode them again.
+
+    Args:
+      source: a source of `tfds_images`; nothing is written if its `decoded_from` is None.
+      name: the name of the data set.
+      cache_dir: the folder to write to if the data set's own folder is read-only or full.
+    """
     if source.decoded_from is None:
         return
-    # Mode bits, not os.access: a folder marked read-only stays untouched, by root too.
+    # Mode bits and not os.access, because root may write to read-only folders.
     beside = source.decoded_from if source.decoded_from.stat().st_mode & 0o222 else None
     for folder in filter(None, (beside, cache_dir)):
-        partial = folder / f"{name}.{os.getpid()}.partial.npy"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for split, rows in source.splits.items():
-                images = rows.x.reshape(len(rows.x), *(rows.image_shape or ()))
-                for part, array in (("x", images), ("y", rows.labels)):
-                    np.save(partial, np.asarray(array))
-                    partial.replace(_decoded(folder, name, split, part))
+            for split, dataset in source.splits.items():
+                images = dataset.x.reshape(len(dataset.x), *(dataset.image_shape or ()))
+                for part, array in (("x", images), ("y", dataset.labels)):
+                    with atomic_write(_cache_path(folder, name, split, part)) as partial:
+                        np.save(partial, np.asarray(array))
             return
         except OSError:
-            partial.unlink(missing_ok=True)
+            continue
 
 
-def _decoded(folder, name, split, part):
+def _cache_path(folder: Path, name: str, split: str, part: str) -> Path:
+    """The file of the images (part 'x') or the labels ('y') of a split."""
     return folder / f"{name}.{split}.{part}.decoded.npy"
 
 
 def tfds_images(name: str) -> Loader:
-    """A loader for a TFDS data set of images with labels."""
+    """A loader of a TFDS data set of images with labels."""
 
-    def load_images(path, data_dir, cache_dir, options):
+    def load_images(path: str, data_dir: str, cache_dir: Path | None, options: ReadOptions) -> Source:
         builder = prepared_builder(name, data_dir)
         folder = Path(builder.data_dir)
         num_examples = {split: info.num_examples for split, info in builder.info.splits.items()}
-        for kept in filter(None, (folder, cache_dir)):
-            source = _read_decoded(kept, name, num_examples)
+        for cache in filter(None, (folder, cache_dir)):
+            source = _read_cache(cache, name, num_examples)
             if source:
                 return source
         splits = {split: _decode(builder.as_data_source(split=split), name) for split in num_examples}
@@ -57,8 +62,21 @@ def tfds_images(name: str) -> Loader:
     return load_images
 
 
-def prepared_builder(name, data_dir):
-    """TFDS's builder for a data set that lies prepared as array_record; TensorFlow is imported to prepare it alone."""
+def prepared_builder(name: str, data_dir: str) -> Any:
+    """TFDS's builder of a data set that is prepared as array_record.
+
+    If the data set is not prepared, it is downloaded and prepared first. Only this imports TensorFlow.
+
+    Args:
+      name: the name of the data set in TFDS.
+      data_dir: TFDS's data folder; '' for TFDS_DATA_DIR or TFDS's default.
+
+    Returns:
+      The builder.
+
+    Raises:
+      InputError: the data set has another format, or cannot be prepared.
+    """
     import tensorflow_datasets as tfds
 
     builder = tfds.builder(name, data_dir=data_dir or None)
@@ -67,27 +85,36 @@ def prepared_builder(name, data_dir):
         if builder.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
             raise InputError(
                 "config.data.dir",
-                f"TFDS's {name!r} is prepared in {folder} as {builder.info.file_format.value}",
-                "it must be prepared as array_record",
-                "Set --config.data.dir to another folder, where it is prepared anew.",
+                f"TFDS's {name!r}, which is prepared in {folder} as {builder.info.file_format.value}",
+                "a data set prepared as array_record",
+                "Set --config.data.dir to another folder; the data set is then prepared there.",
             )
         return builder
-    missing = f"TFDS's {name!r} is not prepared in {folder}"
+    missing = f"TFDS's {name!r}, which is not prepared in {folder}"
     remedy = "Or set --config.data.dir (or TFDS_DATA_DIR) to a folder where it is prepared as array_record."
     if importlib.util.find_spec("tensorflow") is None:
         raise InputError(
-            "config.data.dir", missing, "preparing it needs TensorFlow", f"Run 'pip install tensorflow-cpu'. {remedy}"
+            "config.data.dir",
+            missing,
+            "a prepared data set, or TensorFlow to prepare it",
+            f"Run 'pip install tensorflow-cpu'. {remedy}",
         )
     try:
         builder = tfds.builder(name, data_dir=data_dir or None, file_format="array_record")
         builder.download_and_prepare()
-    except Exception as error:  # TFDS passes on whatever its network, disk and decoders raise
-        reason = f"preparing it failed with {type(error).__name__}: {error}"[:300]
-        raise InputError("config.data.dir", missing, reason, f"Run again with a network. {remedy}") from error
+    except Exception as error:  # TFDS raises all errors of its network, disk and decoders
+        reason = f"{type(error).__name__}: {error}"[:300]
+        raise InputError(
+            "config.data.dir",
+            f"{missing} and could not be prepared ({reason})",
+            "a prepared data set, or a network to download it",
+            f"Run again with a network. {remedy}",
+        ) from error
     return builder
 
 
-def _decode(examples, name):
+def _decode(examples: Sequence[Mapping[str, Any]], name: str) -> Dataset:
+    """Decodes the images of a TFDS data source."""
     image = examples[0]["image"]
     images = empty_array((len(examples), *image.shape), image.dtype)
     labels = np.empty(len(examples), np.int64)
@@ -97,12 +124,21 @@ def _decode(examples, name):
     return make_dataset(images, labels, f"TFDS's {name}")
 
 
-def _read_decoded(folder, name, num_examples):
-    """The source whose decoded images lie in the folder; None where some are missing or torn: decode again."""
+def _read_cache(folder: Path, name: str, num_examples: Mapping[str, int]) -> Source | None:
+    """The source cached in a folder; None if files are missing or incomplete.
+
+    Args:
+      folder: the folder.
+      name: the name of the data set.
+      num_examples: the number of rows of each split.
+
+    Returns:
+      The source, or None.
+    """
     splits = {}
     try:
         for split, count in num_examples.items():
-            x, labels = (load_arrays(_decoded(folder, name, split, part)) for part in ("x", "y"))
+            x, labels = (load_arrays(_cache_path(folder, name, split, part)) for part in ("x", "y"))
             if len(x) != count:
                 return None
             splits[split] = make_dataset(x, labels, f"TFDS's {name}")

@@ -1,1 +1,1 @@
-"""Answers of a trained model on rows: clusters, the ELBO, the likelihood and samples. Nothing here trains."""
+"""What a trained model computes: clusters, the ELBO and the likelihood of rows, and samples. Nothing here trains."""

@@ -1,4 +1,4 @@
-"""How starting clusters are found: neighbour graphs, UMAP layouts, Gaussian mixtures, modularity.
+"""Finds starting clusters: neighbour graphs, UMAP layouts, Gaussian mixtures, modularity.
 
-It takes embeddings and plain options. It knows no network, no files and no settings.
+The functions take embeddings and plain options. This folder knows no networks, files or settings.
 """

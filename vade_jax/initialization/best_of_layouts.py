@@ -1,5 +1,6 @@
-"""Clusters on the neighbour graph of embeddings: layouts of it, mixtures on these, and those that cut a graph best."""
+"""Gaussian mixtures on UMAP layouts of a neighbour graph; the candidate with the highest modularity is taken."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -21,18 +22,18 @@ from vade_jax.initialization.umap_layouts import umap_layout
 from vade_jax.system import console
 
 _RESOLUTIONS = [1.5**power for power in range(6)]
-_ROWS_FOR_PROCESSES = 10_000  # layouts of fewer rows are made sooner than processes for them are
+_ROWS_FOR_PROCESSES = 10_000  # with fewer rows, starting processes takes longer than making the layouts
 
 
 class Search(NamedTuple):
-    """What is tried on a neighbour graph.
+    """Which candidates are tried on a neighbour graph.
 
     Attributes:
-      num_neighbors: k, of each row.
-      layout_seeds: a layout each.
-      mixture_seeds: a start on each layout each.
-      components: of a mixture, at most so many for each cluster that they are joined to; all numbers from 1 are tried.
-      part_rows: what is found is cut into parts of about so many rows, which move (see `parts.moved_parts`); 0: not.
+      num_neighbors: k, the neighbours of each row.
+      layout_seeds: one for each layout.
+      mixture_seeds: one for each start of a mixture on a layout.
+      components: the largest number of mixture components for each cluster; every number from 1 is tried.
+      part_rows: the mean size of the pieces that are reassigned (see `modularity.reassign_pieces`); 0: none are.
     """
 
     num_neighbors: int
@@ -42,6 +43,26 @@ class Search(NamedTuple):
     part_rows: int
 
 
+class _BestOfLayout(NamedTuple):
+    """The best candidate on a layout.
+
+    Attributes:
+      num_emptied: the number of its clusters left almost empty by reassignment.
+      resolution: at which modularity was taken.
+      memberships: [N, K].
+      scores: the mean modularity of every candidate on the layout.
+    """
+
+    num_emptied: int
+    resolution: float
+    memberships: np.ndarray
+    scores: list[float]
+
+    def sort_key(self) -> tuple[int, float, float]:
+        """The least is the best."""
+        return self.num_emptied, self.resolution, -max(self.scores)
+
+
 def best_on_layouts(
     embeddings: np.ndarray,
     num_clusters: int,
@@ -49,113 +70,140 @@ def best_on_layouts(
     input_neighbors: tuple[np.ndarray, np.ndarray] | None = None,
     input_graphs: Sequence[csr_matrix] = (),
 ) -> tuple[np.ndarray, list[float]]:
-    """The clusters that cut neighbour graphs best, of several layouts and several starts on each.
+    """Returns the clusters of the highest modularity, from several layouts and several starts on each.
 
     Args:
       embeddings: [N, J], N >= 4.
       num_clusters: K.
-      search: what is tried.
-      input_neighbors: as `initialization.Options` has them; as many as are asked for of the embeddings.
-      input_graphs: [N, N] each: clusters are those of the highest mean modularity on them, and parts move where all of
-        them say so. None: on the graph of the neighbours, and no part moves.
+      search: the candidates.
+      input_neighbors: as in `methods.ClusteringOptions`, with k = search.num_neighbors.
+      input_graphs: [N, N] each. The mean modularity on them is compared, and a group of rows is reassigned if that
+        raises the modularity on all of them. If empty, the embeddings' graph is used and no group is reassigned.
 
     Returns:
-      Memberships [N, K], and the mean modularity of every candidate, at the resolution at which its layout has K
-      clusters.
+      Memberships [N, K], and the mean modularity of every candidate at the resolution taken for its layout.
     """
-    distances, neighbors, graph = _neighborhoods(embeddings, search.num_neighbors, input_neighbors)
-    graphs = graph, *input_graphs
+    distances, neighbors, graph = _find_neighbors(embeddings, search.num_neighbors, input_neighbors)
     # A layout with a seed runs on one core.
     num_jobs = min(len(search.layout_seeds), cpu_count()) if len(embeddings) >= _ROWS_FOR_PROCESSES else 1
     tasks = (
-        delayed(_best_on_layout)(embeddings, distances, neighbors, graphs, num_clusters, seed, search)
+        delayed(_best_on_new_layout)(embeddings, distances, neighbors, seed, graph, input_graphs, num_clusters, search)
         for seed in search.layout_seeds
     )
     answers = Parallel(n_jobs=num_jobs, return_as="generator")(tasks)
     found = list(
         console.progress_bar(answers, total=len(search.layout_seeds), desc="clusters", unit="layout", leave=False)
     )
-    return min(found, key=_Found.sort_key).memberships, [score for of_layout in found for score in of_layout.scores]
+    return min(found, key=_BestOfLayout.sort_key).memberships, [score for best in found for score in best.scores]
 
 
 def make_layout_clusterer(embeddings: np.ndarray, search: Search) -> Callable[[int], np.ndarray]:
-    """`best_on_layouts` for any number of clusters, on the same layouts.
+    """Returns a function that does what `best_on_layouts` does for any K, on layouts that are made only once.
 
     Args:
       embeddings: [N, J], N >= 4.
-      search: what is tried.
+      search: the candidates.
 
     Returns:
       K -> memberships [N, K].
     """
-    distances, neighbors, graph = _neighborhoods(embeddings, search.num_neighbors)
+    distances, neighbors, graph = _find_neighbors(embeddings, search.num_neighbors)
     layouts = [umap_layout(embeddings, distances, neighbors, seed) for seed in search.layout_seeds]
 
-    def find(num_clusters: int) -> np.ndarray:
-        found = [_best_clusters(layout, (graph,), num_clusters, search) for layout in layouts]
-        return min(found, key=_Found.sort_key).memberships
+    def cluster(num_clusters: int) -> np.ndarray:
+        found = [_best_on_layout(layout, graph, (), num_clusters, search) for layout in layouts]
+        return min(found, key=_BestOfLayout.sort_key).memberships
 
-    return find
+    return cluster
 
 
-def _neighborhoods(embeddings, count, input_neighbors=None):
-    """The distances and the numbers of each row's nearest others, [N, count] each, and their graph."""
+def _find_neighbors(
+    embeddings: np.ndarray, count: int, input_neighbors: tuple[np.ndarray, np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray, csr_matrix]:
+    """Returns the distances and the indices of each row's nearest others, [N, count] each, and their graph."""
     distances, neighbors = nearest_neighbors_without_hubs(embeddings, count)
     if input_neighbors:
         distances, neighbors = merge_neighbor_lists((distances, neighbors), input_neighbors)
     return distances, neighbors, neighbor_graph(np.arange(len(embeddings)), neighbors, len(embeddings))
 
 
-def _best_on_layout(embeddings, distances, neighbors, graphs, num_clusters, layout_seed, search):
-    return _best_clusters(umap_layout(embeddings, distances, neighbors, layout_seed), graphs, num_clusters, search)
+def _best_on_new_layout(
+    embeddings: np.ndarray,
+    distances: np.ndarray,
+    neighbors: np.ndarray,
+    layout_seed: int,
+    graph: csr_matrix,
+    input_graphs: Sequence[csr_matrix],
+    num_clusters: int,
+    search: Search,
+) -> _BestOfLayout:
+    layout = umap_layout(embeddings, distances, neighbors, layout_seed)
+    return _best_on_layout(layout, graph, input_graphs, num_clusters, search)
 
 
-class _Found(NamedTuple):
-    """The best of a layout's candidates, the clusters that moves have used up, and each one's modularity."""
+def _best_on_layout(
+    layout: np.ndarray, graph: csr_matrix, input_graphs: Sequence[csr_matrix], num_clusters: int, search: Search
+) -> _BestOfLayout:
+    """Returns the best candidate at the lowest resolution at which reassignment empties no cluster, or the fewest.
 
-    lost: int
-    resolution: float
-    memberships: np.ndarray
-    scores: list[float]
-
-    def sort_key(self):
-        return self.lost, self.resolution, -max(self.scores)
-
-
-def _best_clusters(layout, graphs, num_clusters, search):
-    """The best at the lowest resolution at which moves use up no cluster; graphs: to join by, and of the inputs.
-
-    At a resolution of 1 two of many clusters have a higher modularity as one (Fortunato and Barthelemy 2007,
-    PNAS 104(1)), and part after part of the one would move to the other.
+    At a resolution of 1, two of many clusters have a higher modularity if they are one (Fortunato and Barthelemy 2007,
+    PNAS 104(1)). Group after group of one of them would then be reassigned to the other.
     """
-    graph, *input_graphs = graphs
-    judges = input_graphs or [graph]
-    moves = search.part_rows and input_graphs
+    scoring_graphs = input_graphs or [graph]
     found = []
-    with threadpool_limits(1):  # threads wait for each other longer than products of ten columns take
-        pieces = split_into_pieces(layout, search.part_rows, search.mixture_seeds[0]) if moves else None
+    with threadpool_limits(1):  # products of ten columns are so short that threads would mostly wait for each other
+        pieces = None
+        if search.part_rows and input_graphs:
+            pieces = split_into_pieces(layout, search.part_rows, search.mixture_seeds[0])
         mixtures = [
             fit_mixture(layout, "full", min(components * num_clusters, len(layout)), seed).predict_proba(layout)
             for components in range(1, search.components + 1)
             for seed in search.mixture_seeds
         ]
         for resolution in _RESOLUTIONS:
-            arguments = graphs, num_clusters, pieces, resolution
-            candidates = (_clusters_of(parts, *arguments)[1].argmax(axis=1) for parts in mixtures)
-            scores = [mean_modularity(judges, clusters, resolution) for clusters in candidates]
-            before, after = _clusters_of(mixtures[int(np.argmax(scores))], *arguments)
-            lost = count_emptied_clusters(judges[0], before.argmax(axis=1), after.argmax(axis=1), num_clusters)
-            found.append(_Found(lost, resolution, after, scores))
-            if not lost:
+            merge = functools.partial(
+                _merge_and_reassign,
+                graph=graph,
+                input_graphs=input_graphs,
+                num_clusters=num_clusters,
+                pieces=pieces,
+                resolution=resolution,
+            )
+            candidates = (merge(mixture)[1].argmax(axis=1) for mixture in mixtures)
+            scores = [mean_modularity(scoring_graphs, clusters, resolution) for clusters in candidates]
+            before, after = merge(mixtures[int(np.argmax(scores))])
+            num_emptied = count_emptied_clusters(
+                scoring_graphs[0], before.argmax(axis=1), after.argmax(axis=1), num_clusters
+            )
+            found.append(_BestOfLayout(num_emptied, resolution, after, scores))
+            if not num_emptied:
                 break
-    return min(found, key=_Found.sort_key)
+    return min(found, key=_BestOfLayout.sort_key)
 
 
-def _clusters_of(parts, graphs, num_clusters, pieces, resolution):
-    """The components of a mixture [N, P] joined, before small parts moved and after them; pieces: None if none do."""
-    graph, *input_graphs = graphs
-    clusters = merge_to_num_clusters(graph, parts.argmax(axis=1), parts.shape[1], num_clusters, resolution)
-    memberships = parts @ np.eye(num_clusters)[clusters]
+def _merge_and_reassign(
+    mixture: np.ndarray,
+    graph: csr_matrix,
+    input_graphs: Sequence[csr_matrix],
+    num_clusters: int,
+    pieces: np.ndarray | None,
+    resolution: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Merges the components of a mixture to K clusters, then reassigns pieces of them.
+
+    Args:
+      mixture: [N, P], the probabilities of the components.
+      graph: [N, N], on which components are merged.
+      input_graphs: [N, N] each, on which pieces are reassigned.
+      num_clusters: K.
+      pieces: [N], the index of each row's piece; None if none are reassigned.
+      resolution: of modularity.
+
+    Returns:
+      Memberships [N, K] before and after the reassignment.
+    """
+    clusters = merge_to_num_clusters(graph, mixture.argmax(axis=1), mixture.shape[1], num_clusters, resolution)
+    memberships = mixture @ np.eye(num_clusters)[clusters]
     if pieces is None:
         return memberships, memberships
     return memberships, reassign_pieces(memberships, pieces, input_graphs, resolution)

@@ -12,7 +12,7 @@ _MAX_ITERATIONS = 200
 
 
 def fit_mixture(rows: np.ndarray, covariance: str, num_clusters: int, seed: int) -> GaussianMixture:
-    """A mixture from one start.
+    """Fits a mixture from one random start.
 
     Args:
       rows: [N, d].
@@ -21,7 +21,7 @@ def fit_mixture(rows: np.ndarray, covariance: str, num_clusters: int, seed: int)
       seed: of the start.
 
     Returns:
-      The fitted mixture; one that was cut short has not converged, and competes with others by its score alone.
+      The fitted mixture. It may not have converged: after 200 iterations it is returned without a warning.
     """
     mean_var = float(rows.var(axis=0, dtype=np.float64).mean())
     with warnings.catch_warnings():

@@ -1,8 +1,8 @@
-"""Embeddings -> the clusters to start from and the prior that holds them, without a label."""
+"""The methods that find starting clusters in embeddings. They read no labels."""
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -20,12 +20,12 @@ _MIN_LAYOUT_ROWS = 4
 
 
 class Clustering(NamedTuple):
-    """Memberships of embeddings and how they were chosen.
+    """Clusters of embeddings, and the scores of all candidates.
 
     Attributes:
       memberships: [N, K], in [0, 1], each row sums to 1.
-      scores: of each restart, in the method's own measure; the highest was taken, by 'manifold' of the layouts with the
-        lowest resolution.
+      scores: of each restart, in the method's own measure. The highest was taken; 'manifold' takes the highest among
+        the layouts with the fewest emptied clusters and the lowest resolution.
     """
 
     memberships: np.ndarray
@@ -33,22 +33,22 @@ class Clustering(NamedTuple):
 
 
 class ClusteringOptions(NamedTuple):
-    """What the methods can be told.
+    """Options of the methods.
 
     Attributes:
       num_clusters: K, at most N.
-      seed: restarts take their random numbers from it.
-      num_restarts: at least 1; 'manifold' has so many on each layout.
+      seed: of the restarts' random numbers.
+      num_restarts: at least 1; for 'manifold', the number on each layout.
       covariance: of the mixture of 'gmm', 'full' or 'diag'.
       num_layouts: of 'manifold', at least 1.
-      neighbor_share: 'manifold' joins each row to so many others, as a share of an average cluster's rows.
-      input_neighbors: distances and numbers, each [N, k], of so many nearest others of each row by its input, if
-        'manifold' is to join it to those too that are nearer than the embedding's; None for the embedding's alone.
-      components: of a mixture of 'manifold', 1 to so many for each cluster that they are joined to.
-      part_rows: 'manifold' cuts clusters into parts of about so many rows, which move to where all of input_graphs join
-        them better; 0: not.
-      input_graphs: [N, N] each, of the inputs' neighbours; on these 'manifold' compares what it found. None: on its own
-        graph.
+      neighbor_share: the number of neighbours of each row in the graph of 'manifold', as a share of the rows of an
+        average cluster; see `neighbor_graphs.num_neighbors`.
+      input_neighbors: distances and indices, [N, k] each, of each row's nearest others by its input, where k is that
+        number of neighbours. 'manifold' merges them with the embedding's neighbours; None: it uses only the latter.
+      components: 'manifold' tries mixtures of 1 to this many components for each cluster.
+      part_rows: the mean size of the pieces that 'manifold' reassigns by the input_graphs; 0: none are.
+      input_graphs: [N, N] each, neighbour graphs of the inputs, on which 'manifold' compares its candidates. If empty,
+        it uses the graph of the embedding.
     """
 
     num_clusters: int
@@ -62,71 +62,86 @@ class ClusteringOptions(NamedTuple):
     part_rows: int = 70
     input_graphs: Sequence[csr_matrix] = ()
 
+    def num_neighbors(self, num_rows: int) -> int:
+        """The number of neighbours of each row in a neighbour graph of this many rows."""
+        return num_neighbors(num_rows, self.num_clusters, self.neighbor_share)
+
+
+class InitializationMethod(Protocol):
+    """A way to find clusters in embeddings."""
+
+    def __call__(self, embeddings: np.ndarray, options: ClusteringOptions, /) -> Clustering:
+        """Returns clusters of embeddings [N, J]; it reads only the options that concern it."""
+
 
 def gmm(embeddings: np.ndarray, options: ClusteringOptions) -> Clustering:
-    """A Gaussian mixture by expectation-maximization, the likeliest restart (arXiv:1611.05148, Sec. 4.2).
+    """Fits a Gaussian mixture by expectation-maximization and takes the likeliest restart (arXiv:1611.05148, Sec. 4.2).
 
     Args:
       embeddings: [N, J], real.
-      options: all but the manifold's.
+      options: num_clusters, seed, num_restarts and covariance are read.
 
     Returns:
-      The mixture's posteriors; scores are mean log-likelihoods, nats per row.
+      The mixture's posterior probabilities; scores are mean log-likelihoods, nats per row.
     """
     embeddings = np.asarray(embeddings, np.float64)
     restarts = [
         fit_mixture(embeddings, options.covariance, options.num_clusters, seed)
-        for seed in _seeds(options.seed, options.num_restarts)
+        for seed in _make_seeds(options.seed, options.num_restarts)
     ]
     scores = [float(mixture.score(embeddings)) for mixture in restarts]
     return Clustering(restarts[int(np.argmax(scores))].predict_proba(embeddings), scores)
 
 
 def kmeans(embeddings: np.ndarray, options: ClusteringOptions) -> Clustering:
-    """k-means, the restart of the least inertia; scores are negative inertias per row.
+    """Runs k-means and takes the restart with the least inertia.
 
     Args:
       embeddings: [N, J], real.
       options: num_clusters, seed and num_restarts are read.
 
     Returns:
-      Hard memberships.
+      Hard memberships; scores are negative inertias per row.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters
         restarts = [
             KMeans(options.num_clusters, n_init=1, random_state=seed).fit(embeddings)
-            for seed in _seeds(options.seed, options.num_restarts)
+            for seed in _make_seeds(options.seed, options.num_restarts)
         ]
     scores = [-float(restart.inertia_) / len(embeddings) for restart in restarts]
     return Clustering(np.eye(options.num_clusters)[restarts[int(np.argmax(scores))].labels_], scores)
 
 
 def manifold(embeddings: np.ndarray, options: ClusteringOptions) -> Clustering:
-    """Gaussian mixtures of full covariance on UMAP layouts of a neighbour graph, their components joined to clusters.
+    """Fits Gaussian mixtures on UMAP layouts of a neighbour graph and merges their components to clusters.
 
-    Neighbours keep a curved cluster together that no Gaussian in the embedding's own space holds (N2D, McConville et
-    al. 2019, arXiv:1908.05968). A mixture of K components often divides one cluster and covers two others; of more
-    components each lies in one cluster, and the graph says which belong together (see `parts.joined`). Of all starts of
-    either on all layouts that is taken whose clusters cut the inputs' graphs best: a mixture's likelihood in its layout
-    says little about that, and one layout in two may tear a cluster apart. Small parts that a layout holds beside the
-    wrong cluster have gone before to where the inputs' neighbours are (see `parts.moved_parts`). Where that would empty
-    a cluster, since fewer than K cut the graph best, modularity is taken at the lowest higher resolution at which it
-    does not.
+    A neighbour graph keeps a curved cluster together that no Gaussian in the embedding's space fits (N2D, McConville et
+    al. 2019, arXiv:1908.05968). The steps are:
+
+    1. Lay out the graph several times, and fit mixtures of full covariance from several starts on each layout. A
+       mixture of K components often splits one cluster and joins two others. Mixtures with more components are tried
+       too: each component then lies in one cluster.
+    2. Merge the components to K clusters by the graph; see `modularity.merge_to_num_clusters`.
+    3. Reassign small groups of rows that a layout placed beside the wrong cluster; see `modularity.reassign_pieces`.
+       If fewer than K clusters have a higher modularity, this could empty a cluster. Modularity is then taken at the
+       lowest resolution at which it does not.
+    4. Take the candidate whose clusters have the highest modularity on the inputs' graphs. The likelihood of a mixture
+       in its layout says little about its clusters, and one layout in two may split a cluster.
 
     Args:
       embeddings: [N, J], real.
-      options: all but covariance.
+      options: all but covariance are read. For fewer than four rows `gmm` is used.
 
     Returns:
-      The posteriors of clusters; scores are modularities (see `graphs`), at each layout's resolution.
+      The probabilities of the clusters; scores are mean modularities, at each layout's resolution.
     """
     if len(embeddings) < _MIN_LAYOUT_ROWS:
         return gmm(embeddings, options._replace(covariance="full"))
     memberships, scores = best_on_layouts(
         embeddings,
         options.num_clusters,
-        _search(len(embeddings), options),
+        _make_search(len(embeddings), options),
         options.input_neighbors,
         options.input_graphs,
     )
@@ -134,10 +149,10 @@ def manifold(embeddings: np.ndarray, options: ClusteringOptions) -> Clustering:
 
 
 def random_memberships(embeddings: np.ndarray, options: ClusteringOptions) -> Clustering:
-    """Each row in a cluster drawn at random: what clustering makes of no start at all.
+    """Puts each row in a random cluster; a baseline for training without an initialization.
 
     Args:
-      embeddings: [N, J]; their number is read.
+      embeddings: [N, J]; only N is read.
       options: num_clusters and seed are read.
 
     Returns:
@@ -147,14 +162,18 @@ def random_memberships(embeddings: np.ndarray, options: ClusteringOptions) -> Cl
     return Clustering(np.eye(options.num_clusters)[clusters], [0.0])
 
 
-# name -> function (embeddings [N, J], Options) that returns a Clustering.
-METHODS = {"gmm": gmm, "kmeans": kmeans, "manifold": manifold, "random": random_memberships}
+METHODS: dict[str, InitializationMethod] = {
+    "gmm": gmm,
+    "kmeans": kmeans,
+    "manifold": manifold,
+    "random": random_memberships,
+}
 
 
 def make_clusterer(method: str, embeddings: np.ndarray, options: ClusteringOptions) -> Callable[[int], np.ndarray]:
-    """A method for any number of clusters on the same embeddings.
+    """Returns a function that applies a method to the same embeddings for any K.
 
-    'manifold' makes its layouts once, with the neighbours that suit options.num_clusters.
+    'manifold' makes its layouts only once, with the number of neighbours for options.num_clusters.
 
     Args:
       method: a key of METHODS.
@@ -165,19 +184,19 @@ def make_clusterer(method: str, embeddings: np.ndarray, options: ClusteringOptio
       K -> memberships [N, K].
     """
     if method == "manifold" and len(embeddings) >= _MIN_LAYOUT_ROWS:
-        return make_layout_clusterer(embeddings, _search(len(embeddings), options))
+        return make_layout_clusterer(embeddings, _make_search(len(embeddings), options))
     return lambda num_clusters: METHODS[method](embeddings, options._replace(num_clusters=num_clusters)).memberships
 
 
-def _search(num_rows, options):
+def _make_search(num_rows: int, options: ClusteringOptions) -> Search:
     return Search(
-        num_neighbors(num_rows, options.num_clusters, options.neighbor_share),
-        _seeds(options.seed, options.num_layouts),
-        _seeds(options.seed, options.num_restarts),
-        options.components,
-        options.part_rows,
+        num_neighbors=options.num_neighbors(num_rows),
+        layout_seeds=_make_seeds(options.seed, options.num_layouts),
+        mixture_seeds=_make_seeds(options.seed, options.num_restarts),
+        components=options.components,
+        part_rows=options.part_rows,
     )
 
 
-def _seeds(seed, count):
+def _make_seeds(seed: int, count: int) -> list[int]:
     return [int(number) for number in np.random.SeedSequence(seed).generate_state(count)]

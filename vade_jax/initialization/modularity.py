@@ -1,4 +1,4 @@
-"""Parts of clusters, by neighbour graphs of the rows: joined to clusters, and moved to where they are joined better."""
+"""Modularity of clusters on neighbour graphs, and merging and reassigning groups of rows to raise it."""
 
 from collections.abc import Sequence
 
@@ -6,41 +6,41 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.cluster import MiniBatchKMeans
 
-_ROUNDING = 1e-6  # of an edge
-_UNLINKED = 0.02  # of the edges by chance
-_SPECK = 0.1  # of an average cluster's edges
+_LEAST_GAIN = 1e-6  # in edges; less is rounding
+_UNLINKED = 0.02  # two clusters are unlinked if fewer than this share of the edges expected by chance join them
+_LEAST_SIZE = 0.1  # of an average cluster's edges; a cluster with fewer is not large enough to count
 
 
 def merge_to_num_clusters(
-    graph: csr_matrix, parts: np.ndarray, num_parts: int, num_clusters: int, resolution: float = 1.0
+    graph: csr_matrix, components: np.ndarray, num_components: int, num_clusters: int, resolution: float = 1.0
 ) -> np.ndarray:
-    """Clusters of parts: again and again the two are joined whose union has the highest modularity.
+    """Merges mixture components until K clusters are left, each time the pair whose union has the highest modularity.
 
-    So Newman (2004, Phys. Rev. E 69, 066133). Modularity likes clusters of one size, and would join small ones that
-    nothing links before it spares a large one a cut: such two are joined last. A speck of rows is joined before two
-    clusters are, linked or not.
+    This is the method of Newman (2004, Phys. Rev. E 69, 066133) with one exception. Modularity prefers clusters of
+    equal size: it would merge small unlinked clusters and leave a large one split. Such pairs are merged last. A
+    cluster with less than a tenth of an average cluster's edges is merged before them, linked or not.
 
     Args:
       graph: [N, N], symmetric, of weights >= 0, with an edge.
-      parts: [N], of each row, in 0 .. P - 1.
-      num_parts: P.
+      components: [N], the component of each row, in 0 .. P - 1.
+      num_components: P.
       num_clusters: K, at most P.
       resolution: of modularity.
 
     Returns:
-      [P], in 0 .. K - 1, each there at least once.
+      [P], the cluster of each component, in 0 .. K - 1; no cluster is without a component.
     """
-    links = _links_between(graph, parts, num_parts).toarray()
+    links = _links_between(graph, components, num_components).toarray()
     links /= links.sum()
-    clusters = np.arange(num_parts)
-    for count in range(num_parts, num_clusters, -1):
+    clusters = np.arange(num_components)
+    for count in range(num_components, num_clusters, -1):
         members = np.eye(count)[clusters]
         between = members.T @ links @ members
         volumes = between.sum(axis=1)
         chance = np.outer(volumes, volumes)
-        clear = _is_large_enough(volumes, num_clusters)
-        apart = (between < _UNLINKED * chance) & np.logical_and.outer(clear, clear)
-        gains = between - resolution * chance - (1 + resolution) * apart  # no two gains are as far from each other
+        large = _is_large_enough(volumes, num_clusters)
+        unlinked = (between < _UNLINKED * chance) & np.logical_and.outer(large, large)
+        gains = between - resolution * chance - (1 + resolution) * unlinked  # unlinked last: no gains differ by so much
         gains[np.tril_indices(count)] = -np.inf
         one, other = np.unravel_index(gains.argmax(), gains.shape)
         clusters[clusters == other] = one
@@ -48,27 +48,27 @@ def merge_to_num_clusters(
     return clusters
 
 
-def split_into_pieces(places: np.ndarray, piece_rows: int, seed: int) -> np.ndarray:
-    """Pieces of rows that lie together, by k-means.
+def split_into_pieces(points: np.ndarray, piece_rows: int, seed: int) -> np.ndarray:
+    """Splits the rows into pieces of nearby rows by k-means.
 
     Args:
-      places: [N, d].
-      piece_rows: of an average piece, at least 1.
+      points: [N, d], coordinates of the rows.
+      piece_rows: the mean number of rows in a piece, at least 1.
       seed: of the start.
 
     Returns:
-      [N], the number of each row's piece.
+      [N], the index of each row's piece.
     """
-    return MiniBatchKMeans(max(1, len(places) // piece_rows), n_init=1, random_state=seed).fit_predict(places)
+    return MiniBatchKMeans(max(1, len(points) // piece_rows), n_init=1, random_state=seed).fit_predict(points)
 
 
 def reassign_pieces(
     memberships: np.ndarray, pieces: np.ndarray, graphs: Sequence[csr_matrix], resolution: float = 1.0
 ) -> np.ndarray:
-    """Memberships in which no small part of a cluster lies where every graph would rather have it in another.
+    """Moves groups of rows to another cluster while that raises the modularity on every graph.
 
-    A layout may hold a few rows of one kind together and beside the wrong cluster, where a mixture leaves them. What of
-    a piece is in one cluster is a part, and a part changes clusters while that raises the modularity on every graph.
+    A group is the rows of one piece that are in one cluster. A layout may place a few similar rows together, but beside
+    the wrong cluster; a mixture then assigns them to it.
 
     Args:
       memberships: [N, K].
@@ -77,81 +77,91 @@ def reassign_pieces(
       resolution: of modularity.
 
     Returns:
-      [N, K]: the rows of a part that moved have exchanged the memberships of both clusters.
+      [N, K]: in the rows of a moved group, the memberships in its old and its new cluster are swapped.
     """
-    clusters = memberships.argmax(axis=1)
-    _, first, parts = np.unique(memberships.shape[1] * pieces + clusters, return_index=True, return_inverse=True)
-    moved = improve_modularity(graphs, parts, clusters[first], memberships.shape[1], resolution)[parts]
+    num_clusters = memberships.shape[1]
+    before = memberships.argmax(axis=1)
+    _, first, groups = np.unique(num_clusters * pieces + before, return_index=True, return_inverse=True)
+    after = improve_modularity(graphs, groups, before[first], num_clusters, resolution)[groups]
     rows = np.arange(len(memberships))
-    exchanged = memberships.copy()
-    exchanged[rows, clusters], exchanged[rows, moved] = memberships[rows, moved], memberships[rows, clusters]
-    return exchanged
+    swapped = memberships.copy()
+    swapped[rows, before], swapped[rows, after] = memberships[rows, after], memberships[rows, before]
+    return swapped
 
 
 def count_emptied_clusters(graph: csr_matrix, before: np.ndarray, after: np.ndarray, num_clusters: int) -> int:
-    """How many clusters moves have used up: a speck is left, or nothing, and less than half of what there was.
+    """Returns the number of clusters left almost empty by reassignment.
+
+    Such a cluster has less than a tenth of an average cluster's edges, and less than half of those it had before.
 
     Args:
       graph: [N, N], symmetric, of weights >= 0, with an edge.
       before: [N], the rows' clusters in 0 .. K - 1.
-      after: [N].
+      after: [N], the same after the reassignment.
       num_clusters: K.
 
     Returns:
       From 0 to K.
     """
     degrees = np.asarray(graph.sum(axis=1)).ravel()
-    had, has = (np.bincount(of, degrees, num_clusters) / degrees.sum() for of in (before, after))
-    return int((~_is_large_enough(has, num_clusters) & (has < had / 2)).sum())
+    volumes_before, volumes_after = (
+        np.bincount(clusters, degrees, num_clusters) / degrees.sum() for clusters in (before, after)
+    )
+    return int((~_is_large_enough(volumes_after, num_clusters) & (volumes_after < volumes_before / 2)).sum())
 
 
 def improve_modularity(
-    graphs: Sequence[csr_matrix], parts: np.ndarray, clusters: np.ndarray, num_clusters: int, resolution: float = 1.0
+    graphs: Sequence[csr_matrix], groups: np.ndarray, clusters: np.ndarray, num_clusters: int, resolution: float = 1.0
 ) -> np.ndarray:
-    """Clusters of parts from which no move of one part raises the modularity on every graph.
+    """Moves groups of rows between clusters until no move of one group raises the modularity on every graph.
+
+    Small groups move first. A group moves to the cluster where the least of its gains on the graphs is largest.
 
     Args:
       graphs: [N, N] each, symmetric, of weights >= 0.
-      parts: [N], of each row, in 0 .. P - 1.
-      clusters: [P], of each part, where it starts.
+      groups: [N], the group of each row, in 0 .. P - 1.
+      clusters: [P], the cluster that each group starts in.
       num_clusters: K.
       resolution: of modularity.
 
     Returns:
-      [P]; small parts move first, each to where the least of its gains is largest.
+      [P], the cluster that each group ends in.
     """
     clusters = clusters.copy()
-    between = (_links_between(graph, parts, len(clusters)) for graph in graphs)
-    links = [_Links(weights, clusters, num_clusters, resolution) for weights in between]
-    order = np.argsort(np.bincount(parts), kind="stable")
+    links = [
+        _ClusterLinks(_links_between(graph, groups, len(clusters)), clusters, num_clusters, resolution)
+        for graph in graphs
+    ]
+    order = np.argsort(np.bincount(groups), kind="stable")
     moved = True
-    while moved:  # each move raises every modularity, so that none comes back
+    while moved:  # this ends: each move raises every modularity
         moved = False
-        for part in order:
-            least = np.min([of_graph.gains(part, clusters[part]) for of_graph in links], axis=0)
+        for group in order:
+            least = np.min([graph_links.gains(group, clusters[group]) for graph_links in links], axis=0)
             target = least.argmax()
-            if least[target] > _ROUNDING:
-                for of_graph in links:
-                    of_graph.move(part, clusters[part], target)
-                clusters[part] = target
+            if least[target] > _LEAST_GAIN:
+                for graph_links in links:
+                    graph_links.move(group, clusters[group], target)
+                clusters[group] = target
                 moved = True
     return clusters
 
 
-def _is_large_enough(volumes, num_clusters):
-    return volumes >= _SPECK / num_clusters
+def _is_large_enough(volumes: np.ndarray, num_clusters: int) -> np.ndarray:
+    """Whether clusters with these shares of all edges [K] count as clusters."""
+    return volumes >= _LEAST_SIZE / num_clusters
 
 
-def _links_between(graph, parts, num_parts):
-    """[P, P], sparse: the weights between the rows of every two parts."""
-    of_parts = csr_matrix((np.ones(len(parts)), (np.arange(len(parts)), parts)), (len(parts), num_parts))
-    return (of_parts.T @ graph @ of_parts).tocsr()
+def _links_between(graph: csr_matrix, groups: np.ndarray, num_groups: int) -> csr_matrix:
+    """[P, P], sparse: the sum of the weights of the edges between every two groups."""
+    indicator = csr_matrix((np.ones(len(groups)), (np.arange(len(groups)), groups)), (len(groups), num_groups))
+    return (indicator.T @ graph @ indicator).tocsr()
 
 
-class _Links:
-    """How parts are joined to clusters in a graph, and what a part would gain in another."""
+class _ClusterLinks:
+    """The links from groups to clusters in one graph, kept up to date as groups move."""
 
-    def __init__(self, weights, clusters, num_clusters, resolution):
+    def __init__(self, weights: csr_matrix, clusters: np.ndarray, num_clusters: int, resolution: float) -> None:
         self._resolution = resolution
         members = np.eye(num_clusters)[clusters]
         self._weights, self._loops = weights, weights.diagonal()
@@ -159,29 +169,30 @@ class _Links:
         self._links, self._volumes = weights @ members, self._degrees @ members
         self._total = self._degrees.sum()
 
-    def gains(self, part, cluster):
-        """[K]: by how much the modularity would rise, in half the sum of all weights."""
-        links, volumes = self._links[part].copy(), self._volumes.copy()
-        links[cluster] -= self._loops[part]
-        volumes[cluster] -= self._degrees[part]
-        joined = links - self._resolution * self._degrees[part] * volumes / self._total
-        return joined - joined[cluster]
+    def gains(self, group: int, cluster: int) -> np.ndarray:
+        """[K]: the rise of the modularity if the group moves from its cluster, in half the sum of all weights."""
+        links, volumes = self._links[group].copy(), self._volumes.copy()
+        links[cluster] -= self._loops[group]
+        volumes[cluster] -= self._degrees[group]
+        excess = links - self._resolution * self._degrees[group] * volumes / self._total
+        return excess - excess[cluster]
 
-    def move(self, part, cluster, target):
-        row = self._weights[[part]]
-        for place, sign in ((cluster, -1.0), (target, 1.0)):
-            self._links[row.indices, place] += sign * row.data
-            self._volumes[place] += sign * self._degrees[part]
+    def move(self, group: int, cluster: int, target: int) -> None:
+        """Records that the group moved from the cluster to the target."""
+        row = self._weights[[group]]
+        for changed, sign in ((cluster, -1.0), (target, 1.0)):
+            self._links[row.indices, changed] += sign * row.data
+            self._volumes[changed] += sign * self._degrees[group]
 
 
 def modularity(graph: csr_matrix, clusters: np.ndarray, resolution: float = 1.0) -> float:
-    """The share of edges inside clusters, less what it would be by chance (Newman 2006, PNAS 103(23)).
+    """Returns the share of edges inside clusters, minus the share expected by chance (Newman 2006, PNAS 103(23)).
 
     Args:
       graph: [N, N], symmetric, of weights >= 0.
-      clusters: [N].
-      resolution: what chance is multiplied by; the higher, the more and smaller are the clusters of highest modularity
-        (Reichardt and Bornholdt 2006, Phys. Rev. E 74, 016110).
+      clusters: [N], the cluster of each row.
+      resolution: a factor on the chance part; a higher one favours more and smaller clusters (Reichardt and Bornholdt
+        2006, Phys. Rev. E 74, 016110).
 
     Returns:
       In [-1/2, 1] for a resolution of 1.
@@ -194,5 +205,5 @@ def modularity(graph: csr_matrix, clusters: np.ndarray, resolution: float = 1.0)
 
 
 def mean_modularity(graphs: Sequence[csr_matrix], clusters: np.ndarray, resolution: float = 1.0) -> float:
-    """The mean of the modularities of clusters [N] on several graphs of the same rows; see `modularity`."""
+    """Returns the mean modularity of clusters [N] on several graphs of the same rows; see `modularity`."""
     return float(np.mean([modularity(graph, clusters, resolution) for graph in graphs]))

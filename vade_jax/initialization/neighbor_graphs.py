@@ -1,4 +1,4 @@
-"""The neighbour graph of rows, and how well clusters cut it: a criterion of clusters that reads no label."""
+"""Nearest neighbours of rows, and the graphs that join rows to them."""
 
 import functools
 
@@ -10,16 +10,16 @@ from sklearn.neighbors import NearestNeighbors
 
 _LEAST_NEIGHBORS, _MOST_NEIGHBORS = 10, 60
 _QUERIES = 1024  # at a time on the device
-_TINY = 1e-30  # for a row whose neighbours all equal it
-_HUB = 50  # times as many rows have it for a neighbour as an average row; stories in words came to 21 times
-_MORE = 4  # candidates than neighbours there: the expanded square rounds the order of nearly equal distances
+_TINY = 1e-30  # avoids 0 / 0 for a row that equals all its neighbours
+_HUB_FACTOR = 50  # a hub is a neighbour of over 50 times as many rows as an average row; word counts reached 21 times
+_EXTRA_CANDIDATES = 4  # rounding of the expanded square may swap nearly equal distances, so these are compared again
 
 
 def num_neighbors(num_rows: int, num_clusters: int, share: float) -> int:
-    """How many others each row is joined to: a share of an average cluster, from 10 to 60, and N - 2 at most.
+    """Returns how many others each row is joined to: a share of an average cluster, from 10 to 60, at most N - 2.
 
-    A curved cluster holds together only where neighbourhoods reach along it: few suffice in small clusters, and large
-    ones fall to pieces with as few.
+    A curved cluster stays connected only if neighbourhoods reach along it. A few neighbours are enough in a small
+    cluster; a large cluster falls apart with so few.
 
     Args:
       num_rows: N.
@@ -30,89 +30,111 @@ def num_neighbors(num_rows: int, num_clusters: int, share: float) -> int:
       At least 1.
     """
     count = round(share * num_rows / num_clusters)
-    return max(1, min(max(count, _LEAST_NEIGHBORS), _MOST_NEIGHBORS, num_rows - 2))  # UMAP lays out no complete graph
+    # N - 2, since UMAP cannot lay out a complete graph.
+    return max(1, min(max(count, _LEAST_NEIGHBORS), _MOST_NEIGHBORS, num_rows - 2))
 
 
 def nearest_neighbors(
-    rows: np.ndarray, queries: np.ndarray, count: int, own: np.ndarray | None = None, on_device: bool | None = None
+    rows: np.ndarray,
+    queries: np.ndarray,
+    count: int,
+    query_indices: np.ndarray | None = None,
+    on_device: bool | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest rows of each query, exactly.
+    """Returns the nearest rows of each query by an exact search.
 
     Args:
       rows: [N, D].
       queries: [M, D].
       count: k, less than N.
-      own: [M], the numbers of the queries among the rows, which are no neighbours of themselves; None for queries that
-        are no rows.
-      on_device: by matrix products on JAX's first device; None: where that is no CPU, on which a tree is as fast.
+      query_indices: [M], the indices of the queries among the rows; no row is its own neighbour then. None if the
+        queries are not among the rows.
+      on_device: whether to search by matrix products on JAX's first device; None: unless that is a CPU, where
+        scikit-learn's trees are as fast.
 
     Returns:
-      Distances in ascending order and the rows' numbers, each [M, k].
+      Distances in ascending order and the rows' indices, each [M, k].
     """
     if on_device is None:
         on_device = jax.default_backend() != "cpu"
-    asked = count + (own is not None)
     search = _search_on_device if on_device else _search
-    distances, neighbors = search(np.asarray(rows), np.asarray(queries), asked)
-    if own is None:
+    distances, neighbors = search(np.asarray(rows), np.asarray(queries), count + (query_indices is not None))
+    if query_indices is None:
         return distances, neighbors
-    others = neighbors != own[:, None]
-    others[others.all(axis=1), -1] = False  # as many equal rows came first
+    others = neighbors != query_indices[:, None]
+    others[others.all(axis=1), -1] = False  # equal rows were found in place of the row itself: drop the last one
     return distances[others].reshape(-1, count), neighbors[others].reshape(-1, count)
 
 
 def nearest_neighbors_without_hubs(
-    rows: np.ndarray, count: int, numbers: np.ndarray | None = None, queries: np.ndarray | None = None
+    rows: np.ndarray, count: int, indices: np.ndarray | None = None, queries: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest others of rows, exactly, hubs left out.
+    """Returns the nearest other rows of each row by an exact search; hubs are never returned as neighbours.
 
-    A hub is near to most rows for its place and not for likeness, as an empty document is, which is nearer to every
-    tf-idf row than most documents are (Radovanovic et al. 2010, JMLR 11). It has neighbours, and is nobody's.
+    A hub is near most rows although it is not like them (Radovanovic et al. 2010, JMLR 11). An example is an empty
+    document: it is nearer to every tf-idf row than most documents are. A hub still gets neighbours.
 
     Args:
       rows: [N, D].
       count: k, less than N.
-      numbers: [M], of the rows whose others are asked for; None for all.
-      queries: [M, D], versions of those rows that the others are to be near to; None for the rows themselves.
+      indices: [M], the rows whose neighbours are searched for; None for all.
+      queries: [M, D], versions of those rows that are compared with the others; None for the rows themselves.
 
     Returns:
-      Distances in ascending order and the rows' numbers, each [M, k].
+      Distances in ascending order and the rows' indices, each [M, k].
     """
     if queries is None:
-        queries = rows if numbers is None else rows[numbers]
-    if numbers is None:
-        numbers = np.arange(len(rows))
-    distances, neighbors = nearest_neighbors(rows, queries, count, own=numbers)
-    named = np.bincount(neighbors.ravel(), minlength=len(rows))
-    hubs = named > _HUB * max(1, named.mean())  # that few name one says nothing where few are asked
-    if hubs.any():
-        others, asks = np.flatnonzero(~hubs), hubs[numbers]
-        for which, own in ((~asks, np.searchsorted(others, numbers[~asks])), (asks, None)):
-            if which.any():
-                distances[which], found = nearest_neighbors(rows[others], queries[which], count, own=own)
-                neighbors[which] = others[found]
+        queries = rows if indices is None else rows[indices]
+    if indices is None:
+        indices = np.arange(len(rows))
+    distances, neighbors = nearest_neighbors(rows, queries, count, indices)
+    hubs = find_hubs(neighbors, len(rows))
+    if not hubs.any():
+        return distances, neighbors
+    kept, is_hub = np.flatnonzero(~hubs), hubs[indices]
+    # Only the queries that are no hubs are among the kept rows, and need their own indices there.
+    for which, kept_indices in ((~is_hub, np.searchsorted(kept, indices[~is_hub])), (is_hub, None)):
+        if which.any():
+            distances[which], found = nearest_neighbors(rows[kept], queries[which], count, kept_indices)
+            neighbors[which] = kept[found]
     return distances, neighbors
 
 
-def _search(rows, queries, count):
-    return NearestNeighbors(n_neighbors=count, n_jobs=-1).fit(rows).kneighbors(queries)
+def find_hubs(neighbors: np.ndarray, num_rows: int) -> np.ndarray:
+    """Finds the rows that are a neighbour of more than 50 times as many rows as the average row.
+
+    Args:
+      neighbors: [M, k], the indices of the neighbours of M rows.
+      num_rows: N.
+
+    Returns:
+      [N], bool.
+    """
+    counts = np.bincount(neighbors.ravel(), minlength=num_rows)
+    return counts > _HUB_FACTOR * max(1, counts.mean())  # at least 1: the neighbours of a few queries are no hubs
 
 
-def _search_on_device(rows, queries, count):
-    rows = jax.device_put(rows.astype(np.float32))
-    candidates = min(count + _MORE, len(rows))
+def _search(rows: np.ndarray, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    distances, neighbors = NearestNeighbors(n_neighbors=count, n_jobs=-1).fit(rows).kneighbors(queries)
+    return distances, neighbors
+
+
+def _search_on_device(rows: np.ndarray, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    resident_rows = jax.device_put(rows.astype(np.float32))
+    candidates = min(count + _EXTRA_CANDIDATES, len(rows))
     found = []
     for start in range(0, len(queries), _QUERIES):
         block = queries[start : start + _QUERIES].astype(np.float32)
         padded = np.concatenate([block, np.zeros((_QUERIES - len(block), block.shape[1]), np.float32)])
-        found.append([np.asarray(array)[: len(block)] for array in _nearest(rows, padded, candidates, count)])
+        found.append([np.asarray(array)[: len(block)] for array in _nearest(resident_rows, padded, candidates, count)])
     distances, neighbors = zip(*found, strict=True)
     return np.concatenate(distances), np.concatenate(neighbors)
 
 
 @functools.partial(jax.jit, static_argnames=("candidates", "count"))
-def _nearest(rows, queries, candidates, count):
-    # |q - r|^2 less |q|^2, which is the same for every row.
+def _nearest(rows: jax.Array, queries: jax.Array, candidates: int, count: int) -> tuple[jax.Array, jax.Array]:
+    """Distances and indices of the nearest rows of each query, chosen from candidates by the expanded square."""
+    # |q|^2 - |q - r|^2: |q|^2 is the same for every row.
     closeness = 2 * jnp.matmul(queries, rows.T, precision=jax.lax.Precision.HIGHEST) - jnp.sum(rows**2, axis=1)[None]
     neighbors = jax.lax.top_k(closeness, candidates)[1]
     distances = jax.lax.map(lambda pair: jnp.linalg.norm(rows[pair[1]] - pair[0][None], axis=1), (queries, neighbors))
@@ -123,18 +145,20 @@ def _nearest(rows, queries, candidates, count):
 def merge_neighbor_lists(
     one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest neighbours by either of two measures, each measured in its distance to a row's k-th neighbour.
+    """Merges two neighbour lists, by two measures of distance, into the k nearest by either.
+
+    The distances of each list are divided by the distance to the row's k-th neighbour there.
 
     Args:
-      one: distances in ascending order and the rows' numbers, each [N, k].
-      other: the same rows' by the other measure.
+      one: distances in ascending order and the rows' indices, each [N, k].
+      other: the same by the other measure.
 
     Returns:
-      Distances in ascending order and the rows' numbers, each [N, k]; no number twice in a row.
+      Distances in ascending order and the rows' indices, each [N, k]; no index twice in a row.
     """
-    measured = [distances / np.maximum(distances[:, -1:], _TINY) for distances, _ in (one, other)]
-    distances, neighbors = np.concatenate(measured, axis=1), np.concatenate([one[1], other[1]], axis=1)
-    order = np.lexsort((distances, neighbors))  # the same number lies side by side, the less distance first
+    scaled = [distances / np.maximum(distances[:, -1:], _TINY) for distances, _ in (one, other)]
+    distances, neighbors = np.concatenate(scaled, axis=1), np.concatenate([one[1], other[1]], axis=1)
+    order = np.lexsort((distances, neighbors))  # puts equal indices side by side, the smaller distance first
     distances, neighbors = (np.take_along_axis(array, order, 1) for array in (distances, neighbors))
     distances[:, 1:][neighbors[:, 1:] == neighbors[:, :-1]] = np.inf
     order = np.argsort(distances, axis=1, kind="stable")[:, : one[1].shape[1]]
@@ -142,7 +166,10 @@ def merge_neighbor_lists(
 
 
 def neighbor_graph(rows: np.ndarray, neighbors: np.ndarray, num_rows: int) -> csr_matrix:
-    """The symmetric graph [N, N] of ones whose edges join some rows [M] and their neighbours [M, k], all by number."""
+    """Returns the symmetric graph [N, N] that joins rows [M] to their neighbours [M, k], both given as indices.
+
+    Every edge has the weight 1.
+    """
     count = neighbors.shape[1]
     edges = np.repeat(rows, count), neighbors.ravel()
     graph = csr_matrix((np.ones(neighbors.size), edges), (num_rows, num_rows))
@@ -152,16 +179,17 @@ def neighbor_graph(rows: np.ndarray, neighbors: np.ndarray, num_rows: int) -> cs
 def sampled_graph(
     inputs: np.ndarray, num_neighbors: int, num_rows: int, seed: int, queries: np.ndarray | None = None
 ) -> csr_matrix:
-    """The graph of rows drawn at random and their nearest of all rows.
+    """Returns the graph that joins randomly drawn rows to their nearest neighbours among all rows.
 
-    Fewer edges of the graph of all rows, no coarser ones: clusters are compared at the same scale with any number.
+    It has fewer edges than the graph of all rows, but not longer ones. Clusters are compared at the same scale
+    whatever the number of drawn rows.
 
     Args:
       inputs: [N, D], N >= 2.
       num_neighbors: k, less than N.
-      num_rows: drawn, all where there are fewer.
+      num_rows: how many rows are drawn; all if there are fewer.
       seed: of the draw.
-      queries: [N, D], versions of the inputs, as `nearest_others` has them; None for the inputs themselves.
+      queries: [N, D], versions of the inputs, as in `nearest_neighbors_without_hubs`; None for the inputs themselves.
 
     Returns:
       [N, N], symmetric, of ones.

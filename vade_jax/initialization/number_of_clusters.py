@@ -1,4 +1,4 @@
-"""What speaks for a number of clusters: halves of the rows are clustered, each by itself, and compared."""
+"""Compares numbers of clusters K by clustering two halves of the rows separately, and recommends one K."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,18 +9,18 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import contingency_matrix
-from tqdm import tqdm
 
 from vade_jax.core.fit_prior import prior_from_memberships
 from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.initialization.methods import ClusteringOptions, make_clusterer
 from vade_jax.initialization.modularity import modularity
-from vade_jax.initialization.neighbor_graphs import nearest_neighbors, num_neighbors
+from vade_jax.initialization.neighbor_graphs import nearest_neighbors
+from vade_jax.system import console
 
-_STABLE = 0.5  # least adjusted Rand index: halves of one Gaussian stay below 0.25
+_STABLE = 0.5  # least adjusted Rand index of a stable K; the halves of a single Gaussian stay below 0.25
 RULE = (
-    f"of all K >= 2 with a stability of at least {_STABLE} the smallest whose modularity is within one standard error "
-    "of the highest; 1 where there is none"
+    f"among the K >= 2 with a stability of at least {_STABLE}, the smallest whose modularity is within one standard "
+    "error of the highest; 1 if there is none"
 )
 
 
@@ -39,26 +39,27 @@ class EmbeddedRows(NamedTuple):
 
 
 class HeldOut(NamedTuple):
-    """Rows whose likelihood is asked under priors that were found without them.
+    """Rows whose likelihood is measured under priors that were fitted without them.
 
     Attributes:
       bound: a prior -> the bound of log p(x), [R] nats.
-      numbers: [R], among the rows that are clustered; None for rows that are not.
+      indices: [R], the indices of these rows among the clustered rows; None if they are other rows.
     """
 
     bound: Callable[[GMMPrior], np.ndarray]
-    numbers: np.ndarray | None
+    indices: np.ndarray | None
 
 
 class KScores(NamedTuple):
-    """What speaks for one K, in each of S splits.
+    """The scores of one K in each of S splits of the rows into halves.
 
     Attributes:
-      bound: [S, R], of log p(x) of held-out rows, nats.
-      stability: [S], the adjusted Rand index of the clusters from one half and those from the other, of all rows.
+      bound: [S, R], the bound of log p(x) of held-out rows, nats.
+      stability: [S], the adjusted Rand index between the clusters of all rows found from one half and from the other.
       prediction_strength: [S], the mean of both directions.
-      modularity: [S], on the graph of the inputs, the mean of both halves' clusters.
-      shares: [S, K], of all rows in each cluster, the largest first, the mean of both halves' clusters.
+      modularity: [S], on the graph of the inputs, the mean over the clusters from both halves.
+      shares: [S, K], the share of all rows in each cluster, the largest first, the mean over the clusters from both
+        halves.
     """
 
     bound: np.ndarray
@@ -69,11 +70,11 @@ class KScores(NamedTuple):
 
 
 class _Halves(NamedTuple):
-    """The rows in two halves.
+    """A split of the rows into two halves.
 
     Attributes:
-      rows: the numbers of each half's rows, [N / 2] each.
-      neighbors: [N / 2, k] each: of the rows of the other half the nearest in this one, by their places in it.
+      rows: the indices of each half's rows, [N / 2] each.
+      neighbors: for each half, [N / 2, k]: the nearest rows in it of each row of the other half, as positions in it.
     """
 
     rows: list[np.ndarray]
@@ -83,40 +84,42 @@ class _Halves(NamedTuple):
 def measure(
     rows: EmbeddedRows,
     held_out: HeldOut,
-    numbers: Sequence[int],
+    candidates: Sequence[int],
     num_splits: int,
     method: str,
     options: ClusteringOptions,
 ) -> dict[int, KScores]:
-    """The figures of several numbers of clusters, in the same splits.
+    """Measures several numbers of clusters on the same splits.
 
     Args:
       rows: N of them.
-      held_out: whose likelihood is asked.
-      numbers: each K, less than N / 2.
+      held_out: the rows whose likelihood is measured.
+      candidates: the values of K, each less than N / 2.
       num_splits: S.
-      method: a key of `initialization.METHODS`.
+      method: a key of `methods.METHODS`.
       options: of the method; num_clusters is the largest K.
 
     Returns:
-      K -> its figures.
+      K -> its scores.
     """
     rng = np.random.default_rng(options.seed)
-    count = num_neighbors(len(rows.z_mean) // 2, options.num_clusters, options.neighbor_share)
-    found: dict[int, list[KScores]] = {number: [] for number in numbers}
-    with tqdm(desc="select_k", total=num_splits * len(numbers), unit="number", dynamic_ncols=True) as bar:
+    count = options.num_neighbors(len(rows.z_mean) // 2)
+    scores: dict[int, list[KScores]] = {num_clusters: [] for num_clusters in candidates}
+    with console.progress_bar(desc="select_k", total=num_splits * len(candidates), unit="number") as bar:
         for _ in range(num_splits):
             halves = _halve(rows.z_mean, count, rng)
-            finders = [make_clusterer(method, rows.z_mean[half], options) for half in halves.rows]
-            for number in numbers:
-                memberships = [find(number) for find in finders]
-                found[number].append(_measure_split(rows, held_out, halves, memberships, max(numbers)))
+            clusterers = [make_clusterer(method, rows.z_mean[half], options) for half in halves.rows]
+            for num_clusters in candidates:
+                memberships = [cluster(num_clusters) for cluster in clusterers]
+                scores[num_clusters].append(_score_split(rows, held_out, halves, memberships, max(candidates)))
                 bar.update()
-    return {number: KScores(*map(np.stack, zip(*figures, strict=True))) for number, figures in found.items()}
+    return {num_clusters: KScores(*map(np.stack, zip(*splits, strict=True))) for num_clusters, splits in scores.items()}
 
 
-def _measure_split(rows, held_out, halves, memberships, largest):
-    """The figures, each without its axis S, of the memberships that were found on each half."""
+def _score_split(
+    rows: EmbeddedRows, held_out: HeldOut, halves: _Halves, memberships: list[np.ndarray], largest: int
+) -> KScores:
+    """Returns the scores of one split, without the axis S, for the memberships found on each half."""
     first, second = (_carry_to_other_half(halves, half, found) for half, found in enumerate(memberships))
     strengths = [
         prediction_strength(first[halves.rows[0]], second[halves.rows[0]]),
@@ -125,47 +128,55 @@ def _measure_split(rows, held_out, halves, memberships, largest):
     num_clusters = memberships[0].shape[1]
     sizes = [np.sort(np.bincount(clusters, minlength=num_clusters))[::-1] for clusters in (first, second)]
     return KScores(
-        _held_out_bound(rows, held_out, halves, memberships, largest),
-        np.array(adjusted_rand_score(first, second)),
-        np.array(np.mean(strengths)),
-        np.array(np.mean([modularity(rows.graph, clusters) for clusters in (first, second)])),
-        np.mean(sizes, axis=0) / len(first),
+        bound=_held_out_bound(rows, held_out, halves, memberships, largest),
+        stability=np.array(adjusted_rand_score(first, second)),
+        prediction_strength=np.array(np.mean(strengths)),
+        modularity=np.array(np.mean([modularity(rows.graph, clusters) for clusters in (first, second)])),
+        shares=np.mean(sizes, axis=0) / len(first),
     )
 
 
-def _held_out_bound(rows, held_out, halves, memberships, largest):
-    """The bound of every held-out row under the prior of the half that it is not in, or under both in the mean."""
+def _held_out_bound(
+    rows: EmbeddedRows, held_out: HeldOut, halves: _Halves, memberships: list[np.ndarray], largest: int
+) -> np.ndarray:
+    """Returns the bound of each held-out row under the prior fitted to the half without it.
+
+    If the held-out rows are not among the clustered rows, it is the mean of the bounds under both priors.
+    """
     priors = [
         prior_from_memberships(rows.z_mean[half], rows.z_var[half], found)
         for half, found in zip(halves.rows, memberships, strict=True)
     ]
-    first, second = (held_out.bound(_padded(prior, largest)) for prior in priors)
-    if held_out.numbers is None:
+    first, second = (held_out.bound(_pad_clusters(prior, largest)) for prior in priors)
+    if held_out.indices is None:
         return (first + second) / 2
-    return np.where(np.isin(held_out.numbers, halves.rows[0]), second, first)
+    return np.where(np.isin(held_out.indices, halves.rows[0]), second, first)
 
 
-def _padded(prior, num_clusters):
-    """The same mixture with so many clusters, the last of weight 0: its bound is compiled once, not for each K."""
-    beyond = num_clusters - len(prior.logits)
+def _pad_clusters(prior: GMMPrior, num_clusters: int) -> GMMPrior:
+    """Adds clusters of weight 0 up to num_clusters, so that the bound is compiled once and not for each K."""
+    added = num_clusters - len(prior.logits)
     return GMMPrior(
-        jnp.pad(prior.logits, (0, beyond), constant_values=-jnp.inf),
-        jnp.pad(prior.means, ((0, beyond), (0, 0))),
-        jnp.pad(prior.log_vars, ((0, beyond), (0, 0))),
+        logits=jnp.pad(prior.logits, (0, added), constant_values=-jnp.inf),
+        means=jnp.pad(prior.means, ((0, added), (0, 0))),
+        log_vars=jnp.pad(prior.log_vars, ((0, added), (0, 0))),
     )
 
 
-def _halve(embeddings, num_neighbors, rng):
+def _halve(embeddings: np.ndarray, num_neighbors: int, rng: np.random.Generator) -> _Halves:
     halves = [np.sort(half) for half in np.array_split(rng.permutation(len(embeddings)), 2)]
-    near = [
+    neighbors = [
         nearest_neighbors(embeddings[half], embeddings[other], num_neighbors)[1]
         for half, other in zip(halves, reversed(halves), strict=True)
     ]
-    return _Halves(halves, near)
+    return _Halves(halves, neighbors)
 
 
-def _carry_to_other_half(halves, half, memberships):
-    """Clusters [N] of all rows, from memberships found on one half: the others go with their neighbours there."""
+def _carry_to_other_half(halves: _Halves, half: int, memberships: np.ndarray) -> np.ndarray:
+    """Returns the clusters [N] of all rows from memberships of one half.
+
+    Each row of the other half gets the cluster of the highest mean membership of its neighbours in this half.
+    """
     clusters = np.empty(sum(map(len, halves.rows)), int)
     clusters[halves.rows[half]] = memberships.argmax(axis=1)
     clusters[halves.rows[1 - half]] = memberships[halves.neighbors[half]].mean(axis=1).argmax(axis=1)
@@ -173,13 +184,14 @@ def _carry_to_other_half(halves, half, memberships):
 
 
 def prediction_strength(clusters: np.ndarray, predicted: np.ndarray) -> float:
-    """Of the cluster that is kept together worst, the share of its pairs of rows that are predicted to share a cluster.
+    """Returns the prediction strength (Tibshirani and Walther 2005, JCGS 14(3), eq. 2.1).
 
-    Tibshirani and Walther 2005 (JCGS 14(3)), eq. 2.1.
+    It is the share of the pairs of rows in a cluster that are also predicted to share a cluster, for the cluster in
+    which that share is smallest.
 
     Args:
       clusters: [N], found on these rows.
-      predicted: [N], of the same rows by clusters that were found on others.
+      predicted: [N], of the same rows, from clusters found on other rows.
 
     Returns:
       In [0, 1]; a cluster of one row has no pairs and does not count.
@@ -192,15 +204,16 @@ def prediction_strength(clusters: np.ndarray, predicted: np.ndarray) -> float:
 
 
 class Recommendation(NamedTuple):
-    """A number of clusters, and how clear it is.
+    """A recommended number of clusters, and how clear the recommendation is.
 
     Attributes:
       num_clusters: K by RULE.
-      runner_up: the other K of the highest modularity, or the most stable one where none is stable; None without one.
-      measure: that both are compared by: 'modularity', or 'stability' where none is stable.
-      margin: what K has more than the runner-up, in the mean over splits, below 0 where the larger of both is within
-        one standard error; how far the runner-up is from stable where none is; None without one.
-      standard_error: of the margin over splits; these share rows, so that it is a low estimate.
+      runner_up: the other K with the highest modularity, or the most stable K if none is stable; None if there is none.
+      measure: by which both are compared: 'modularity', or 'stability' if none is stable.
+      margin: the modularity of K minus that of the runner-up, the mean over splits. It is below 0 if the runner-up is
+        ahead, but within one standard error. If none is stable, it is what the runner-up lacks to be stable. None
+        without a runner-up.
+      standard_error: of the margin over splits; too low, since the splits share rows. None without a runner-up.
     """
 
     num_clusters: int
@@ -210,26 +223,32 @@ class Recommendation(NamedTuple):
     standard_error: float | None
 
 
-def recommend(figures: dict[int, KScores]) -> Recommendation:
-    """The number of clusters that RULE names, of those that were measured."""
-    several = [number for number in figures if number > 1]
-    stable = [number for number in several if figures[number].stability.mean() >= _STABLE]
+def recommend(scores: dict[int, KScores]) -> Recommendation:
+    """Recommends one of the measured numbers of clusters by RULE."""
+    several = [number for number in scores if number > 1]
+    stable = [number for number in several if scores[number].stability.mean() >= _STABLE]
     if not stable:
-        other = max(several, key=lambda number: figures[number].stability.mean(), default=None)
-        return _compared(1, other, "stability", _STABLE - figures[other].stability if other else None)
-    cuts = {number: figures[number].modularity for number in stable}
-    highest = max(cuts.values(), key=np.mean)
-    chosen = min(number for number, cut in cuts.items() if (highest - cut).mean() <= standard_error(highest - cut))
-    other = max((number for number in stable if number != chosen), key=lambda number: cuts[number].mean(), default=None)
-    return _compared(chosen, other, "modularity", cuts[chosen] - cuts[other] if other else None)
+        other = max(several, key=lambda number: scores[number].stability.mean(), default=None)
+        return _compare(1, other, "stability", _STABLE - scores[other].stability if other else None)
+    modularities = {number: scores[number].modularity for number in stable}
+    highest = max(modularities.values(), key=np.mean)
+    behind = {number: highest - values for number, values in modularities.items()}
+    chosen = min(number for number in stable if behind[number].mean() <= standard_error(behind[number]))
+    others = [number for number in stable if number != chosen]
+    other = max(others, key=lambda number: modularities[number].mean(), default=None)
+    return _compare(chosen, other, "modularity", modularities[chosen] - modularities[other] if other else None)
 
 
-def _compared(number, other, measured, margins):
-    if other is None:
-        return Recommendation(number, None, measured, None, None)
-    return Recommendation(number, other, measured, float(margins.mean()), standard_error(margins))
+def _compare(num_clusters: int, runner_up: int | None, measured: str, margins: np.ndarray | None) -> Recommendation:
+    return Recommendation(
+        num_clusters=num_clusters,
+        runner_up=runner_up,
+        measure=measured,
+        margin=None if margins is None else float(margins.mean()),
+        standard_error=None if margins is None else standard_error(margins),
+    )
 
 
 def standard_error(values: np.ndarray) -> float:
-    """The standard error of the mean of values [S]; 0 for a single one."""
+    """Returns the standard error of the mean of values [S]; 0 for a single one."""
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0

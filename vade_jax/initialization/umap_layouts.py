@@ -2,27 +2,32 @@
 
 import sys
 import warnings
+from typing import Any
 
 import numpy as np
 
 from vade_jax.initialization.neighbor_graphs import nearest_neighbors_without_hubs
 
 _LAYOUT_DIM = 10
-_LAYOUT_EPOCHS = 50  # umap-learn's 200 to 500 find the same clusters, later
-_PLANE_NEIGHBORS = 15
-_PLANE_EPOCHS = 200
-_PLANE_MIN_DIST = 0.9  # less draws clusters together to dots
-_PLANE_LEAST = 10  # points that UMAP is asked to lay out there
+_LAYOUT_EPOCHS = 50  # umap-learn's defaults, 200 to 500, find the same clusters but take longer
+_NEIGHBORS_2D = 15
+_EPOCHS_2D = 200
+_MIN_DIST_2D = 0.9  # with less, clusters shrink to dots
+_MIN_POINTS_2D = 10  # UMAP is not used for fewer
 
 
 def umap_layout_2d(points: np.ndarray, seed: int) -> np.ndarray:
-    """A layout [N, 2] of points [N, J] to be looked at: UMAP's, or their own first dimensions where it finds none."""
-    if points.shape[1] <= 2 or len(points) < _PLANE_LEAST or not np.ptp(points, axis=0).any():
+    """Returns a layout [N, 2] of points [N, J] for a plot.
+
+    It is UMAP's layout. The first two dimensions are used instead if there are no others, if there are fewer than ten
+    points, or if all points are equal.
+    """
+    if points.shape[1] <= 2 or len(points) < _MIN_POINTS_2D or not np.ptp(points, axis=0).any():
         return np.pad(points[:, :2], [(0, 0), (0, max(0, 2 - points.shape[1]))])
-    count = min(_PLANE_NEIGHBORS, len(points) - 2)
+    count = min(_NEIGHBORS_2D, len(points) - 2)
     distances, neighbors = nearest_neighbors_without_hubs(points, count)
     return umap_layout(
-        points, distances, neighbors, seed, num_dims=2, num_epochs=_PLANE_EPOCHS, min_dist=_PLANE_MIN_DIST, init="pca"
+        points, distances, neighbors, seed, num_dims=2, num_epochs=_EPOCHS_2D, min_dist=_MIN_DIST_2D, init="pca"
     )
 
 
@@ -37,26 +42,26 @@ def umap_layout(
     min_dist: float = 0.0,
     init: str = "spectral",
 ) -> np.ndarray:
-    """UMAP's layout of the graph of nearest neighbours.
+    """Returns UMAP's layout of a nearest-neighbour graph.
 
     Args:
       embeddings: [N, J].
-      distances: [N, k], of each row to its nearest others, in ascending order.
-      neighbors: [N, k], their numbers.
+      distances: [N, k], from each row to its nearest others, in ascending order.
+      neighbors: [N, k], the indices of these others.
       seed: of the layout.
-      num_dims: of the layout.
-      num_epochs: that it is improved for.
-      min_dist: that it keeps between neighbours, in its own units; 0 draws them together.
-      init: what it starts from, 'spectral' or 'pca'.
+      num_dims: dimensions of the layout.
+      num_epochs: of UMAP's optimization.
+      min_dist: least distance between neighbours in the layout, in UMAP's units; 0 packs them most tightly.
+      init: the start of the optimization, 'spectral' or 'pca'.
 
     Returns:
-      [N, num_dims], or fewer columns for a handful of rows.
+      [N, num_dims], with fewer columns if there are very few rows.
     """
-    # umap-learn counts a row as its own first neighbour; its own search is not exact and takes longer to compile.
+    # umap-learn counts a row as its own first neighbour. Its own search is not exact and takes longer to compile.
     itself = np.arange(len(embeddings))[:, None]
     neighbors = np.concatenate([itself, neighbors], axis=1)
     distances = np.concatenate([np.zeros_like(itself), distances], axis=1).astype(np.float32)
-    umap = _umap()(
+    umap = _import_umap()(
         n_neighbors=neighbors.shape[1],
         n_components=min(num_dims, max(2, len(embeddings) - 2)),
         min_dist=min_dist,
@@ -66,14 +71,14 @@ def umap_layout(
         random_state=seed,
         n_jobs=1,
     )
-    with warnings.catch_warnings():  # it says that it cannot lay out further rows, and that it searches small data anew
+    with warnings.catch_warnings():  # it warns that it cannot add rows later, and that it searches small data itself
         warnings.filterwarnings("ignore", message="precomputed_knn")
         return umap.fit_transform(np.asarray(embeddings, np.float32))
 
 
-def _umap():
-    """umap-learn's UMAP, imported by those who need it: it compiles for seconds."""
-    # It imports TensorFlow where there is one, for a network that nothing here uses.
+def _import_umap() -> Any:
+    """Returns umap-learn's class UMAP; it is imported only when needed, since it compiles for seconds."""
+    # Without this entry umap-learn imports TensorFlow if it is installed, for a network that we do not use.
     tensorflow = sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]
     try:
         with warnings.catch_warnings():

@@ -7,11 +7,13 @@ arrays [..., D], the parameters of p(x|z). A new network is one such pair and it
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+
+from vade_jax.system.registry import Registry
 
 
 class MLPEncoder(nn.Module):
@@ -36,7 +38,7 @@ class MLPDecoder(nn.Module):
 
     Attributes:
       num_features: D.
-      hidden: the encoder's widths; they are gone through backwards.
+      hidden: the encoder's widths; the decoder uses them in reverse order.
       num_heads: the number of parameters of p(x|z) for each feature.
     """
 
@@ -52,7 +54,7 @@ class MLPDecoder(nn.Module):
 
 
 class ConvEncoder(nn.Module):
-    """Two convolutions of 3 x 3 pixels and stride 2, then one dense layer; x comes flat.
+    """Two convolutions of 3 x 3 pixels and stride 2, then one dense layer; x is flat.
 
     Attributes:
       latent_dim: J.
@@ -71,18 +73,18 @@ class ConvEncoder(nn.Module):
         """(z_mean, z_log_var), each [..., J], for x [..., D]."""
         h = x.reshape(*x.shape[:-1], *self.image_shape)
         for channels in self.channels:
-            # A matrix product of patches: in a scan XLA's own convolution takes several times as long on a CPU.
+            # A matrix product of patches, since XLA's convolution in a scan is several times slower on a CPU.
             h = nn.relu(nn.Dense(channels)(_patches(h, 3, 2)))
         h = h.reshape(*h.shape[:-3], -1)
         return _latent_heads(_dense_relu(h, (self.width,)), self.latent_dim)
 
 
 class ConvDecoder(nn.Module):
-    """Two dense layers, then two transposed convolutions of 2 x 2 pixels and stride 2. Images come out flat.
+    """Two dense layers, then two transposed convolutions of 2 x 2 pixels and stride 2; the images are flat.
 
     Attributes:
       image_shape: (H, W, C).
-      channels: the encoder's; they are gone through backwards.
+      channels: the encoder's channels; the decoder uses them in reverse order.
       width: of the first dense layer.
       num_heads: the number of parameters of p(x|z) for each pixel and channel.
     """
@@ -101,16 +103,16 @@ class ConvDecoder(nn.Module):
         h = h.reshape(*h.shape[:-1], rows, columns, self.channels[1])
         h = nn.relu(_depth_to_space(nn.Dense(4 * self.channels[0])(h), 2))
         h = _depth_to_space(nn.Dense(4 * self.num_heads * colours)(h), 2)
-        h = h[..., :height, :width, :]  # sides that 4 does not divide were rounded up
+        h = h[..., :height, :width, :]  # drops the pixels by which sides were rounded up to multiples of 4
         return tuple(head.reshape(*head.shape[:-3], -1) for head in jnp.split(h, self.num_heads, axis=-1))
 
 
 class SharedLogVar(nn.Module):
-    """A decoder of means, and beside them one learned log-variance for all features and all z.
+    """Adds one learned log-variance, shared by all features and all z, to a decoder of means.
 
     Attributes:
       decoder: a decoder with one head.
-      rate: how many times faster than the other parameters it learns.
+      rate: how many times faster than the other parameters the log-variance learns.
     """
 
     decoder: nn.Module
@@ -120,17 +122,17 @@ class SharedLogVar(nn.Module):
     def __call__(self, z: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(mean, log_var), each [..., D], for z [..., J]."""
         (mean,) = self.decoder(z)
-        # Adam moves every parameter by about its learning rate a step: too slow for a scale.
+        # Adam moves each parameter by about the learning rate in a step, which is too slow for a scale.
         log_var = self.rate * self.param("log_var", nn.initializers.zeros, ())
         return mean, jnp.broadcast_to(log_var, mean.shape)
 
 
 class Shapes(NamedTuple):
-    """What a pair of networks has to fit.
+    """The sizes that an encoder and a decoder are built for.
 
     Attributes:
       num_features: D.
-      image_shape: (H, W, C) with H * W * C = D, or None where rows are no images.
+      image_shape: (H, W, C) with H * W * C = D, or None if rows are not images.
       latent_dim: J.
       hidden: widths of the hidden layers, for the networks that take them.
       num_heads: the number of parameters of p(x|z) for each feature.
@@ -159,35 +161,71 @@ def _conv(shapes: Shapes) -> tuple[nn.Module, nn.Module]:
     )
 
 
-# name -> function of Shapes that returns (encoder, decoder); raises ValueError where the shapes do not suit it.
-NETWORKS = {"mlp": _mlp, "conv": _conv}
+class NetworkFactory(Protocol):
+    """A function that makes a pair of networks."""
+
+    def __call__(self, shapes: Shapes, /) -> tuple[nn.Module, nn.Module]:
+        """Returns (encoder, decoder), as the top of this file describes them.
+
+        The encoder's two output layers are `nn.Dense` layers named 'z_mean' and 'z_log_var'.
+
+        Raises:
+          ValueError: the network cannot have these shapes.
+        """
+
+
+NETWORKS: Registry[NetworkFactory] = Registry("network", "model.network", {"mlp": _mlp, "conv": _conv})
+
+
+def register_network(name: str, factory: NetworkFactory) -> None:
+    """Adds a network that the setting `model.network` can name.
+
+    Args:
+      name: a new name.
+      factory: function of `Shapes` that returns (encoder, decoder). The encoder maps x [..., D] to
+        (z_mean, z_log_var), each [..., J]; these come from `nn.Dense` layers of those names. The decoder maps
+        z [..., J] to a tuple of `shapes.num_heads` arrays [..., D].
+
+    Raises:
+      ValueError: the name is taken, or cannot be used.
+
+    Example:
+      >>> def small(shapes):
+      ...     encoder = MLPEncoder(shapes.latent_dim, hidden=(32,))
+      ...     return encoder, MLPDecoder(shapes.num_features, hidden=(32,), num_heads=shapes.num_heads)
+      >>> register_network("small", small)  # then: --config.model.network=small
+    """
+    NETWORKS.register(name, factory)
 
 
 def with_constant_log_var(encoder_params: dict[str, Any], log_var: float) -> dict[str, Any]:
-    """The encoder's parameters with a log-variance head that returns log_var for every x.
+    """Returns the encoder's parameters with a log-variance head that is log_var for every x.
 
-    After pretraining, which does not use that head, its random weights would scatter the embedding.
+    Pretraining does not train that head, so its random weights would scatter the draws of z.
 
     Args:
       encoder_params: the parameters of an encoder whose heads are named 'z_mean' and 'z_log_var'.
       log_var: log sigma_z^2 to start from.
 
     Returns:
-      A new dict of parameters; the old one is left as it is.
+      A new dict of parameters; the given one is not changed.
     """
     head = encoder_params["params"]["z_log_var"]
     constant = {"kernel": jnp.zeros_like(head["kernel"]), "bias": jnp.full_like(head["bias"], log_var)}
     return {**encoder_params, "params": {**encoder_params["params"], "z_log_var": constant}}
 
 
-def _dense_relu(h, widths):
+def _dense_relu(h: jax.Array, widths: Sequence[int]) -> jax.Array:
     for width in widths:
         h = nn.relu(nn.Dense(width)(h))
     return h
 
 
-def _patches(images, size, stride):
-    """What a convolution with zeros around reads: [..., H, W, C] -> [..., H / stride, W / stride, size * size * C]."""
+def _patches(images: jax.Array, size: int, stride: int) -> jax.Array:
+    """The patches that a zero-padded convolution reads.
+
+    [..., H, W, C] -> [..., H / stride, W / stride, size * size * C], with H / stride and W / stride rounded up.
+    """
     padding, stops = [(0, 0)] * images.ndim, []
     for axis in (-3, -2):
         length = images.shape[axis]
@@ -201,12 +239,12 @@ def _patches(images, size, stride):
     return jnp.concatenate(pixels, axis=-1)
 
 
-def _depth_to_space(h, size):
-    """Each pixel's channels as size x size pixels: [..., H, W, size * size * C] -> [..., size * H, size * W, C]."""
+def _depth_to_space(h: jax.Array, size: int) -> jax.Array:
+    """Splits each pixel into size x size pixels: [..., H, W, size * size * C] -> [..., size * H, size * W, C]."""
     *batch, height, width, channels = h.shape
     h = h.reshape(*batch, height, width, size, size, channels // size**2)
     return h.swapaxes(-4, -3).reshape(*batch, size * height, size * width, -1)
 
 
-def _latent_heads(h, latent_dim):
+def _latent_heads(h: jax.Array, latent_dim: int) -> tuple[jax.Array, jax.Array]:
     return nn.Dense(latent_dim, name="z_mean")(h), nn.Dense(latent_dim, name="z_log_var")(h)

@@ -1,7 +1,8 @@
-"""VaDE's networks and likelihood as one value: q(z|x), log p(x|z) and E[x|z] as functions of the parameters."""
+"""The networks and the likelihood as one model: q(z|x), log p(x|z) and E[x|z] as functions of the parameters."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+import abc
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol, cast, get_args
 
 import jax
 import jax.numpy as jnp
@@ -10,53 +11,162 @@ from flax import linen as nn
 from vade_jax.core.likelihoods import log_prob_x_bernoulli, log_prob_x_gaussian
 from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.networks.encoders_decoders import NETWORKS, Shapes, SharedLogVar
+from vade_jax.system.errors import InputError, first_line
+from vade_jax.system.registry import Registry
 
 Params = dict[str, Any]  # {'encoder': ..., 'decoder': ..., 'prior': GMMPrior}
+Support = Literal["real", "unit_interval"]
 
 
-class Likelihood(NamedTuple):
-    """A family p(x|z), as functions of the decoder's heads, each [..., D].
+class Likelihood(abc.ABC):
+    """A family of distributions p(x|z). The decoder's heads, each [..., D], are its parameters.
 
     Attributes:
-      num_heads: how many heads it asks of the network's decoder.
-      log_prob: (x [..., D], *heads) -> log p(x|z) [...], nats.
-      mean: (*heads) -> E[x|z] [..., D].
-      complete: the network's decoder -> one that returns all the heads that are read.
+      num_heads: the number of heads that the network's decoder returns.
+      support: the values of x that it allows: 'real' for any, 'unit_interval' for x in [0, 1].
     """
 
     num_heads: int
-    log_prob: Callable[..., jax.Array]
-    mean: Callable[..., jax.Array]
-    complete: Callable[[nn.Module], nn.Module] = lambda decoder: decoder
+    support: Support = "real"
+
+    @abc.abstractmethod
+    def log_prob(self, x: jax.Array, *heads: jax.Array) -> jax.Array:
+        """Returns log p(x|z) [...] in nats, for x [..., D]."""
+
+    @abc.abstractmethod
+    def mean(self, *heads: jax.Array) -> jax.Array:
+        """Returns E[x|z] [..., D]."""
+
+    def wrap_decoder(self, decoder: nn.Module) -> nn.Module:
+        """Returns a decoder that returns all the heads that `log_prob` and `mean` take.
+
+        Args:
+          decoder: the network's decoder, which returns `num_heads` heads.
+        """
+        return decoder
 
 
-def bernoulli() -> Likelihood:
-    """p(x|z) = prod_d Ber(x_d | sigmoid(logits_d)), for x in [0, 1]."""
-    return Likelihood(1, log_prob_x_bernoulli, jax.nn.sigmoid)
+@dataclass(frozen=True)
+class Bernoulli(Likelihood):
+    """p(x|z) = prod_d Ber(x_d | sigmoid(logits_d)), for x in [0, 1]. The head is logits."""
+
+    num_heads = 1
+    support = "unit_interval"
+
+    def log_prob(self, x: jax.Array, *heads: jax.Array) -> jax.Array:
+        """Returns log p(x|z) [...] in nats, for x [..., D]."""
+        (logits,) = heads
+        return log_prob_x_bernoulli(x, logits)
+
+    def mean(self, *heads: jax.Array) -> jax.Array:
+        """Returns E[x|z] [..., D]."""
+        (logits,) = heads
+        return jax.nn.sigmoid(logits)
 
 
-def gaussian(min_log_var: float) -> Likelihood:
-    """p(x|z) = N(x | mean, diag(sigma^2)) with log sigma^2 learned and above min_log_var.
+@dataclass(frozen=True)
+class Gaussian(Likelihood):
+    """p(x|z) = N(x | mean, diag(sigma^2)) with a learned log sigma^2 above min_log_var.
 
     Without that bound a feature that the decoder fits exactly has an unbounded density.
+    The heads are the mean and a log-variance before the bound is applied.
+
+    Attributes:
+      min_log_var: the lower bound of log sigma^2.
     """
 
-    def log_prob(x, mean, raw_log_var):
-        return log_prob_x_gaussian(x, mean, min_log_var + jax.nn.softplus(raw_log_var - min_log_var))
+    min_log_var: float
+    num_heads = 2
 
-    return Likelihood(2, log_prob, lambda mean, raw_log_var: mean)
+    def log_prob(self, x: jax.Array, *heads: jax.Array) -> jax.Array:
+        """Returns log p(x|z) [...] in nats, for x [..., D]."""
+        mean, raw_log_var = heads
+        return log_prob_x_gaussian(x, mean, self.min_log_var + jax.nn.softplus(raw_log_var - self.min_log_var))
+
+    def mean(self, *heads: jax.Array) -> jax.Array:
+        """Returns E[x|z] [..., D]."""
+        mean, _ = heads
+        return mean
 
 
-def gaussian_shared(min_log_var: float) -> Likelihood:
-    """p(x|z) = N(x | mean, sigma^2 I) with one sigma for all features, learned, log sigma^2 above min_log_var.
+@dataclass(frozen=True)
+class SharedGaussian(Gaussian):
+    """p(x|z) = N(x | mean, sigma^2 I) with one learned sigma for all features, log sigma^2 above min_log_var.
 
-    With it the autoencoder minimises the squared error, whatever sigma is (Rybkin et al. 2021, arXiv:2006.13202).
+    With it the autoencoder minimises the squared error for any sigma (Rybkin et al. 2021, arXiv:2006.13202).
     """
-    return gaussian(min_log_var)._replace(num_heads=1, complete=SharedLogVar)
+
+    num_heads = 1
+
+    def wrap_decoder(self, decoder: nn.Module) -> nn.Module:
+        """Returns a decoder with a second head: the log-variance, one learned number."""
+        return SharedLogVar(decoder)
+
+
+class LikelihoodFactory(Protocol):
+    """A function or class that makes a likelihood."""
+
+    def __call__(self, min_log_var: float, /) -> Likelihood:
+        """Returns the likelihood.
+
+        Args:
+          min_log_var: the setting `model.min_log_var`, for likelihoods with a learned scale.
+        """
+
+
+def _bernoulli(min_log_var: float) -> Likelihood:
+    return Bernoulli()
+
+
+LIKELIHOODS: Registry[LikelihoodFactory] = Registry(
+    "likelihood",
+    "model.likelihood",
+    {"bernoulli": _bernoulli, "gaussian": Gaussian, "gaussian_shared": SharedGaussian},
+)
+
+
+def register_likelihood(name: str, factory: LikelihoodFactory) -> None:
+    """Adds a likelihood that the setting `model.likelihood` can name.
+
+    Args:
+      name: a new name.
+      factory: function of `model.min_log_var` that returns a `Likelihood`. Its `log_prob` maps x [..., D] and
+        num_heads arrays [..., D] to log p(x|z) [...] in nats; its `mean` maps these arrays to E[x|z] [..., D].
+
+    Raises:
+      ValueError: the name is taken, or cannot be used.
+
+    Example:
+      >>> class Laplace(Likelihood):
+      ...     num_heads = 1
+      ...     def log_prob(self, x, *heads):
+      ...         return -jnp.abs(x - heads[0]).sum(-1) - x.shape[-1] * jnp.log(2.0)
+      ...     def mean(self, *heads):
+      ...         return heads[0]
+      >>> register_likelihood("laplace", lambda min_log_var: Laplace())  # then: --config.model.likelihood=laplace
+    """
+    LIKELIHOODS.register(name, factory)
+
+
+def make_likelihood(name: str, min_log_var: float) -> Likelihood:
+    """Returns the likelihood of this name in LIKELIHOODS.
+
+    Raises:
+      InputError: there is no such likelihood, or its factory returns something else.
+    """
+    likelihood = LIKELIHOODS[name](min_log_var)
+    if not isinstance(likelihood, Likelihood) or likelihood.support not in get_args(Support):
+        raise InputError(
+            "config.model.likelihood",
+            f"{name!r}, which makes {likelihood!r}",
+            f"a factory of a vade_jax.Likelihood whose support is one of {', '.join(map(repr, get_args(Support)))}",
+            "Change the factory.",
+        )
+    return likelihood
 
 
 class Model(NamedTuple):
-    """An encoder, a decoder and a likelihood; the parameters travel apart, as Params.
+    """An encoder, a decoder and a likelihood. The parameters are separate, as Params.
 
     Attributes:
       encoder: x [..., D] -> (z_mean [..., J], z_log_var [..., J]).
@@ -91,38 +201,46 @@ def make_model(
     hidden: tuple[int, ...],
     min_log_var: float,
 ) -> Model:
-    """The model of these names and sizes.
+    """Returns the model of these names and sizes.
 
     Args:
-      network: a key of NETWORKS.
-      likelihood: a key of LIKELIHOODS.
+      network: a name in NETWORKS.
+      likelihood: a name in LIKELIHOODS.
       num_features: D.
-      image_shape: (H, W, C), or None where rows are no images.
+      image_shape: (H, W, C), or None if rows are not images.
       latent_dim: J.
       hidden: widths of the hidden layers.
-      min_log_var: the least log sigma^2 of the Gaussian likelihood.
+      min_log_var: the lower bound of the Gaussian likelihood's log sigma^2.
 
     Returns:
       The model, without parameters.
 
     Raises:
-      ValueError: the network does not suit the data.
+      InputError: there is no such network or likelihood, or the network cannot have these shapes.
     """
-    family = LIKELIHOODS[likelihood](min_log_var)
-    encoder, decoder = NETWORKS[network](Shapes(num_features, image_shape, latent_dim, hidden, family.num_heads))
-    return Model(encoder, family.complete(decoder), family)
-
-
-# name -> function of the least log-variance that returns the Likelihood.
-LIKELIHOODS: dict[str, Callable[[float], Likelihood]] = {
-    "bernoulli": lambda min_log_var: bernoulli(),
-    "gaussian": gaussian,
-    "gaussian_shared": gaussian_shared,
-}
+    family = make_likelihood(likelihood, min_log_var)
+    shapes = Shapes(
+        num_features=num_features,
+        image_shape=image_shape,
+        latent_dim=latent_dim,
+        hidden=hidden,
+        num_heads=family.num_heads,
+    )
+    factory = NETWORKS[network]
+    try:
+        encoder, decoder = factory(shapes)
+    except ValueError as error:
+        raise InputError(
+            "config.model.network",
+            f"{network!r}, which these rows do not suit: {first_line(error)}",
+            "a network for these rows",
+            "Set --config.model.network=mlp, which takes any rows. Images [N, H, W] or [N, H, W, C] suit 'conv'.",
+        ) from error
+    return Model(encoder, family.wrap_decoder(decoder), family)
 
 
 def init_params(key: jax.Array, model: Model, num_features: int, num_clusters: int, latent_dim: int) -> Params:
-    """Fresh parameters: the networks' own initialization, and a standard normal prior in every cluster.
+    """Returns new parameters: the networks' own initialization, and a standard normal prior for every cluster.
 
     Args:
       key: a JAX random key.
@@ -136,7 +254,7 @@ def init_params(key: jax.Array, model: Model, num_features: int, num_clusters: i
     """
     encoder_key, decoder_key = jax.random.split(key)
     return {
-        # One program each: call by call a dozen are compiled.
+        # Under jit one program is compiled for each network, instead of one for each operation.
         "encoder": jax.jit(model.encoder.init)(encoder_key, jnp.zeros((1, num_features))),
         "decoder": jax.jit(model.decoder.init)(decoder_key, jnp.zeros((1, latent_dim))),
         "prior": GMMPrior(

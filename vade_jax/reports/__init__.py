@@ -1,4 +1,4 @@
-"""What a run leaves to be read: scores, results.json, the HTML report, its charts and images.
+"""The results of a run: numbers, scores, results.json, the HTML report, charts and images.
 
-Labels are read here alone, by `label_scores`. Nothing that trains imports this folder.
+Only `label_scores` scores labels. No code that trains imports this folder.
 """

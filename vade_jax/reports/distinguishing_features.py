@@ -9,11 +9,18 @@ from scipy.sparse import csr_matrix
 from vade_jax.data.scaling import moments
 from vade_jax.system.large_arrays import row_slices
 
-_TELLING = 5  # features of a cluster
+_NUM_FEATURES = 5  # of each cluster
 
 
 class FeatureDifference(NamedTuple):
-    """A feature of a cluster against all rows: means in the data's own units, and their difference in deviations."""
+    """A feature of a cluster compared with all rows.
+
+    Attributes:
+      name: of the feature.
+      mean: over the cluster's rows, in the units of the data.
+      mean_of_all: over all rows.
+      difference: of the two means, in standard deviations of all rows.
+    """
 
     name: str
     mean: float
@@ -29,12 +36,12 @@ def distinguishing_features(
     Args:
       x: [N, D], as stored.
       clusters: [N].
-      shown: numbers of the clusters to describe, none of them empty.
+      shown: the clusters to describe, none of them empty.
       num_clusters: K.
       names: of the columns, or ().
 
     Returns:
-      Cluster -> its few most telling features, the most telling one first; columns that are constant tell nothing.
+      Cluster -> its five features with the largest differences, in descending order. Constant columns are left out.
     """
     mean, var = (moment[0] for moment in moments(x))
     deviation = np.sqrt(var)
@@ -45,14 +52,17 @@ def distinguishing_features(
         members = csr_matrix((np.ones(len(part)), (part, np.arange(len(part)))), (num_clusters, len(part)))
         sums += members @ x[rows].astype(np.float64)
     means = sums / np.maximum(np.bincount(clusters, minlength=num_clusters), 1)[:, None]
-    telling = {}
+    features = {}
     for cluster in shown:
         differences = (means[cluster] - mean)[varying] / deviation[varying]
-        most = np.argsort(-np.abs(differences), kind="stable")[:_TELLING]
-        telling[cluster] = [
+        largest = np.argsort(-np.abs(differences), kind="stable")[:_NUM_FEATURES]
+        features[cluster] = [
             FeatureDifference(
-                names[column] if names else f"column {column}", means[cluster, column], mean[column], difference
+                name=names[column] if names else f"column {column}",
+                mean=means[cluster, column],
+                mean_of_all=mean[column],
+                difference=difference,
             )
-            for column, difference in zip(varying[most], differences[most], strict=True)
+            for column, difference in zip(varying[largest], differences[largest], strict=True)
         ]
-    return telling
+    return features

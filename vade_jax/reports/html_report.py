@@ -1,33 +1,34 @@
-"""A run as one page that needs nothing besides: report/index.html."""
+"""The report of a run: report/index.html, one page that includes its pictures."""
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from vade_jax.data.dataset import Dataset, sample_row_indices
 from vade_jax.data.scaling import Scaling
 from vade_jax.inference.answers import Posterior, interpolate, make_embed
 from vade_jax.initialization.umap_layouts import umap_layout_2d
-from vade_jax.networks.model import Model
-from vade_jax.reports import image_strips
-from vade_jax.reports.charts import bars, curves, matrix, scatter
+from vade_jax.reports.charts import Chart, draw_bars, draw_curves, draw_matrix, draw_scatter
 from vade_jax.reports.distinguishing_features import distinguishing_features
-from vade_jax.reports.results import RunResults
+from vade_jax.reports.evaluate_state import Evaluation
+from vade_jax.reports.image_strips import render_strip
+from vade_jax.reports.label_scores import Confusion
 from vade_jax.runs.metrics_log import read_metrics
+from vade_jax.runs.run import KeyUse, Run
 from vade_jax.system.large_arrays import row_slices
 from vade_jax.training.train_state import TrainState
 
-_DRAWN_ROWS = 2000
-_MOST_CLUSTERS = 30  # that are looked at one by one
-_SAMPLES, _MEMBERS, _STEPS = 8, 6, 10  # images in a strip
+_MAX_DRAWN_ROWS = 2000  # in the pictures of the latent space
+_MAX_SHOWN_CLUSTERS = 30  # in the sections with an entry for each cluster
+_NUM_SAMPLES, _NUM_ROWS, _NUM_STEPS = 8, 6, 10  # images in a strip
 
-_TERMS = {
+_ELBO_TERMS = {
     "log_px_given_z": "E[log p(x|z)], reconstruction",
     "log_pz_given_c": "E[log p(z|c)]",
     "log_pc": "E[log p(c)]",
@@ -36,15 +37,16 @@ _TERMS = {
 }
 
 
-class Clusters(NamedTuple):
+@dataclass(frozen=True)
+class Clusters:
     """The clusters of N rows.
 
     Attributes:
-      of_rows: [N].
+      of_rows: [N], the cluster of each row.
       certainty: [N], max_c q(c|x).
-      sizes: [K].
-      confidence: [K], mean certainty of a cluster's rows, NaN where it has none.
-      shown: numbers of those that are looked at one by one, ascending.
+      sizes: [K], number of rows.
+      confidence: [K], mean certainty of the cluster's rows; NaN for an empty cluster.
+      shown: the 30 largest clusters, without empty ones, ascending.
     """
 
     of_rows: np.ndarray
@@ -54,68 +56,60 @@ class Clusters(NamedTuple):
     shown: np.ndarray
 
 
-def write(
-    folder: Path,
-    model: Model,
+def write_report(
+    run: Run,
     state: TrainState,
     train: Dataset,
-    key: jax.Array,
-    *,
-    written: RunResults,
+    evaluation: Evaluation,
+    content: Mapping[str, Any],
     settings: Mapping[str, Any],
-    batch_size: int,
 ) -> Path:
-    """Draws what a trained run found, and writes it as a page.
+    """Draws the results of a trained run, and writes them as a page.
 
     Args:
-      folder: of the run; its metrics.jsonl is read.
-      model: the networks and the likelihood.
+      run: its folder holds metrics.jsonl.
       state: the trained state.
       train: the rows that were clustered; labels colour one picture.
-      key: of the rows that are drawn.
-      written: the run's results.
+      evaluation: of the state.
+      content: of results.json.
       settings: dotted name -> value.
-      batch_size: rows for one device call.
 
     Returns:
-      The page's path.
+      The path of the page.
     """
-    clusters = _clusters(written.answer)
-    rows = sample_row_indices(len(train.x), key, _DRAWN_ROWS)
-    centres = np.asarray(state.params["prior"].means)
-    z_mean, _ = make_embed(model, min(batch_size, len(rows)))(state, train.x[rows])
+    clusters = _clusters(evaluation.posterior)
+    drawn = sample_row_indices(len(train.x), run.key(KeyUse.REPORT), _MAX_DRAWN_ROWS)
+    num_clusters, latent_dim = state.params["prior"].means.shape
     page: dict[str, Any] = {
-        "results": written.content,
+        "results": content,
         "settings": settings,
-        "terms": _TERMS,
+        "terms": _ELBO_TERMS,
         "clusters": clusters,
         "data": Path(settings["data.path"]).name if settings["data.name"] == "file" else settings["data.name"],
-        "curves": _curves(read_metrics(folder / "metrics.jsonl"), len(centres)),
-        "sizes": bars(clusters.sizes, "rows"),
-        "confidence": bars(clusters.confidence, "mean max q(c|x)", top=1.0),
-        "latent": _latent(
-            z_mean, centres, clusters.of_rows[rows], None if train.labels is None else train.labels[rows]
-        ),
-        "num_drawn": len(rows),
-        "latent_dim": centres.shape[1],
-        "portraits": [],
-        "lines": [],
-        "telling": {},
-        "confusion": written.confusion and _confusion(written.confusion),
+        "curves": _curves(read_metrics(run.folder / "metrics.jsonl"), num_clusters),
+        "sizes": draw_bars(clusters.sizes, "rows"),
+        "confidence": draw_bars(clusters.confidence, "mean max q(c|x)", top=1.0),
+        "latent": _latent_space(run, state, train, clusters, drawn, settings["evaluate.batch_size"]),
+        "num_drawn": len(drawn),
+        "latent_dim": latent_dim,
+        "cluster_images": [],
+        "interpolations": [],
+        "features": {},
+        "confusion": evaluation.confusion and _confusion_chart(evaluation.confusion),
     }
-    if train.image_shape:
-        develop = _image_renderer(train.x[rows], state.scaling, train.image_shape)
-        page["portraits"] = list(_cluster_images(train.x, written.samples, clusters, develop))
-        page["lines"] = list(_interpolations(model, state, clusters.shown, develop))
+    if evaluation.samples is not None and run.image_shape:
+        images = _ImageRenderer.of_rows(train.x[drawn], state.scaling, run.image_shape)
+        page["cluster_images"] = list(_cluster_images(train.x, evaluation.samples, clusters, images))
+        page["interpolations"] = list(_interpolations(run, state, clusters.shown, images))
     else:
-        page["telling"] = distinguishing_features(train.x, clusters.of_rows, clusters.shown, len(centres), train.names)
-    path = folder / "report" / "index.html"
+        page["features"] = distinguishing_features(train.x, clusters.of_rows, clusters.shown, num_clusters, train.names)
+    path = run.folder / "report" / "index.html"
     path.parent.mkdir(exist_ok=True)
     path.write_text(_template().render(page), encoding="utf-8")
     return path
 
 
-def _template():
+def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("vade_jax.reports"),
         autoescape=True,
@@ -127,27 +121,32 @@ def _template():
     return environment.get_template("report.html")
 
 
-def _clusters(answer: Posterior) -> Clusters:
-    num_clusters = answer.responsibilities.shape[1]
+def _clusters(posterior: Posterior) -> Clusters:
+    num_clusters = posterior.responsibilities.shape[1]
     certainty = np.concatenate(
-        [answer.responsibilities[rows].max(axis=1) for rows in row_slices(answer.responsibilities)]
+        [posterior.responsibilities[rows].max(axis=1) for rows in row_slices(posterior.responsibilities)]
     )
-    sizes = np.bincount(answer.clusters, minlength=num_clusters)
-    total = np.bincount(answer.clusters, certainty, num_clusters)
-    confidence = np.where(sizes > 0, total / np.maximum(sizes, 1), np.nan)
-    shown = np.sort(np.argsort(-sizes, kind="stable")[:_MOST_CLUSTERS])
-    return Clusters(answer.clusters, certainty, sizes, confidence, shown[sizes[shown] > 0])
+    sizes = np.bincount(posterior.clusters, minlength=num_clusters)
+    total = np.bincount(posterior.clusters, certainty, num_clusters)
+    shown = np.sort(np.argsort(-sizes, kind="stable")[:_MAX_SHOWN_CLUSTERS])
+    return Clusters(
+        of_rows=posterior.clusters,
+        certainty=certainty,
+        sizes=sizes,
+        confidence=np.where(sizes > 0, total / np.maximum(sizes, 1), np.nan),
+        shown=shown[sizes[shown] > 0],
+    )
 
 
-def _curves(records, num_clusters):
-    """(title, what it shows, chart) of the losses, a stage each, and of what all stages with clusters say."""
+def _curves(records: Sequence[dict[str, Any]], num_clusters: int) -> list[tuple[str, str, Chart]]:
+    """(title, unit, chart) of each stage's loss, and of the metrics that all stages with clusters share."""
     stages: dict[str, list[dict[str, Any]]] = {}
     for record in records:
         stages.setdefault(record["stage"], []).append(record)
     charts = []
     for stage, of_stage in stages.items():
         line = [record["epoch"] for record in of_stage], [record["loss"] for record in of_stage]
-        charts.append((f"Loss, {stage}", "nats a row", curves({"": line}, "epoch of the stage")))
+        charts.append((f"Loss, {stage}", "nats per row", draw_curves({"": line}, "epoch of the stage")))
     clustering = [record for record in records if "confidence" in record]
     epochs = [record["total_epochs"] for record in clustering]
     spans = {
@@ -155,24 +154,29 @@ def _curves(records, num_clusters):
         for stage, of_stage in stages.items()
         if "confidence" in of_stage[0]
     }
-    for title, unit, values, limits in _across_stages(clustering, num_clusters) if clustering else ():
+    for title, unit, values, limits in _shared_metrics(clustering, num_clusters) if clustering else ():
         lines = {name: (epochs, value) for name, value in values.items()}
-        charts.append((title, unit, curves(lines, "epoch of the run", spans, limits)))
+        charts.append((title, unit, draw_curves(lines, "epoch of the run", spans, limits)))
     return charts
 
 
-def _across_stages(records, num_clusters):
-    """(title, unit, name -> values, limits) of what all stages with clusters tell."""
+_Limits = tuple[float, float] | None  # of the y axis
+
+
+def _shared_metrics(
+    records: Sequence[dict[str, Any]], num_clusters: int
+) -> tuple[tuple[str, str, dict[str, np.ndarray], _Limits], ...]:
+    """(title, unit, name -> values, limits) of the metrics that all stages with clusters share."""
     log_px_given_z, elbo, effective, confidence, changed = (
         np.array([record[name] for record in records])
         for name in ("log_px_given_z", "elbo", "effective_clusters", "confidence", "changed")
     )
     return (
-        ("Reconstruction", "E[log p(x|z)], nats a row", {"": log_px_given_z}, None),
-        ("Divergence from the prior", "KL(q(z, c|x) || p(z, c)), nats a row", {"": log_px_given_z - elbo}, None),
+        ("Reconstruction", "E[log p(x|z)], nats per row", {"": log_px_given_z}, None),
+        ("Divergence from the prior", "KL(q(z, c|x) || p(z, c)), nats per row", {"": log_px_given_z - elbo}, None),
         (
             "Effective clusters",
-            f"exp of the sizes' entropy, at most {num_clusters}",
+            f"exponential of the entropy of the sizes, at most {num_clusters}",
             {"": effective},
             (0, 1.05 * num_clusters),
         ),
@@ -185,56 +189,83 @@ def _across_stages(records, num_clusters):
     )
 
 
-def _latent(z_mean, centres, clusters, labels):
-    """(what colours it, chart): the rows and the prior's means in a plane, by cluster and by label."""
+def _latent_space(
+    run: Run, state: TrainState, train: Dataset, clusters: Clusters, drawn: np.ndarray, batch_size: int
+) -> list[tuple[str, Chart]]:
+    """(what the colours show, chart) of the drawn rows in two dimensions: by cluster, and by label if there are any."""
+    centres = np.asarray(state.params["prior"].means)
+    z_mean, _ = make_embed(run.model, min(batch_size, len(drawn)))(state, train.x[drawn])
     layout = umap_layout_2d(np.concatenate([z_mean, centres]), seed=0)
-    points, places = layout[: len(z_mean)], layout[len(z_mean) :]
-    charts = [("cluster", scatter(points, clusters, range(len(centres)), places))]
-    if labels is not None:
-        names, groups = np.unique(labels, return_inverse=True)
+    points, centre_points = layout[: len(z_mean)], layout[len(z_mean) :]
+    charts = [("cluster", draw_scatter(points, clusters.of_rows[drawn], range(len(centres)), centre_points))]
+    if train.labels is not None:
+        names, groups = np.unique(train.labels[drawn], return_inverse=True)
         medians = np.array([np.median(points[groups == group], axis=0) for group in range(len(names))])
-        charts.append(("label", scatter(points, groups, names, medians)))
+        charts.append(("label", draw_scatter(points, groups, names, medians)))
     return charts
 
 
-def _confusion(confusion):
+def _confusion_chart(confusion: Confusion) -> Chart:
     counts = confusion.counts[confusion.order].T
-    return matrix(counts, confusion.labels, confusion.order, "label", "cluster")
+    return draw_matrix(counts, confusion.labels, confusion.order, "label", "cluster")
 
 
-def _image_renderer(stored: np.ndarray, scaling: Scaling, image_shape):
-    """A function of rows [n, D], as stored or as the model sees them, that makes images in [0, 1] of them."""
-    low, high = float(stored.min()), float(stored.max())
-    shift, scale = np.asarray(scaling.shift), np.asarray(scaling.scale)
+@dataclass(frozen=True)
+class _ImageRenderer:
+    """Renders rows [n, D] as a strip of images.
 
-    def develop(rows: np.ndarray, scaled: bool = False) -> bytes:
-        values = rows / scale + shift if scaled else rows
-        return image_strips.strip(((values - low) / max(high - low, 1e-12)).reshape(-1, *image_shape))
+    Attributes:
+      low: the stored value that is drawn black.
+      high: the stored value that is drawn white.
+      scaling: from stored rows to the rows that the model sees.
+      image_shape: (H, W, C).
+    """
 
-    return develop
+    low: float
+    high: float
+    scaling: Scaling
+    image_shape: tuple[int, int, int]
+
+    @classmethod
+    def of_rows(cls, stored: np.ndarray, scaling: Scaling, image_shape: tuple[int, int, int]) -> "_ImageRenderer":
+        """Returns a renderer for the range of values of these stored rows."""
+        return cls(float(stored.min()), float(stored.max()), scaling, image_shape)
+
+    def render_stored(self, rows: np.ndarray) -> bytes:
+        """Renders rows as they are stored."""
+        values = (rows - self.low) / max(self.high - self.low, 1e-12)
+        return render_strip(values.reshape(-1, *self.image_shape))
+
+    def render_scaled(self, rows: np.ndarray) -> bytes:
+        """Renders rows as the model sees them."""
+        return self.render_stored(rows / np.asarray(self.scaling.scale) + np.asarray(self.scaling.shift))
 
 
-def _cluster_images(x, samples, clusters: Clusters, develop) -> Iterator[dict[str, Any]]:
-    """What the model generates of each cluster, and its most and least certain rows."""
+def _cluster_images(
+    x: np.ndarray, samples: np.ndarray, clusters: Clusters, images: _ImageRenderer
+) -> Iterator[dict[str, Any]]:
+    """Yields images of each cluster: samples [K, n, D] of the model, and the most and least certain rows of x."""
     for cluster in clusters.shown:
         rows = np.flatnonzero(clusters.of_rows == cluster)
         rows = rows[np.argsort(-clusters.certainty[rows], kind="stable")]
         yield {
             "cluster": cluster,
-            "generated": develop(samples[cluster, :_SAMPLES], scaled=True),
-            "most": develop(x[rows[:_MEMBERS]]),
-            "least": develop(x[rows[::-1][:_MEMBERS]]),
+            "generated": images.render_scaled(samples[cluster, :_NUM_SAMPLES]),
+            "most": images.render_stored(x[rows[:_NUM_ROWS]]),
+            "least": images.render_stored(x[rows[::-1][:_NUM_ROWS]]),
         }
 
 
-def _interpolations(model, state, shown, develop) -> Iterator[tuple[int, int, bytes]]:
-    """E[x|z] on the way from each cluster's mean to the nearest other's, each way once."""
+def _interpolations(
+    run: Run, state: TrainState, shown: np.ndarray, images: _ImageRenderer
+) -> Iterator[tuple[int, int, bytes]]:
+    """Yields (cluster, nearest other cluster, E[x|z] on the line between their prior means), each pair once."""
     if len(shown) < 2:
         return
     means = state.params["prior"].means[jnp.asarray(shown)]
     squares = np.square(np.asarray(means)[:, None] - np.asarray(means)[None]).sum(axis=-1)
     np.fill_diagonal(squares, np.inf)
     pairs = np.unique(np.sort(np.stack([np.arange(len(shown)), squares.argmin(axis=1)], axis=1), axis=1), axis=0)
-    images = interpolate(model, state.params, means[pairs[:, 0]], means[pairs[:, 1]], _STEPS)
-    for (start, end), line in zip(pairs, images, strict=True):
-        yield shown[start], shown[end], develop(line, scaled=True)
+    lines = interpolate(run.model, state.params, means[pairs[:, 0]], means[pairs[:, 1]], _NUM_STEPS)
+    for (start, end), line in zip(pairs, lines, strict=True):
+        yield shown[start], shown[end], images.render_scaled(line)

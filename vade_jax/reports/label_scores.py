@@ -1,4 +1,4 @@
-"""Scores of a clustering, on the host. The only code that scores by labels, and nothing that trains imports it."""
+"""Scores of a clustering against labels. No other code scores labels, and no code that trains imports this file."""
 
 from typing import NamedTuple
 
@@ -9,32 +9,34 @@ from sklearn.metrics.cluster import contingency_matrix
 
 
 def clustering_accuracy(labels: np.ndarray, clusters: np.ndarray) -> float:
-    """The share of rows whose cluster is matched to their label, under the best one-to-one matching (Hungarian).
+    """The share of rows whose cluster is matched to their label by the best one-to-one matching (Hungarian).
 
     Args:
       labels: [N], integers or strings.
       clusters: [N], integers.
 
     Returns:
-      In (0, 1].
+      The accuracy, in (0, 1].
 
     Raises:
-      ValueError: the lengths differ or are 0.
+      ValueError: the arrays are empty, or their lengths differ.
     """
     if len(labels) != len(clusters) or len(labels) == 0:
-        raise ValueError(f"labels has length {len(labels)} and clusters {len(clusters)}: they must be the same, not 0")
+        raise ValueError(
+            f"labels has length {len(labels)} and clusters {len(clusters)}; expected equal lengths above 0"
+        )
     counts = contingency_matrix(labels, clusters)
     return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / len(labels))
 
 
 class Confusion(NamedTuple):
-    """Which labels the rows of each cluster have.
+    """How many rows of each cluster have each label.
 
     Attributes:
-      counts: [K, L], rows of each cluster and label.
+      counts: [K, L], number of rows with each cluster and label.
       labels: [L], ascending.
-      order: [K], the clusters by the label that the best matching gives them, after each those that it leaves out and
-        that have the label most often; empty ones are last.
+      order: [K], the clusters sorted by the label that the best matching gives them. Unmatched clusters follow the
+        matched one of their most frequent label. Empty unmatched clusters are last.
     """
 
     counts: np.ndarray
@@ -43,19 +45,23 @@ class Confusion(NamedTuple):
 
 
 def confusion(labels: np.ndarray, clusters: np.ndarray, num_clusters: int) -> Confusion:
-    """The confusion of [N] labels, integers or strings, and [N] clusters in 0..K-1."""
+    """The confusion matrix of labels [N], integers or strings, and clusters [N] in 0..K-1."""
     names, label_numbers = np.unique(labels, return_inverse=True)
     cells = clusters.astype(np.int64) * len(names) + label_numbers
     counts = np.bincount(cells, minlength=num_clusters * len(names)).reshape(num_clusters, len(names))
-    matched, of_label = linear_sum_assignment(counts, maximize=True)
-    best = np.where(counts.any(axis=1), counts.argmax(axis=1), len(names))
-    best[matched] = of_label
-    left_out = np.isin(np.arange(num_clusters), matched, invert=True)
-    return Confusion(counts, names, np.lexsort((left_out, best)))
+    matched_clusters, matched_labels = linear_sum_assignment(counts, maximize=True)
+    label_of_cluster = np.where(counts.any(axis=1), counts.argmax(axis=1), len(names))
+    label_of_cluster[matched_clusters] = matched_labels
+    is_unmatched = np.isin(np.arange(num_clusters), matched_clusters, invert=True)
+    return Confusion(counts=counts, labels=names, order=np.lexsort((is_unmatched, label_of_cluster)))
 
 
 def scores(labels: np.ndarray, clusters: np.ndarray) -> dict[str, float]:
-    """accuracy, nmi (normalized mutual information, arithmetic) and ari (adjusted Rand index) of [N] clusters."""
+    """Scores of clusters [N] against labels [N].
+
+    Returns:
+      'accuracy', 'nmi' (normalized mutual information, arithmetic mean) and 'ari' (adjusted Rand index).
+    """
     return {
         "accuracy": clustering_accuracy(labels, clusters),
         "nmi": float(normalized_mutual_info_score(labels, clusters)),

@@ -1,4 +1,4 @@
-"""One run in its folder: its stages, checkpoints, metrics, starting clusters, and how a collapse is undone.
+"""Trains runs: their stages, checkpoints, metrics, starting clusters, and the cures of a collapse.
 
-The numerical work is done by the folders below; here it is put in order, saved and resumed.
+This folder calls the numerical work in order, saves it and resumes it. The work itself is in the folders below.
 """

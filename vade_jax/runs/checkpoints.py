@@ -1,4 +1,4 @@
-"""Save and restore a run's state and how far it is. The only file that knows Orbax."""
+"""Saves and restores a run's state and progress. The only file that imports Orbax."""
 
 import contextlib
 import dataclasses
@@ -6,7 +6,7 @@ import gc
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,53 +24,56 @@ _PARTS_WITHOUT_OPTIMIZER = tuple(field.name for field in dataclasses.fields(Trai
 
 
 class Checkpoints:
-    """The checkpoints in a folder, numbered as they were saved, written while the run goes on.
+    """The checkpoints in a folder, numbered in the order in which they were saved.
 
-    The last ones stay and the best: that of the least loss in the latest stage.
+    They are written in the background. The folder keeps the last scheduled ones, the latest one, and the best one: the
+    one with the lowest loss in the latest stage.
     """
 
     def __init__(self, folder: Path, keep: int, exclusive: bool = False):
-        """Opens the folder and makes it if need be.
+        """Opens the folder, and creates it if it does not exist.
 
         Args:
           folder: of the checkpoints.
-          keep: so many of the last stay, those made out of turn aside.
-          exclusive: whether nobody else writes there. Then unfinished checkpoints of a killed process are deleted, and
-            those that `restore` finds damaged.
+          keep: how many of the last scheduled checkpoints are kept; unscheduled checkpoints do not count.
+          exclusive: whether no other process writes there. Then unfinished checkpoints of a killed process are deleted,
+            and also checkpoints that `restore` finds damaged.
 
         Raises:
-          StorageError: it cannot be made or written.
+          StorageError: the folder cannot be created or written.
         """
         self._exclusive = exclusive
-        self._kept = _KeepPolicy(keep)
+        self._policy = _KeepPolicy(keep)
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=self._kept,
+            preservation_policy=self._policy,
             enable_async_checkpointing=True,
             cleanup_tmp_directories=exclusive,
-            # So that several processes do not mistake the barriers of one folder for those of another.
+            # Without a prefix, processes could confuse the barriers of two folders.
             multiprocessing_options=ocp.options.MultiprocessingOptions(barrier_sync_key_prefix=folder.name),
         )
         with full_disk_errors(folder):
             self._manager = ocp.CheckpointManager(folder.resolve(), options=options, item_names=("state", "progress"))
         for number in self.steps():
-            with contextlib.suppress(Exception):  # one that is damaged: whoever restores it says so
-                self._kept.note(number, self._read_progress(number))
+            with contextlib.suppress(Exception):  # a damaged checkpoint is reported when it is restored
+                self._policy.note(number, self._read_progress(number))
 
     def save(self, state: TrainState, progress: Progress, scheduled: bool = True) -> None:
-        """Begins to write a checkpoint, whole or not at all; the first one is there when this returns.
+        """Starts writing a checkpoint in the background. It is written completely or not at all.
+
+        The first checkpoint is complete when this returns.
 
         Args:
           state: of the run; it may be donated afterwards.
           progress: of the run.
-          scheduled: False for one made out of turn, which a run that is not interrupted would not have.
+          scheduled: False for a checkpoint that an uninterrupted run would not have made.
 
         Raises:
-          StorageError: this one, or the one before, cannot be written.
+          StorageError: this checkpoint, or the one before, cannot be written.
         """
         number = (self._manager.latest_step() or 0) + 1
         content = {**progress._asdict(), "due": scheduled}
         content["digest"] = _digest(state, content)
-        self._kept.note(number, content)
+        self._policy.note(number, content)
         with full_disk_errors(self._manager.directory):
             self._manager.save(
                 number,
@@ -82,9 +85,9 @@ class Checkpoints:
                 self._manager.wait_until_finished()
 
     def steps(self, scheduled: bool = False) -> list[int]:
-        """Of the checkpoints that are there, ascending; only of those that were made in turn."""
+        """Returns the numbers of the checkpoints, ascending; of the scheduled ones only if asked."""
         return sorted(
-            number for number in self._manager.all_steps() if not scheduled or self._kept.is_scheduled(number)
+            number for number in self._manager.all_steps() if not scheduled or self._policy.is_scheduled(number)
         )
 
     def restore(
@@ -94,19 +97,19 @@ class Checkpoints:
         scheduled: bool = False,
         without_optimizer: bool = False,
     ) -> tuple[TrainState, Progress] | None:
-        """A checkpoint, on the devices and of the shapes of template; None where there is none.
+        """Returns a checkpoint's state and progress; None if there is no checkpoint.
 
-        Where one is damaged, the one before is taken.
+        If a checkpoint is damaged, the one before it is read instead.
 
         Args:
-          template: of the state.
-          number: the checkpoint's; None for the latest that is whole.
-          scheduled: whether only one that was made in turn will do.
-          without_optimizer: whether the optimizer's state is left unread, for a template that has none. The digest
-            covers it, so it is not checked then.
+          template: a state with the shapes, types and devices to restore to.
+          number: the checkpoint's; None for the latest one that can be read.
+          scheduled: whether unscheduled checkpoints are ignored.
+          without_optimizer: whether the optimizer's state is not read, for a template that has none. The digest covers
+            the optimizer's state, so it is not checked then.
 
         Raises:
-          StorageError: there are checkpoints, and none that can be read.
+          StorageError: there are checkpoints, but none of them can be read.
         """
         with full_disk_errors(self._manager.directory):
             self._manager.wait_until_finished()
@@ -117,26 +120,28 @@ class Checkpoints:
                 print_line(f"checkpoint {candidate} in {self._manager.directory} cannot be read: {reason}")
                 damaged.append(candidate)
                 continue
-            for past in damaged if self._exclusive else ():
-                self._manager.delete(past)
+            for skipped in damaged if self._exclusive else ():
+                self._manager.delete(skipped)
             return restored
         if damaged:
             raise StorageError(
-                f"{self._manager.directory} holds no checkpoint that can be read: they are damaged, or those of other "
-                "settings. Copy the folder back from where you keep it, or begin anew in another workdir."
+                f"{self._manager.directory} has no readable checkpoint: they are damaged, or were made with other "
+                "settings. Restore the folder from a backup, or start again in another workdir."
             )
         return None
 
-    def _attempt(self, template, number, without_optimizer):
-        """A checkpoint, or None and why it cannot be read."""
+    def _attempt(
+        self, template: TrainState, number: int, without_optimizer: bool
+    ) -> tuple[tuple[TrainState, Progress] | None, str]:
+        """Returns a checkpoint and '', or None and the reason why it cannot be read."""
         with _silence_unraisable():
             try:
                 return self._read(template, number, without_optimizer), ""
-            except Exception as error:  # libraries raise errors of many kinds at a file that is damaged
+            except Exception as error:  # libraries raise errors of many types for a damaged file
                 return None, first_line(error)
 
-    def _read(self, template, number, without_optimizer):
-        """The state and the progress, as they were when they were saved."""
+    def _read(self, template: TrainState, number: int, without_optimizer: bool) -> tuple[TrainState, Progress]:
+        """Returns the state and the progress that were saved; raises if they differ from what was saved."""
         shapes = jax.tree.map(ocp.utils.to_shape_dtype_struct, to_global(template))
         if without_optimizer:
             parts = {name: getattr(shapes, name) for name in _PARTS_WITHOUT_OPTIMIZER}
@@ -148,16 +153,17 @@ class Checkpoints:
         restored = self._manager.restore(number, args=ocp.args.Composite(state=args))["state"]
         state = to_local(template.replace(**restored) if without_optimizer else restored)
         content = self._read_progress(number)
-        digest = content.pop("digest", None)  # that of a run from before there was one is not checked
+        digest = content.pop("digest", None)  # older checkpoints have no digest
         if without_optimizer:
             digest = None
-        same_types = jax.tree.map(lambda asked, came: asked.dtype == came.dtype, template, state)
+        same_types = jax.tree.map(lambda expected, read: expected.dtype == read.dtype, template, state)
         if not jax.tree.all(same_types) or (digest and digest != _digest(state, content)):
             raise ValueError("what was read is not what was written")
         content.pop("due", None)
         return state, Progress(**content)
 
-    def _read_progress(self, number):
+    def _read_progress(self, number: int) -> dict[str, Any]:
+        """Returns the saved fields of the progress, with 'due' and 'digest'."""
         return self._manager.restore(number, args=ocp.args.Composite(progress=ocp.args.JsonRestore()))["progress"]
 
     def __enter__(self) -> "Checkpoints":
@@ -169,8 +175,8 @@ class Checkpoints:
 
 
 @contextlib.contextmanager
-def _silence_unraisable():
-    """A context in which nobody hears of what Orbax leaves undone where it fails: coroutines that complain later."""
+def _silence_unraisable() -> Iterator[None]:
+    """Hides the warnings about coroutines that Orbax never awaits when a read fails."""
     hook = sys.unraisablehook
     sys.unraisablehook = lambda _: None
     try:
@@ -181,7 +187,7 @@ def _silence_unraisable():
 
 
 class _KeepPolicy:
-    """Orbax's preservation policy: the last ones that were due, the latest, and the best."""
+    """Orbax's preservation policy: keeps the last scheduled checkpoints, the latest, and the best."""
 
     def __init__(self, keep: int):
         self._keep = keep
@@ -189,24 +195,25 @@ class _KeepPolicy:
         self._merit: dict[int, tuple[int, float]] = {}
 
     def note(self, number: int, content: dict[str, Any]) -> None:
-        """Takes what a checkpoint's progress says of it."""
+        """Stores whether a checkpoint is scheduled, and its stage and loss."""
         self._scheduled[number] = content.get("due", True)
         if content["losses"]:
             self._merit[number] = (content["total_epochs"] - content["epoch"], -content["losses"][-1])
 
     def is_scheduled(self, number: int) -> bool:
+        """Returns whether a checkpoint was scheduled; False if that is unknown."""
         return self._scheduled.get(number, False)
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: object) -> list[bool]:
-        """Orbax's question: of its checkpoints, each with a `step`, the ones that stay."""
+        """Returns for each checkpoint, which has a `step`, whether it is kept. Orbax calls this."""
         numbers = [checkpoint.step for checkpoint in checkpoints]
         best = max(self._merit.keys() & set(numbers), key=self._merit.__getitem__, default=None)
-        stay = {*[number for number in numbers if self.is_scheduled(number)][-self._keep :], *numbers[-1:], best}
-        return [number in stay for number in numbers]
+        kept = {*[number for number in numbers if self.is_scheduled(number)][-self._keep :], *numbers[-1:], best}
+        return [number in kept for number in numbers]
 
 
 def _digest(state: TrainState, content: dict[str, Any]) -> str:
-    """SHA-256 of every array of the state and of the progress: what is restored is what was saved, to the bit."""
+    """Returns the SHA-256 of every array of the state and of the progress, to detect a single changed bit."""
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for leaf in jax.tree.leaves(state):
         is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)

@@ -1,4 +1,4 @@
-"""What a run says while it trains: metrics.jsonl, TensorBoard events and a progress bar for each stage."""
+"""What a run reports while it trains: metrics.jsonl, TensorBoard events and a progress bar for each stage."""
 
 import json
 import math
@@ -15,23 +15,23 @@ from vade_jax.system.atomic_files import atomic_write
 
 
 class Tracker:
-    """Writes one record an epoch to metrics.jsonl and TensorBoard, and moves the stage's progress bar."""
+    """Writes one record per epoch to metrics.jsonl and TensorBoard, and advances the stage's progress bar."""
 
     def __init__(self, workdir: Path, total_epochs: int, quiet: bool = False):
-        """Opens the files; records from after total_epochs, which a resumed run makes again, are dropped.
+        """Opens the files, and drops records of epochs after total_epochs, because the run does these epochs again.
 
-        TensorBoard's are written anew from those that stay.
+        The TensorBoard events are rewritten from the records that remain.
 
         Args:
           workdir: an existing folder.
-          total_epochs: that the run has done.
-          quiet: whether it shows no progress bars.
+          total_epochs: number of epochs that the run has done.
+          quiet: whether no progress bars are shown.
         """
         self._workdir = workdir
         self._quiet = quiet
         self._open(total_epochs)
 
-    def _open(self, total_epochs):
+    def _open(self, total_epochs: int) -> None:
         path = self._workdir / "metrics.jsonl"
         kept = [record for record in read_metrics(path) if record["total_epochs"] <= total_epochs]
         with atomic_write(path) as partial:
@@ -39,13 +39,13 @@ class Tracker:
         self._file = path.open("a")
         folder = self._workdir / "tensorboard"
         for events in folder.glob("events.out.tfevents.*"):
-            events.unlink()  # its last event may be torn, or of an epoch that is done again
+            events.unlink()  # its last event may be incomplete, or of an epoch that is done again
         self._events = SummaryWriter(str(folder))
         for record in kept:
             self._plot(record)
 
     def rewind(self, total_epochs: int, num_epochs: int, bar: tqdm) -> None:
-        """Forgets the records from after total_epochs, num_epochs of the stage, as a run that begins anew there."""
+        """Drops the records of epochs after total_epochs, and sets the bar back to num_epochs of the stage."""
         self._close()
         self._open(total_epochs)
         bar.n = num_epochs
@@ -53,19 +53,24 @@ class Tracker:
 
     @contextmanager
     def stage(self, name: str, num_epochs: int, start: int) -> Iterator[tqdm]:
-        """A progress bar over the stage's epochs."""
+        """Yields a progress bar over the stage's epochs."""
         with console.progress_bar(total=num_epochs, initial=start, desc=name, unit="epoch", disable=self._quiet) as bar:
             yield bar
 
     def log(self, record: dict[str, Any], bar: tqdm) -> None:
-        """Writes a record of 'stage', 'epoch', 'total_epochs', 'step' and numbers, and shows its loss."""
+        """Writes an epoch's record, and shows its loss.
+
+        Args:
+          record: 'stage', 'epoch', 'total_epochs', 'step' and numbers by name.
+          bar: the stage's progress bar.
+        """
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
         self._plot(record)
         bar.set_postfix(loss=f"{record['loss']:.2f}", refresh=False)
         bar.update()
 
-    def _plot(self, record):
+    def _plot(self, record: dict[str, Any]) -> None:
         for name, value in record.items():
             if name not in ("stage", "epoch", "total_epochs", "step") and math.isfinite(value):
                 self._events.add_scalar(f"{record['stage']}/{name}", value, record["total_epochs"])
@@ -76,13 +81,13 @@ class Tracker:
     def __exit__(self, *_: object) -> None:
         self._close()
 
-    def _close(self):
+    def _close(self) -> None:
         self._file.close()
         self._events.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The records of a metrics.jsonl; [] where there is none. What follows a torn line is left out."""
+    """Returns the records of a metrics.jsonl, up to the first damaged line; [] if there is no file."""
     records = []
     for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
         try:

@@ -1,4 +1,4 @@
-"""One run: its settings, its folder, its model and the keys of its seed. It holds no rows and no labels."""
+"""One run: its settings, folder, model and random keys. It has no rows and no labels."""
 
 import functools
 import math
@@ -20,7 +20,7 @@ from vade_jax.training.train_state import TrainState
 
 
 class KeyUse(IntEnum):
-    """One number for each use of the seed, so that no two uses share a key."""
+    """The uses of the seed, with one number each, so that no two uses share a random key."""
 
     PARAMS = 0
     STAGES = 1
@@ -32,15 +32,15 @@ class KeyUse(IntEnum):
 
 
 class Run(NamedTuple):
-    """What the stages and every mode work on.
+    """What the stages and all modes work on.
 
     Attributes:
       config: the settings.
       folder: the workdir.
       model: the networks and the likelihood.
-      num_rows: N, of the rows to cluster.
+      num_rows: N, the number of rows to cluster.
       num_features: D.
-      image_shape: (H, W, C), or None where rows are no images.
+      image_shape: (H, W, C), or None if the rows are not images.
     """
 
     config: ConfigDict
@@ -52,30 +52,30 @@ class Run(NamedTuple):
 
     @property
     def augmentation(self) -> Augmentation | None:
-        """How images are moved in training; None where they are not."""
+        """The random transformation of images in training; None without augmentation."""
         options = self.config.augment
         if not self.image_shape or not any(options.values()):
             return None
         return functools.partial(random_affine, image_shape=self.image_shape, **options)
 
     def num_epochs(self, section: ConfigDict) -> int:
-        """The epochs of a stage: `num_epochs` of its section, or as many as `optimizer.min_steps` steps take.
+        """Returns the number of epochs of a stage, see the function `num_epochs`.
 
-        None where none are asked for, or where the section takes the autoencoder of another run.
+        It is 0 if the section's `num_epochs` is 0, or if it takes the autoencoder of another run.
         """
         asked = 0 if section.get("workdir") else section.num_epochs
         return num_epochs(asked, section.batch_size, self.num_rows, self.config.optimizer.min_steps)
 
     def key(self, use: KeyUse) -> jax.Array:
-        """The random key for one use of the seed."""
+        """Returns the random key for one use of the seed."""
         return jax.random.fold_in(jax.random.key(self.config.seed), use)
 
 
 def num_epochs(asked: int, batch_size: int, num_rows: int, min_steps: int) -> int:
-    """The epochs of a stage: as many as asked for, or as min_steps steps take; none where none are asked for.
+    """Returns the number of epochs of a stage: as asked for, but enough for min_steps steps; 0 if 0 are asked for.
 
     Args:
-      asked: the stage's own number.
+      asked: `num_epochs` of the stage's section.
       batch_size: B, at most N.
       num_rows: N.
       min_steps: `optimizer.min_steps`.
@@ -84,7 +84,13 @@ def num_epochs(asked: int, batch_size: int, num_rows: int, min_steps: int) -> in
 
 
 def make_run(config: ConfigDict, folder: Path, description: dict[str, Any]) -> Run:
-    """The run of a config on rows of this description: num_rows, num_features and image_shape (None: no images)."""
+    """Returns the run of a config.
+
+    Args:
+      config: the settings.
+      folder: the workdir.
+      description: of the rows: 'num_rows', 'num_features' and 'image_shape', which is None if they are not images.
+    """
     image_shape = tuple(description["image_shape"]) if description["image_shape"] else None
     model = make_model(
         network=config.model.network,
@@ -98,22 +104,40 @@ def make_run(config: ConfigDict, folder: Path, description: dict[str, Any]) -> R
     return Run(config, folder, model, description["num_rows"], description["num_features"], image_shape)
 
 
-def read_run(folder: Path) -> Run:
-    """The run in the folder, or the best of several, with the usual values of fields that came after it.
+def read_run(folder: Path, allow_import: bool = False) -> Run:
+    """Returns the run in the folder, or the best one of several.
+
+    Args:
+      folder: the workdir.
+      allow_import: whether the run's settings can import code (package.module:factory); only for trusted folders.
 
     Raises:
-      InputError: there is none.
+      InputError: there is no run in the folder, a setting is not valid, or it imports code and allow_import is False.
     """
     folder = workdir.best_run_folder(folder)
+    fields, description = read_settings(folder)
+    if not allow_import:
+        rules.check_no_imports(fields, folder)
+    return make_run(ConfigDict(fields), folder, description)
+
+
+def read_settings(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the settings of the run in the folder, as nested sections, and the description of its rows.
+
+    Fields that are newer than the run have their default values. Nothing is imported.
+
+    Raises:
+      InputError: there is no run in the folder, or a setting is not valid.
+    """
     fields, description = workdir.read(folder)
     usual = defaults.get_config().to_dict()
     fields = field_names.nested(field_names.flatten(usual) | field_names.flatten(fields))
     rules.check_fields(fields)
-    return make_run(ConfigDict(fields), folder, description)
+    return fields, description
 
 
 def initial_state(run: Run) -> TrainState:
-    """The state before the first stage, without an optimizer; the scaling is filled in from the rows."""
+    """Returns the state before the first stage, without an optimizer and with a scaling that changes nothing."""
     sizes = run.config.model
     params = init_params(run.key(KeyUse.PARAMS), run.model, run.num_features, sizes.num_clusters, sizes.latent_dim)
     unscaled = Scaling(jnp.zeros((1, run.num_features)), jnp.ones((1, run.num_features)))

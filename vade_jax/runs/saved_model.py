@@ -1,4 +1,7 @@
-"""Trained models on disk: the folder `model/` of a workdir, a state without its optimizer."""
+"""Saved models of a workdir: the trained one in `model/`, and the first autoencoder in `autoencoder/`.
+
+Both are states without an optimizer.
+"""
 
 import json
 from collections.abc import Mapping
@@ -10,27 +13,26 @@ from ml_collections import ConfigDict
 from vade_jax.runs import workdir
 from vade_jax.runs.checkpoints import Checkpoints
 from vade_jax.runs.progress import BEGINNING, Progress
-from vade_jax.runs.run import Run, initial_state, read_run
+from vade_jax.runs.run import Run, initial_state, read_run, read_settings
 from vade_jax.system.errors import InputError, StorageError
 from vade_jax.training.train_state import TrainState
 
 _AUTOENCODER = "autoencoder"
-_OF_NETWORKS = ("network", "hidden", "latent_dim", "likelihood", "min_log_var")  # of the section model
-
 _MODEL = "model"
+_NETWORK_FIELDS = ("network", "hidden", "latent_dim", "likelihood", "min_log_var")  # of the section model
 LAST_STAGE = "cluster"
 
 
 def save_model(run: Run, state: TrainState, progress: Progress) -> None:
-    """Saves a trained state without its optimizer, so that `restore` finds a run that has ended.
+    """Saves a trained state without its optimizer, for `restore`.
 
-    Does nothing where the folder holds the model of the run as its settings are now. Several processes that train
-    together all call it.
+    Does nothing if the folder has the model of this run with its current settings. If several processes train
+    together, each of them calls it.
 
     Args:
       run: its folder exists.
-      state: after the last stage; its optimizer state is left out.
-      progress: made to get there.
+      state: after the last stage; its optimizer state is not saved.
+      progress: of the run at its end.
 
     Raises:
       StorageError: the folder cannot be written.
@@ -44,31 +46,36 @@ def save_model(run: Run, state: TrainState, progress: Progress) -> None:
             checkpoints.save(state.replace(opt_state=None), progress)
 
 
-def restore(folder: Path) -> tuple[Run, TrainState, Progress]:
-    """The trained run in a folder, with its state and its progress.
+def restore(folder: Path, allow_import: bool = False) -> tuple[Run, TrainState, Progress]:
+    """Returns the trained run in a folder, with its state and its progress.
 
-    A run that ended before models were saved apart is read from its last training checkpoint.
+    A folder of an older version has no `model/`. Its last training checkpoint is read instead.
 
     Args:
-      folder: the workdir of a run that ended, or of several, of which the best is taken.
+      folder: the workdir of a run that has ended, or of several; the best of several is read.
+      allow_import: whether the run's settings can import code (package.module:factory); only for trusted folders.
 
     Returns:
-      The run, its state without an optimizer, and the progress made.
+      The run, its state without an optimizer, and its progress.
 
     Raises:
-      InputError: there is no such run.
+      InputError: the folder has no run that has ended, or its settings import code and allow_import is False.
       StorageError: the saved model is damaged.
     """
-    run = read_run(folder)
+    run = read_run(folder, allow_import)
     restored = _from_model(run) or _from_training_checkpoints(run)
     if restored is None or not _has_ended(run, restored[1]):
         raise InputError(
-            "workdir", f"{run.folder} holds a run that has not ended", "this mode needs one that has", "Train it on."
+            "workdir",
+            f"{run.folder} with a run that has not ended",
+            "a run that has ended",
+            "Run the same training command again to finish it.",
         )
     return run, *restored
 
 
 def _from_model(run: Run) -> tuple[TrainState, Progress] | None:
+    """Returns the state and progress in `model/`; None if there is no such folder."""
     folder = run.folder / _MODEL
     if not folder.is_dir():
         return None
@@ -77,7 +84,8 @@ def _from_model(run: Run) -> tuple[TrainState, Progress] | None:
 
 
 def _from_training_checkpoints(run: Run) -> tuple[TrainState, Progress] | None:
-    folder = run.folder / "checkpoints"
+    """Returns the state and progress of the last training checkpoint; None if there is none."""
+    folder = run.folder / workdir.CHECKPOINTS
     if not folder.is_dir():
         return None
     with Checkpoints(folder, run.config.checkpoint.keep) as checkpoints:
@@ -85,63 +93,69 @@ def _from_training_checkpoints(run: Run) -> tuple[TrainState, Progress] | None:
 
 
 def _has_ended(run: Run, progress: Progress) -> bool:
+    """Returns whether the last stage has done all its epochs."""
     return (progress.stage, progress.epoch) == (LAST_STAGE, run.num_epochs(run.config.train))
 
 
 def save_autoencoder(run: Run, state: TrainState) -> None:
-    """Saves the autoencoder that the first clusters are found with."""
-    with _autoencoder(run) as checkpoints:
+    """Saves the autoencoder whose embedding gives the first starting clusters, without an optimizer."""
+    with _autoencoder_checkpoints(run) as checkpoints:
         checkpoints.save(state.replace(opt_state=None), BEGINNING)
 
 
-def autoencoder(run: Run) -> TrainState:
-    """The state, without an optimizer, that the first clusters were found with: no clusters have shaped its embedding.
+def load_autoencoder(run: Run) -> TrainState:
+    """Returns the state, without an optimizer, before the first starting clusters.
+
+    No clusters have influenced its embedding.
 
     Raises:
-      InputError: the run's folder has none.
+      InputError: the run's folder has no autoencoder.
     """
-    with _autoencoder(run) as checkpoints:
+    with _autoencoder_checkpoints(run) as checkpoints:
         restored = checkpoints.restore(initial_state(run))
     if restored is None:
         raise InputError(
             "workdir",
-            f"{run.folder} holds no autoencoder",
-            "this mode needs the one that the run began with",
-            "Train it anew in another workdir.",
+            f"{run.folder} without an autoencoder",
+            "a run that has saved its first autoencoder",
+            "Train it again in another workdir.",
         )
     return restored[0]
 
 
 def check_autoencoder(config: ConfigDict, description: Mapping[str, Any]) -> None:
-    """Raises an InputError where `pretrain.workdir` names no run whose autoencoder suits this one.
+    """Raises an InputError if `pretrain.workdir` is set and has no autoencoder that fits this run.
 
     Args:
-      config: of a run to be made.
-      description: of its rows, as `run.make_run` takes it.
+      config: of the new run.
+      description: of its rows, as for `run.make_run`, with their 'fingerprint'.
     """
     if not config.pretrain.workdir:
         return
     folder = workdir.best_run_folder(Path(config.pretrain.workdir))
-    came = _mismatch(folder, config, description) if (folder / _AUTOENCODER).is_dir() else "no autoencoder"
-    if not came:
+    mismatch = _mismatch(folder, config, description) if (folder / _AUTOENCODER).is_dir() else "no autoencoder"
+    if not mismatch:
         return
     raise InputError(
         "config.pretrain.workdir",
-        f"{folder} holds {came}",
-        "it must be a run with these networks on these rows that went beyond its autoencoder",
+        f"{folder} with {mismatch}",
+        "a run with the same networks and the same rows that has saved its autoencoder",
         "Name another one, or set --config.pretrain.workdir= to train an autoencoder.",
     )
 
 
-def _mismatch(folder, config, description):
-    """Why the autoencoder in the folder does not suit the run, in words; '' where it does."""
-    model = read_run(folder).config.model
-    for name in _OF_NETWORKS:
-        theirs, ours = json.dumps(model[name]), json.dumps(config.model[name])  # a tuple there is a list in a file
+def _mismatch(folder: Path, config: ConfigDict, description: Mapping[str, Any]) -> str:
+    """Returns how the autoencoder in the folder differs from what the run needs, in words; '' if it fits."""
+    settings, their_description = read_settings(folder)
+    model = settings["model"]
+    for name in _NETWORK_FIELDS:
+        theirs, ours = json.dumps(model[name]), json.dumps(config.model[name])  # tuples are read from JSON as lists
         if theirs != ours:
-            return f"one of model.{name} = {theirs}, not {ours}"
-    return "" if workdir.read(folder)[1].get("fingerprint") == description["fingerprint"] else "one of other rows"
+            return f"an autoencoder of model.{name} = {theirs}, not {ours}"
+    same_rows = their_description.get("fingerprint") == description["fingerprint"]
+    return "" if same_rows else "an autoencoder of other rows"
 
 
-def _autoencoder(run):
+def _autoencoder_checkpoints(run: Run) -> Checkpoints:
+    """Opens the checkpoints of the first autoencoder."""
     return Checkpoints(run.folder / _AUTOENCODER, keep=1)

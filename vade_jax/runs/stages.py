@@ -1,43 +1,72 @@
-"""The stages of a run, from the config: what each minimises, for how long, with which optimizer, and from where."""
+"""The stages of a run: the loss, the optimizer, the number of epochs and the start of each, from the config."""
 
-import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax.numpy as jnp
 import numpy as np
 import optax
+from ml_collections import ConfigDict
 
-from vade_jax.core import fit_prior
+from vade_jax.core.fit_prior import prior_from_memberships
+from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.data.scaling import SCALINGS, Scaling
 from vade_jax.inference.answers import make_embed
 from vade_jax.networks.encoders_decoders import with_constant_log_var
 from vade_jax.runs import starting_clusters
+from vade_jax.runs.input_graphs import clustered_row_indices, load_input_graphs, load_input_neighbors
 from vade_jax.runs.run import Run, read_run
-from vade_jax.runs.saved_model import LAST_STAGE, autoencoder, save_autoencoder
-from vade_jax.runs.starting_clusters import align_names, finding_names, guide_names
+from vade_jax.runs.saved_model import LAST_STAGE, load_autoencoder, save_autoencoder
+from vade_jax.runs.starting_clusters import StartingClusters, align_names, finding_names, guide_names
 from vade_jax.system import processes
-from vade_jax.training.objectives import CLUSTERING, PRETRAINING, Objective, guided_negative_elbo, with_augmented_input
+from vade_jax.training.objectives import (
+    CLUSTERING,
+    PRETRAINING,
+    Objective,
+    Weight,
+    guided_negative_elbo,
+    with_augmented_input,
+)
 from vade_jax.training.optimizer import make_schedule, make_tx
 from vade_jax.training.train_state import TrainState
 
+Embed = Callable[[TrainState, np.ndarray], tuple[np.ndarray, np.ndarray]]  # (state, x) -> z_mean, z_log_var
+MakeArray = Callable[[TrainState, np.ndarray], np.ndarray]  # (state before an epoch, x) -> [N, K], float32
+
+
+class BeginStage(Protocol):
+    """Makes the state that a stage starts from."""
+
+    def __call__(self, run: Run, name: str, state: TrainState, x: np.ndarray) -> TrainState | None:
+        """Returns the state that a stage starts from; may write files to the run's folder.
+
+        Args:
+          run: settings, folder and model.
+          name: of the stage.
+          state: after the stage before.
+          x: [N, D], the rows to cluster, as stored.
+
+        Returns:
+          The state; None if the stage is to be skipped.
+        """
+        ...
+
 
 class Stage(NamedTuple):
-    """A part of the training with one objective and one optimizer.
+    """A part of training with its own objective and optimizer.
 
     Attributes:
-      name: as it is logged and checkpointed.
-      objective: what it minimises.
-      num_epochs: how long.
+      name: used in logs and checkpoints.
+      objective: the loss that is minimised.
+      num_epochs: number of epochs.
       batch_size: B.
-      learning_rates: name -> schedule, 'learning_rate' and 'prior_learning_rate', before the state's factor on both.
+      learning_rates: 'learning_rate' and 'prior_learning_rate' -> schedule, without the state's rate factor.
       tx: the optimizer.
-      has_clusters: whether its prior holds clusters that can collapse.
-      can_refill: whether it trains the bound, by which an empty cluster can be refilled.
-      begin: (state, x [N, D] as stored) -> the state to start from, or None where the stage has nothing to add; what
-        else it finds is left in the run's folder.
-      rows: name -> function (state before an epoch, x) of a further array [N, K], float32, for the epoch's batches.
+      has_clusters: whether the prior has clusters that can collapse.
+      can_refill: whether the loss is the bound, so that empty clusters can be refilled.
+      begin: (state after the stage before, x [N, D] as stored) -> the state to start from; None to skip the stage.
+      extra_arrays: name -> function that makes a further input [N, K] of the objective's batches, called every epoch.
     """
 
     name: str
@@ -49,15 +78,15 @@ class Stage(NamedTuple):
     has_clusters: bool
     can_refill: bool
     begin: Callable[[TrainState, np.ndarray], TrainState | None]
-    rows: dict[str, Callable[[TrainState, np.ndarray], np.ndarray]]
+    extra_arrays: dict[str, MakeArray]
 
 
 def make_stages(run: Run) -> list[Stage]:
-    """The stages in their order.
+    """Returns the stages in the order in which they are trained.
 
-    An autoencoder; rounds of finding clusters in the embedding and guiding the model to hold them; one more finding,
-    and a stage that brings the model's own clusters up to them; then the ELBO, free. With neither rounds nor that stage
-    the ELBO starts from clusters found in the autoencoder's embedding: the paper's recipe.
+    These are pretrain, the guide stages, align and cluster. Each guide stage and align begin with finding starting
+    clusters in the embedding. Without guide stages and align, the cluster stage starts from clusters found in the
+    autoencoder's embedding, as in the paper (arXiv:1611.05148, Sec. 4.2).
     """
     config, model = run.config, run.model
     method = CLUSTERING[config.train.objective]
@@ -65,8 +94,9 @@ def make_stages(run: Run) -> list[Stage]:
     objective = method.objective(model, config.train.estimator, config.train.num_samples, weight)
     guides = [_guided_stage(run, name, config.guide) for name in guide_names(run)]
     aligns = [_guided_stage(run, name, config.align) for name in align_names(run)]
+    begin: BeginStage = _continue_from_state if guides or aligns else _start_from_clusters
     return [
-        _stage(
+        _make_stage(
             run,
             "pretrain",
             PRETRAINING[config.pretrain.objective](model, _kl_weight(run, config.pretrain)),
@@ -75,35 +105,52 @@ def make_stages(run: Run) -> list[Stage]:
         ),
         *guides,
         *aligns,
-        _stage(
+        _make_stage(
             run,
             LAST_STAGE,
             objective,
             config.train,
-            begin=_with_method_prior(method.start, _continue_from_state if guides or aligns else _start_from_clusters),
-            rows={"targets": _targets(run, method.targets)} if method.targets else {},
-            can_refill=not method.targets,
+            begin=_with_method_prior(method.start, begin),
+            extra_arrays={"targets": _make_targets(run, method.targets)} if method.has_targets else {},
+            can_refill=not method.has_targets,
         ),
     ]
 
 
-def _steps_per_epoch(run, section):
+def _steps_per_epoch(run: Run, section: ConfigDict) -> int:
     return run.num_rows // section.batch_size
 
 
-def _kl_weight(run, section):
+def _kl_weight(run: Run, section: ConfigDict) -> Weight:
+    """Returns the weight of the KL term at a step: it rises from 0 to 1 over the section's warm-up."""
     if not section.kl_warmup_epochs:
         return optax.constant_schedule(1.0)
     return optax.linear_schedule(0.0, 1.0, section.kl_warmup_epochs * _steps_per_epoch(run, section))
 
 
-def _guided_stage(run, name, section):
+def _guided_stage(run: Run, name: str, section: ConfigDict) -> Stage:
+    """Returns a stage that trains with q(c|x) fixed to the starting clusters: guide or align."""
     objective = guided_negative_elbo(run.model, section.num_samples, section.kl_c_weight)
-    rows = {"memberships": lambda state, x: starting_clusters.memberships(run, name)}
-    return _stage(run, name, objective, section, begin=_start_from_clusters, rows=rows)
+
+    def memberships(state: TrainState, x: np.ndarray) -> np.ndarray:
+        return starting_clusters.memberships(run, name)
+
+    return _make_stage(
+        run, name, objective, section, begin=_start_from_clusters, extra_arrays={"memberships": memberships}
+    )
 
 
-def _stage(run, name, objective, section, begin, rows=types.MappingProxyType({}), can_refill=True):
+def _make_stage(
+    run: Run,
+    name: str,
+    objective: Objective,
+    section: ConfigDict,
+    *,
+    begin: BeginStage,
+    extra_arrays: Mapping[str, MakeArray] | None = None,
+    can_refill: bool = True,
+) -> Stage:
+    """Returns a stage, with the learning rates and the number of epochs of its section of the config."""
     options = run.config.optimizer
     steps_per_epoch = _steps_per_epoch(run, section)
     epochs = run.num_epochs(section)
@@ -111,62 +158,67 @@ def _stage(run, name, objective, section, begin, rows=types.MappingProxyType({})
     def schedule(rate: float) -> optax.Schedule:
         return make_schedule(
             options.schedule,
-            rate,
-            options.final_fraction,
-            options.decay_rate,
-            options.decay_epochs * steps_per_epoch,
-            max(1, epochs * steps_per_epoch),
+            learning_rate=rate,
+            final_fraction=options.final_fraction,
+            decay_rate=options.decay_rate,
+            decay_steps=options.decay_epochs * steps_per_epoch,
+            num_steps=max(1, epochs * steps_per_epoch),
         )
 
     if augmentation := run.augmentation:
         objective = with_augmented_input(objective, augmentation)
     rate, prior_rate = schedule(section.learning_rate), schedule(section.prior_learning_rate)
     return Stage(
-        name,
-        objective,
-        epochs,
-        section.batch_size,
-        {"learning_rate": rate, "prior_learning_rate": prior_rate},
-        make_tx(
-            rate,
-            prior_rate,
-            options.adam_epsilon,
-            options.max_grad_norm,
+        name=name,
+        objective=objective,
+        num_epochs=epochs,
+        batch_size=section.batch_size,
+        learning_rates={"learning_rate": rate, "prior_learning_rate": prior_rate},
+        tx=make_tx(
+            networks_schedule=rate,
+            prior_schedule=prior_rate,
+            adam_epsilon=options.adam_epsilon,
+            max_grad_norm=options.max_grad_norm,
             skip_not_finite=run.config.doctor.not_finite == "skip",
         ),
-        name != "pretrain",
-        can_refill,
-        lambda state, x: begin(run, name, state, x),
-        dict(rows),
+        has_clusters=name != "pretrain",
+        can_refill=can_refill,
+        begin=lambda state, x: begin(run, name, state, x),
+        extra_arrays=dict(extra_arrays or {}),
     )
 
 
-def _continue_from_state(run, name, state, x):
+def _replace_prior(state: TrainState, prior: GMMPrior) -> TrainState:
+    return state.replace(params={**state.params, "prior": prior})
+
+
+def _continue_from_state(run: Run, name: str, state: TrainState, x: np.ndarray) -> TrainState:
+    """Returns the state unchanged."""
     return state
 
 
-def _with_method_prior(start, begin):
-    """A begin whose clusters are held in the way that a method starts from."""
+def _with_method_prior(start: Callable[[GMMPrior], GMMPrior], begin: BeginStage) -> BeginStage:
+    """Wraps a start function so that the prior is converted to the method's initial prior."""
 
-    def begin_so(run, name, state, x):
-        state = begin(run, name, state, x)
-        return state.replace(params={**state.params, "prior": start(state.params["prior"])})
+    def begin_with_method_prior(run: Run, name: str, state: TrainState, x: np.ndarray) -> TrainState | None:
+        begun = begin(run, name, state, x)
+        return None if begun is None else _replace_prior(begun, start(begun.params["prior"]))
 
-    return begin_so
+    return begin_with_method_prior
 
 
-def _targets(run, targets):
-    """The function (state, x) that gives a method its targets."""
+def _make_targets(run: Run, targets: Callable[[np.ndarray, GMMPrior], np.ndarray]) -> MakeArray:
+    """Returns the function (state, x) that computes a method's targets from the embedding."""
     embed = make_embed(run.model, run.config.evaluate.batch_size)
 
-    def of_state(state, x):
+    def make_array(state: TrainState, x: np.ndarray) -> np.ndarray:
         return targets(embed(state, x)[0], state.params["prior"])
 
-    return of_state
+    return make_array
 
 
-def _fit_scaling(run, name, state, x):
-    """The scaling that the training rows ask for, and an encoder whose q(z|x) has a small constant variance."""
+def _fit_scaling(run: Run, name: str, state: TrainState, x: np.ndarray) -> TrainState:
+    """Returns the state with the scaling of the training rows, and with a small constant variance of q(z|x)."""
     shift, scale = SCALINGS[run.config.data.scaling](x)
     shape = state.scaling.shift.shape
     encoder = with_constant_log_var(state.params["encoder"], run.config.init.log_var)
@@ -176,40 +228,59 @@ def _fit_scaling(run, name, state, x):
     )
 
 
-def _load_pretrained(run, name, state, x):
-    """The networks of another run's autoencoder, with its scaling; it may have had another number of clusters."""
-    other = autoencoder(read_run(Path(run.config.pretrain.workdir)))
+def _load_pretrained(run: Run, name: str, state: TrainState, x: np.ndarray) -> TrainState:
+    """Returns the state with the networks and the scaling of another run's autoencoder, for any number of clusters."""
+    # `saved_model.check_autoencoder` has checked that its network and likelihood are those of this run's own config.
+    other = load_autoencoder(read_run(Path(run.config.pretrain.workdir), allow_import=True))
     return state.replace(scaling=other.scaling, params={**other.params, "prior": state.params["prior"]})
 
 
-def _start_from_clusters(run, name, state, x):
-    """The prior that holds the clusters found in the embeddings; None where a round would guide to the last ones."""
-    names = finding_names(run)
-    before = names[: names.index(name)]
-    if not before:
+def _start_from_clusters(run: Run, name: str, state: TrainState, x: np.ndarray) -> TrainState | None:
+    """Finds starting clusters in the embedding, and returns the state with the prior fitted to them.
+
+    Returns None if a guide stage would train towards the same clusters as the one before.
+    """
+    if name == finding_names(run)[0]:
         save_autoencoder(run, state)
-    sample = starting_clusters.clustered_row_indices(run)
+    sample = clustered_row_indices(run)
     embed = make_embed(run.model, min(run.config.evaluate.batch_size, len(sample)))
     z_mean, z_log_var = embed(state, x[sample])
-
-    def find():
-        graphs = starting_clusters.input_graphs(run, state.scaling, x)
-        last = starting_clusters.read(run, before[-1]) if before else None
-        found = starting_clusters.find_starting_clusters(
-            run, z_mean, graphs, last, starting_clusters.input_neighbors(run, state.scaling, x)
-        )
-        starting_clusters.write(run, name, found)
-        if len(sample) < run.num_rows and not _round_is_redundant(run, name, found):
-            starting_clusters.extend_to_all_rows(run, name, z_mean, lambda rows: embed(state, x[rows])[0])
-
-    processes.on_first_process(find, f"clusters of {name}")
-    found = starting_clusters.read(run, name)
-    if _round_is_redundant(run, name, found):
+    processes.on_first_process(
+        lambda: _write_starting_clusters(run, name, state, x, z_mean, embed), f"clusters of {name}"
+    )
+    clusters = starting_clusters.read(run, name)
+    if _round_is_redundant(run, name, clusters):
         return None
-    prior = fit_prior.prior_from_memberships(z_mean, np.exp(z_log_var), found.memberships)
-    return state.replace(params={**state.params, "prior": prior})
+    return _replace_prior(state, prior_from_memberships(z_mean, np.exp(z_log_var), clusters.memberships))
 
 
-def _round_is_redundant(run, name, found):
-    """Whether a round would guide to the clusters of the one before."""
-    return found.unchanged and name in guide_names(run)
+def _write_starting_clusters(
+    run: Run, name: str, state: TrainState, x: np.ndarray, z_mean: np.ndarray, embed: Embed
+) -> None:
+    """Finds the starting clusters of a stage and writes them to the run's folder.
+
+    Args:
+      run: settings, folder and model.
+      name: of the stage.
+      state: its encoder gives the embedding.
+      x: [N, D], the rows to cluster, as stored.
+      z_mean: [M, J], the embedding of the rows that clusters are found on.
+      embed: computes the embedding of further rows.
+    """
+    names = finding_names(run)
+    before = names[: names.index(name)]
+    clusters = starting_clusters.find_starting_clusters(
+        run,
+        z_mean,
+        load_input_graphs(run, state.scaling, x),
+        starting_clusters.read(run, before[-1]) if before else None,
+        load_input_neighbors(run, state.scaling, x),
+    )
+    starting_clusters.write(run, name, clusters)
+    if len(z_mean) < run.num_rows and not _round_is_redundant(run, name, clusters):
+        starting_clusters.extend_to_all_rows(run, name, z_mean, lambda rows: embed(state, x[rows])[0])
+
+
+def _round_is_redundant(run: Run, name: str, clusters: StartingClusters) -> bool:
+    """Returns whether a guide stage would train towards the same clusters as the one before."""
+    return bool(clusters.unchanged) and name in guide_names(run)

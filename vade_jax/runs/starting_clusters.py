@@ -1,38 +1,34 @@
-"""The clusters that stages begin with, found in the embeddings and kept in the run's folder."""
+"""The clusters that stages start from: found in the embedding, and saved in the run's folder."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.lib.format import open_memmap
-from scipy.sparse import csr_matrix, load_npz, save_npz
+from scipy.sparse import csr_matrix
 
-from vade_jax.data.scaling import Scaling
 from vade_jax.initialization import methods, neighbor_graphs
 from vade_jax.initialization.modularity import mean_modularity
+from vade_jax.runs.input_graphs import NeighborLists, clustered_row_indices, num_neighbors
 from vade_jax.runs.run import Run
 from vade_jax.runs.saved_model import LAST_STAGE
 from vade_jax.system import console
 from vade_jax.system.atomic_files import atomic_write, reserve_disk_space
 from vade_jax.system.errors import damaged_file_errors
 
-_SPREAD_ROWS = 2**16  # at a time
-_MOVED_ROWS = 1024  # at a time
-_GRAPH_ROWS = 20_000  # joined to their neighbours among all: with so many MNIST's rounds keep their order
+_ROWS_AT_A_TIME = 2**16
 
 
 class StartingClusters(NamedTuple):
-    """The clusters to hold, and how they were chosen.
+    """The clusters that a stage starts from, and how they were chosen.
 
     Attributes:
-      memberships: [M, K], of the sample, float32, each row sums to 1.
-      scores: of each candidate that was found, in the method's own measure.
-      found_modularity: [], of the candidate taken, the mean on the graphs of the inputs.
-      modularity: [], of the clusters to hold.
-      unchanged: [], bool: they are those of the round before, since what was found now is not better.
+      memberships: [M, K], of the rows that clusters are found on, float32; each row sums to 1.
+      scores: of each candidate, in the clustering method's own measure.
+      found_modularity: [], of the best candidate, the mean over the input graphs.
+      modularity: [], of these clusters, the mean over the input graphs.
+      unchanged: [], bool, whether they are the clusters of the stage before, because the new ones are not better.
     """
 
     memberships: np.ndarray
@@ -42,57 +38,42 @@ class StartingClusters(NamedTuple):
     unchanged: np.ndarray
 
 
-_KEPT_AS_NAMED = (
-    "memberships",
-    "scores",
-    "found_modularity",
-    "modularity",
-)  # in the file; `unchanged` is 'settled' there
-
-
-def clustered_row_indices(run: Run) -> np.ndarray:
-    """The numbers [M] of the rows that clusters are found on, ascending, the same for every run on the same rows."""
-    if run.num_rows <= run.config.init.max_rows:
-        return np.arange(run.num_rows)
-    return np.sort(np.random.default_rng(0).choice(run.num_rows, run.config.init.max_rows, replace=False))
-
-
 def find_starting_clusters(
     run: Run,
     embeddings: np.ndarray,
     input_graphs: Sequence[csr_matrix],
     last: StartingClusters | None,
-    input_neighbors: tuple[np.ndarray, np.ndarray] | None = None,
+    input_neighbors: NeighborLists | None = None,
 ) -> StartingClusters:
-    """Clusters of the embeddings by the config's method, or the last ones where these are no better.
+    """Finds clusters of the embeddings with the config's method; returns the last ones if the new ones are not better.
 
-    A network that was guided to clusters shows them as clearer than they are; only the inputs can tell whether the ones
-    that it shows now are better than the ones it was shown.
+    Clusters are compared by their mean modularity on the input graphs. The embedding cannot judge them: after a guide
+    stage it separates the clusters that it was trained towards more than the data do.
 
     Args:
       run: its config names the method.
-      embeddings: [M, J], of the sample.
-      input_graphs: as the function of that name has them: clusters of a higher mean modularity there are better.
-      last: what was found the last time, or None.
-      input_neighbors: of the sample, as the function of that name has them.
+      embeddings: [M, J], of the rows that clusters are found on.
+      input_graphs: [M, M] each, from `load_input_graphs`.
+      last: the clusters of the stage before, or None. If they are unchanged, they are returned without a search.
+      input_neighbors: from `load_input_neighbors`.
 
     Returns:
-      The clusters; the last ones again where those are unchanged.
+      The clusters.
     """
     if last is not None and last.unchanged:
         return last
     config = run.config
     options = methods.ClusteringOptions(
-        config.model.num_clusters,
-        config.seed,
-        config.init.num_restarts,
-        config.init.covariance,
-        config.init.num_layouts,
-        config.init.neighbor_share,
-        input_neighbors if config.init.neighbors == methods.BOTH else None,
-        config.init.components,
-        config.init.part_rows,
-        input_graphs,
+        num_clusters=config.model.num_clusters,
+        seed=config.seed,
+        num_restarts=config.init.num_restarts,
+        covariance=config.init.covariance,
+        num_layouts=config.init.num_layouts,
+        neighbor_share=config.init.neighbor_share,
+        input_neighbors=input_neighbors if config.init.neighbors == methods.BOTH else None,
+        components=config.init.components,
+        part_rows=config.init.part_rows,
+        input_graphs=input_graphs,
     )
     memberships, scores = methods.METHODS[config.init.method](embeddings, options)
     modularity = np.array(mean_modularity(input_graphs, memberships.argmax(axis=1)))
@@ -101,177 +82,90 @@ def find_starting_clusters(
     return StartingClusters(memberships.astype(np.float32), np.array(scores), modularity, modularity, np.array(False))
 
 
-def input_graphs(run: Run, scaling: Scaling, x: np.ndarray) -> list[csr_matrix]:
-    """The neighbour graphs [M, M] of the sample's inputs, the same for every run on the same rows with the same config.
-
-    Where training moves images, moved ones are joined to those near to them in one graph, and in another, where
-    `input_neighbors` has theirs, images as they are: what is alike but for a move is no neighbour in the second, and
-    some things that are not alike are in the first.
-
-    Args:
-      run: its config says how many neighbours.
-      scaling: of the rows.
-      x: [N, D], all rows, as stored.
-    """
-    graph = _cached_input_graph(run, scaling, x)
-    unmoved = input_neighbors(run, scaling, x) if run.augmentation else None
-    return [graph, _graph_of(unmoved)] if unmoved else [graph]
-
-
-def _cached_input_graph(run, scaling, x):
-    """Kept in the folder; of all rows where `input_neighbors` has those of images that do not move, else of enough."""
-
-    def make(partial):
-        if not run.augmentation and (found := input_neighbors(run, scaling, x)):
-            save_npz(partial, _graph_of(found))
-        else:
-            rows = x[clustered_row_indices(run)]
-            save_npz(partial, build_input_graph(run, scaling, rows, _num_neighbors(run, rows), _GRAPH_ROWS))
-
-    return _load_or_compute(run.folder / "input_graph.npz", load_npz, make)
-
-
-def input_neighbors(run: Run, scaling: Scaling, x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Each row's nearest others among the sample's inputs, as `graphs.nearest_others` has them; kept in the folder.
-
-    Args:
-      run: its config says how many, and whether finding clusters reads them.
-      scaling: of the rows.
-      x: [N, D], all rows, as stored.
-
-    Returns:
-      Distances in ascending order and numbers in the sample, each [M, k]; None where nothing reads them.
-    """
-    init = run.config.init
-    unmoved = run.augmentation and init.part_rows
-    if init.method != "manifold" or not (init.neighbors == methods.BOTH or unmoved):
-        return None
-
-    def make(partial):
-        rows = np.asarray(scaling(jnp.asarray(x[clustered_row_indices(run)])))
-        count = _num_neighbors(run, rows)
-        distances, neighbors = neighbor_graphs.nearest_neighbors_without_hubs(rows, count)
-        np.savez(partial, distances=distances.astype(np.float32), neighbors=neighbors.astype(np.int32))
-
-    def from_stream(stream):
-        with np.load(stream) as arrays:
-            return arrays["distances"], arrays["neighbors"]
-
-    return _load_or_compute(run.folder / "input_neighbors.npz", from_stream, make)
-
-
-def _load_or_compute(file, from_stream, make):
-    """What the file holds; it is made anew where it is not there yet, or damaged."""
-    try:
-        with file.open("rb") as stream:
-            return from_stream(stream)
-    except Exception:
-        with atomic_write(file) as partial:
-            make(partial)
-        with file.open("rb") as stream:
-            return from_stream(stream)
-
-
-def _graph_of(neighborhoods):
-    _, neighbors = neighborhoods
-    return neighbor_graphs.neighbor_graph(np.arange(len(neighbors)), neighbors, len(neighbors))
-
-
-def _num_neighbors(run, rows):
-    return neighbor_graphs.num_neighbors(len(rows), run.config.model.num_clusters, run.config.init.neighbor_share)
-
-
-def build_input_graph(run: Run, scaling: Scaling, x: np.ndarray, count: int, num_rows: int) -> csr_matrix:
-    """The neighbour graph [M, M] of rows as the model sees them.
-
-    Where training moves images, a row is joined to those that are near to it once it was moved: near is then what is
-    alike but for a move.
-
-    Args:
-      run: its config says whether and how images are moved.
-      scaling: of the rows.
-      x: [M, D], as stored.
-      count: k, neighbours of each row.
-      num_rows: that are joined to their neighbours among all.
-    """
-    inputs = np.asarray(scaling(jnp.asarray(x)))
-    queries = inputs
-    if augmentation := run.augmentation:
-        keys = jax.random.split(jax.random.key(0), len(inputs))
-        queries = np.asarray(jax.lax.map(lambda pair: augmentation(*pair), (keys, inputs), batch_size=_MOVED_ROWS))
-    return neighbor_graphs.sampled_graph(inputs, count, num_rows, seed=0, queries=queries)
-
-
 def extend_to_all_rows(run: Run, stage: str, embeddings: np.ndarray, embed: Callable[[slice], np.ndarray]) -> None:
-    """Keeps memberships of every row for a stage whose clusters were found on a sample: the mean of their neighbours'.
+    """Writes memberships of all N rows for a stage whose clusters were found on M of them.
+
+    A row's memberships are the mean of those of its nearest neighbours among the M rows in the embedding.
 
     Args:
-      run: its folder keeps them.
-      stage: whose clusters were written.
-      embeddings: [M, J], of the sample.
+      run: the memberships are written to its folder.
+      stage: its starting clusters are already written.
+      embeddings: [M, J], of the rows that clusters were found on.
       embed: a slice of the rows -> their embeddings.
     """
     found = read(run, stage).memberships
-    count = _num_neighbors(run, found)
-    everywhere = open_memmap(_everywhere(run, stage), "w+", np.float32, (run.num_rows, found.shape[1]))
-    with _everywhere(run, stage).open("rb+") as file:
+    count = num_neighbors(run, len(found))
+    path = _all_rows_path(run, stage)
+    all_rows = open_memmap(path, "w+", np.float32, (run.num_rows, found.shape[1]))
+    with path.open("rb+") as file:
         reserve_disk_space(file)
     with console.progress_bar(desc="memberships", total=run.num_rows, unit="row", leave=False) as bar:
-        for start in range(0, run.num_rows, _SPREAD_ROWS):
-            rows = slice(start, start + _SPREAD_ROWS)
+        for start in range(0, run.num_rows, _ROWS_AT_A_TIME):
+            rows = slice(start, start + _ROWS_AT_A_TIME)
             _, neighbors = neighbor_graphs.nearest_neighbors(embeddings, embed(rows), count)
-            everywhere[rows] = found[neighbors].mean(axis=1)
+            all_rows[rows] = found[neighbors].mean(axis=1)
             bar.update(len(neighbors))
-    everywhere[clustered_row_indices(run)] = found
-    everywhere.flush()
+    all_rows[clustered_row_indices(run)] = found
+    all_rows.flush()
 
 
 def memberships(run: Run, stage: str) -> np.ndarray:
-    """[N, K], of every row, that a stage holds the model to."""
-    file = _everywhere(run, stage)
-    if not file.exists():
+    """Returns the memberships [N, K] of all rows that a stage trains towards."""
+    path = _all_rows_path(run, stage)
+    if not path.exists():  # clusters were found on all rows
         return read(run, stage).memberships
-    with damaged_file_errors(file):
-        return np.load(file, mmap_mode="r")
+    with damaged_file_errors(path):
+        return np.load(path, mmap_mode="r")
 
 
-def _everywhere(run, stage):
+def _all_rows_path(run: Run, stage: str) -> Path:
     return run.folder / f"memberships_{stage}.npy"
 
 
-def path(run: Run, stage: str) -> Path:
-    """The file of the clusters that a stage began with, an .npz of what `Found` holds."""
+def _path(run: Run, stage: str) -> Path:
     return run.folder / f"initialization_{stage}.npz"
 
 
-def write(run: Run, stage: str, found: StartingClusters) -> None:
-    """Keeps the clusters that a stage begins with."""
-    with atomic_write(path(run, stage)) as partial:
-        arrays = found._asdict()
-        np.savez(partial, settled=arrays.pop("unchanged"), **arrays)
+def write(run: Run, stage: str, clusters: StartingClusters) -> None:
+    """Writes the clusters that a stage starts from to the run's folder."""
+    with atomic_write(_path(run, stage)) as partial:
+        np.savez(
+            partial,
+            settled=clusters.unchanged,  # the key of older versions, so that their folders can still be read
+            memberships=clusters.memberships,
+            scores=clusters.scores,
+            found_modularity=clusters.found_modularity,
+            modularity=clusters.modularity,
+        )
 
 
 def read(run: Run, stage: str) -> StartingClusters:
-    """The clusters that a stage began with."""
-    with damaged_file_errors(path(run, stage)), path(run, stage).open("rb") as stream, np.load(stream) as arrays:
-        return StartingClusters(unchanged=arrays["settled"], **{name: arrays[name] for name in _KEPT_AS_NAMED})
+    """Returns the clusters that a stage started from.
 
-
-def initialization_paths(run: Run) -> list[Path]:
-    """The files of the clusters that stages began with, in their order; see `rounds`."""
-    return [path(run, name) for name in finding_names(run)]
+    Raises:
+      StorageError: the file is damaged or missing.
+    """
+    path = _path(run, stage)
+    with damaged_file_errors(path), path.open("rb") as stream, np.load(stream) as arrays:
+        return StartingClusters(
+            memberships=arrays["memberships"],
+            scores=arrays["scores"],
+            found_modularity=arrays["found_modularity"],
+            modularity=arrays["modularity"],
+            unchanged=arrays["settled"],
+        )
 
 
 def guide_names(run: Run) -> list[str]:
-    """The names of the guided rounds, in their order."""
+    """Returns the names of the guide stages, in their order."""
     return [f"guide{number}" for number in range(1, run.config.guide.num_rounds + 1)]
 
 
 def align_names(run: Run) -> list[str]:
-    """The name of the stage that aligns the model with the last clusters; [] without one."""
+    """Returns the name of the align stage in a list; [] if the run has none."""
     return ["align"] if run.config.align.num_epochs else []
 
 
 def finding_names(run: Run) -> list[str]:
-    """The stages that begin with clusters found in the embeddings, in their order."""
+    """Returns the names of the stages that begin with finding starting clusters, in their order."""
     return [*guide_names(run), *align_names(run)] or [LAST_STAGE]

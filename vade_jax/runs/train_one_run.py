@@ -1,11 +1,12 @@
-"""A run through its stages, watched, mended where it goes wrong, and resumed where it stopped."""
+"""Trains one run through its stages: checks every epoch, cures a collapse, saves checkpoints and resumes from them."""
 
 import time
 from collections.abc import Generator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
 from vade_jax.runs.checkpoints import Checkpoints
 from vade_jax.runs.metrics_log import Tracker
@@ -13,8 +14,9 @@ from vade_jax.runs.progress import BEGINNING, Progress
 from vade_jax.runs.run import KeyUse, Run, initial_state
 from vade_jax.runs.saved_model import save_model
 from vade_jax.runs.stages import Stage, make_stages
-from vade_jax.runs.treatment import SKIP, RunContext, apply_cure, record_treatment
+from vade_jax.runs.treatment import SKIP, EpochOutcome, Observation, RunContext, apply_cure, record_treatment
 from vade_jax.runs.watched_rows import Watch
+from vade_jax.runs.workdir import CHECKPOINTS
 from vade_jax.system import processes, signals
 from vade_jax.system.devices import replicate
 from vade_jax.training.collapse import (
@@ -34,46 +36,47 @@ _SKIPPED = "skipped_steps"
 
 
 class EpochRequest(NamedTuple):
-    """An epoch that a run asks for.
+    """An epoch that a run asks its caller to train.
 
     Attributes:
-      stage: the stage it belongs to.
-      state: before it; whoever trains it may donate it.
-      rows: name -> [N, ...] on the host, what the run adds to the data for the objective's batches.
+      stage: the stage that it belongs to.
+      state: before the epoch; the caller may donate it.
+      extra_arrays: name -> [N, ...] on the host, further inputs of the objective's batches.
     """
 
     stage: Stage
     state: TrainState
-    rows: dict[str, np.ndarray]
+    extra_arrays: dict[str, np.ndarray]
 
 
-# Yields the epochs that a run asks for, takes the state after each and its mean metrics, and returns the state after
-# every stage and the progress made.
+# Yields a request for each epoch, is sent the state after that epoch and its mean metrics, and returns the final state
+# and progress.
 TrainingSteps = Generator[EpochRequest, tuple[TrainState, Metrics], tuple[TrainState, Progress]]
 
 
 def train_run(run: Run, x: np.ndarray, quiet: bool = False) -> TrainingSteps:
-    """A run through its stages, from the latest checkpoint on. Reads no label.
+    """Trains a run through its stages, from the latest checkpoint on. Reads no label.
 
-    Who trains its epochs, and beside which other runs, is left to the caller; see `sweep.fit`.
+    The caller trains each epoch that the generator yields, so several runs can share a device call; see
+    `train_many_runs.train_runs`.
 
     Args:
       run: settings, folder and model.
       x: [N, D], the rows to cluster, as stored.
-      quiet: whether it shows no progress bars.
+      quiet: whether no progress bars are shown.
 
     Returns:
-      The course.
+      A generator of epoch requests; see `TrainingSteps`.
 
     Raises:
-      DivergedError: training collapsed or its loss ran away, and no cure helped.
-      Interrupted: a signal came while it trained; the state is saved.
+      DivergedError: training collapsed or its loss diverged, and no cure helped.
+      Interrupted: a signal arrived during training; the state is saved.
     """
     stages = make_stages(run)
     names = [stage.name for stage in stages]
     state = initial_state(run)
     state = replicate(start_stage(state, stages[0].tx, state.key))
-    folder = run.folder / "checkpoints"
+    folder = run.folder / CHECKPOINTS
     with (
         processes.writable_folder(run.folder) as written,
         Checkpoints(folder, run.config.checkpoint.keep, exclusive=True) as checkpoints,
@@ -81,70 +84,103 @@ def train_run(run: Run, x: np.ndarray, quiet: bool = False) -> TrainingSteps:
         watch = Watch(run._replace(folder=written), x, sum(stage.num_epochs for stage in stages))
         state, progress = checkpoints.restore(state) or (state, BEGINNING)
         with Tracker(written, progress.total_epochs, quiet) as tracker:
-            tools = RunContext(run, x, watch, tracker, checkpoints)
+            context = RunContext(run, x, watch, tracker, checkpoints)
             for number, stage in enumerate(stages):
                 ended = (progress.stage, progress.epoch) == (stage.name, stage.num_epochs)
                 if ended or progress.stage in names[number + 1 :]:
                     continue
                 if progress.stage != stage.name:
-                    started = time.perf_counter()
-                    begun = stage.begin(state, x)
-                    progress = progress.spent("initialize", time.perf_counter() - started)
+                    begun, progress = _begin_stage(context, number, stage, state, progress)
                     if begun is None:
                         continue
-                    key = jax.random.fold_in(run.key(KeyUse.STAGES), number)
-                    state = replicate(start_stage(begun, stage.tx, key, run.config.optimizer.rate_factor))
-                    progress = progress.next_stage(stage.name)
-                    checkpoints.save(state, progress)
-                state, progress = yield from _run_stage(tools, stage, state, progress)
+                    state = begun
+                state, progress = yield from _run_stage(context, stage, state, progress)
     save_model(run, state, progress)
     return state, progress
 
 
-def _run_stage(tools, stage, state, progress):
-    """The state after the stage's remaining epochs; saved on the way and at the end, where it is sound."""
-    every = tools.run.config.checkpoint.every_epochs
-    with tools.tracker.stage(stage.name, stage.num_epochs, progress.epoch) as bar:
+def _begin_stage(
+    context: RunContext, number: int, stage: Stage, state: TrainState, progress: Progress
+) -> tuple[TrainState | None, Progress]:
+    """Returns and saves the state and progress before the stage's first epoch; (None, progress) to skip the stage."""
+    started = time.perf_counter()
+    begun = stage.begin(state, context.x)
+    progress = progress.add_seconds("initialize", time.perf_counter() - started)
+    if begun is None:
+        return None, progress
+    key = jax.random.fold_in(context.run.key(KeyUse.STAGES), number)
+    state = replicate(start_stage(begun, stage.tx, key, context.run.config.optimizer.rate_factor))
+    progress = progress.next_stage(stage.name)
+    context.checkpoints.save(state, progress)
+    return state, progress
+
+
+def _run_stage(context: RunContext, stage: Stage, state: TrainState, progress: Progress) -> TrainingSteps:
+    """Trains the stage's remaining epochs, with checkpoints on schedule, at the end and at a signal."""
+    every = context.run.config.checkpoint.every_epochs
+    with context.tracker.stage(stage.name, stage.num_epochs, progress.epoch) as bar:
         while progress.epoch < stage.num_epochs:
             with signals.defer_signals():
-                state, progress, record = yield from _run_epoch(stage, state, progress, tools.x)
-                state, progress, saved = _inspect_epoch(tools, stage, state, progress, record, bar)
+                state, progress, record = yield from _run_epoch(stage, state, progress, context.x)
+                state, progress, is_saved = _inspect_epoch(context, stage, state, progress, record, bar)
                 scheduled = progress.epoch in (*range(0, stage.num_epochs, every), stage.num_epochs)
                 number = processes.max_over_processes(signals.pending_signal())
-                if (scheduled or number) and not saved:
-                    tools.checkpoints.save(state, progress, scheduled)
+                if (scheduled or number) and not is_saved:
+                    context.checkpoints.save(state, progress, scheduled)
             if number:
                 raise signals.Interrupted(number)
     return state, progress
 
 
-def _inspect_epoch(tools, stage, state, progress, record, bar):
-    """The state and progress after an epoch was looked at, logged, and mended if need be; whether that saved them."""
-    view = tools.watch.view(state) if stage.has_clusters else None
-    signs = compute_signs(view.responsibilities, view.z_mean, view.z_var) if view else None
-    if signs:
-        record |= _describe(signs, tools.watch.record(progress.total_epochs, signs.clusters))
-    tools.tracker.log(record, bar)
+def _inspect_epoch(
+    context: RunContext, stage: Stage, state: TrainState, progress: Progress, record: dict[str, Any], bar: tqdm
+) -> EpochOutcome:
+    """Checks an epoch, logs its record, and applies a cure if something is wrong."""
+    observation = _observe(context.watch, state) if stage.has_clusters else None
+    _log_epoch(context, record, observation, bar)
     if skipped := record[_SKIPPED]:
         progress = record_treatment(progress, Diagnosis("not_finite", f"the gradient of {skipped} steps"), SKIP)
-    allowed = tools.run.config.doctor.not_finite == "skip"
-    diagnosis = (
-        diagnose_losses(progress.losses, tools.run.num_features)
-        or diagnose_non_finite(0.0 if allowed else record[NOT_FINITE], bool(is_finite(state)))
-        or (signs and diagnose_signs(signs))
-    )
+    diagnosis = _diagnose(context.run, state, progress, record, observation)
     if not diagnosis:
-        return state, progress, False
-    return apply_cure(tools, stage, diagnosis, state, progress, signs, view, bar)
+        return EpochOutcome(state, progress, is_saved=False)
+    return apply_cure(context, stage, diagnosis, state, progress, observation, bar)
 
 
-def _run_epoch(stage: Stage, state, progress, x):
-    """The state and progress after one more epoch, and its record."""
+def _observe(watch: Watch, state: TrainState) -> Observation:
+    """Returns the posterior of the watched rows and its signs."""
+    posterior = watch.posterior(state)
+    return Observation(posterior, compute_signs(posterior.responsibilities, posterior.z_mean, posterior.z_var))
+
+
+def _log_epoch(context: RunContext, record: dict[str, Any], observation: Observation | None, bar: tqdm) -> None:
+    """Adds the signs to the epoch's record and logs it; writes the watched rows' clusters."""
+    if observation:
+        signs = observation.signs
+        record |= _describe(signs, context.watch.record(record["total_epochs"], signs.clusters))
+    context.tracker.log(record, bar)
+
+
+def _diagnose(
+    run: Run, state: TrainState, progress: Progress, record: dict[str, Any], observation: Observation | None
+) -> Diagnosis | None:
+    """Returns the worst collapse that the losses, the parameters or the signs show; None if there is none."""
+    allowed = run.config.doctor.not_finite == "skip"
+    return (
+        diagnose_losses(progress.losses, run.num_features)
+        or diagnose_non_finite(0.0 if allowed else record[NOT_FINITE], bool(is_finite(state)))
+        or (diagnose_signs(observation.signs) if observation else None)
+    )
+
+
+def _run_epoch(
+    stage: Stage, state: TrainState, progress: Progress, x: np.ndarray
+) -> Generator[EpochRequest, tuple[TrainState, Metrics], tuple[TrainState, Progress, dict[str, Any]]]:
+    """Requests one epoch; returns the state and progress after it, and its record of metrics."""
     started = time.perf_counter()
-    rows = {name: of_state(state, x) for name, of_state in stage.rows.items()}
+    extra_arrays = {name: make_array(state, x) for name, make_array in stage.extra_arrays.items()}
     step, factor, skipped = int(state.step), float(state.rate_factor), skipped_steps(state)
     rates = {name: factor * float(rate(step)) for name, rate in stage.learning_rates.items()}
-    state, metrics = yield EpochRequest(stage, state, rows)
+    state, metrics = yield EpochRequest(stage, state, extra_arrays)
     means = {name: float(value) for name, value in metrics.items()}
     seconds = time.perf_counter() - started
     progress = progress.next_epoch(means["loss"], seconds)
@@ -161,7 +197,8 @@ def _run_epoch(stage: Stage, state, progress, x):
     return state, progress, record
 
 
-def _describe(signs: Signs, changed: float):
+def _describe(signs: Signs, changed: float) -> dict[str, float]:
+    """Returns the metrics of the watched rows."""
     return {
         "effective_clusters": signs.effective_clusters,
         "smallest_cluster": float(signs.occupancy.min()),

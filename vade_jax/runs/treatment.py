@@ -1,10 +1,11 @@
-"""What is done about a diagnosis: refill empty clusters, roll back, or end the run."""
+"""Cures of a diagnosed collapse: refill empty clusters, roll back, or end the run."""
 
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
+from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.runs.checkpoints import Checkpoints
 from vade_jax.runs.metrics_log import Tracker
 from vade_jax.runs.progress import Progress
@@ -16,17 +17,26 @@ from vade_jax.system.devices import replicate
 from vade_jax.system.errors import DivergedError
 from vade_jax.training.collapse import Diagnosis, Signs, empty_clusters
 from vade_jax.training.refill import refill_empty_clusters
+from vade_jax.training.train_state import TrainState
 
 SKIP = "skip"
-_RETREAT_FACTOR = 0.2  # on the learning rates of a stage that goes on from its last good state
+_RETREAT_FACTOR = 0.2  # multiplies the learning rates after a rollback
 _REMEDY = (
-    "Set --config.optimizer.rate_factor=0.1, for lower learning rates, or --config.optimizer.max_grad_norm=1000, in "
-    "another workdir."
+    "Lower the learning rates (--config.optimizer.rate_factor=0.1) or clip the gradients "
+    "(--config.optimizer.max_grad_norm=1000), in another workdir."
 )
 
 
 class RunContext(NamedTuple):
-    """What every stage of a run works with."""
+    """What every stage of a run works with.
+
+    Attributes:
+      run: settings, folder and model.
+      x: [N, D], the rows to cluster, as stored.
+      watch: of the watched rows.
+      tracker: writes the metrics.
+      checkpoints: the training checkpoints.
+    """
 
     run: Run
     x: np.ndarray
@@ -35,65 +45,119 @@ class RunContext(NamedTuple):
     checkpoints: Checkpoints
 
 
+class Observation(NamedTuple):
+    """What the watched rows show after an epoch.
+
+    Attributes:
+      posterior: of the watched rows.
+      signs: computed from the posterior.
+    """
+
+    posterior: WatchedPosterior
+    signs: Signs
+
+
+class EpochOutcome(NamedTuple):
+    """Where a run continues after an epoch was checked.
+
+    Attributes:
+      state: after a cure, if there was one.
+      progress: that belongs to the state.
+      is_saved: whether the checkpoints already hold this state, because of a rollback.
+    """
+
+    state: TrainState
+    progress: Progress
+    is_saved: bool
+
+
 def apply_cure(
-    tools: RunContext,
+    context: RunContext,
     stage: Stage,
     diagnosis: Diagnosis,
-    state,
+    state: TrainState,
     progress: Progress,
-    signs: Signs | None,
-    view: WatchedPosterior | None,
+    observation: Observation | None,
     bar: tqdm,
-):
-    """The state and progress after the cure of a diagnosis, and whether they are those of an earlier epoch."""
-    before = [
-        treatment
-        for treatment in progress.treatments
-        if treatment["stage"] == progress.stage and treatment["cure"] != SKIP
-    ]
-    if diagnosis.name == "empty_clusters" and any(treatment["cure"] == "none" for treatment in before):
-        return state, progress, False  # known in this stage, and the bound would rather have it so
-    if len(before) < tools.run.config.doctor.max_cures:
-        prior = _try_refill(tools.run, diagnosis, state, signs, view) if stage.can_refill else None
+) -> EpochOutcome:
+    """Refills empty clusters, rolls back, or leaves the state as it is.
+
+    Args:
+      context: of the run.
+      stage: in which the collapse was diagnosed.
+      diagnosis: the collapse.
+      state: after the epoch.
+      progress: after the epoch.
+      observation: after the epoch; None if the stage has no clusters.
+      bar: the stage's progress bar.
+
+    Returns:
+      The state and progress to continue from.
+
+    Raises:
+      DivergedError: the collapse has no cure, or the stage has used up its cures.
+    """
+    earlier_cures = _cures_of_stage(progress)
+    if diagnosis.name == "empty_clusters" and "none" in earlier_cures:
+        return EpochOutcome(state, progress, is_saved=False)  # refilling did not raise the bound in this stage
+    if len(earlier_cures) < context.run.config.doctor.max_cures:
+        prior = _try_refill(context.run, diagnosis, state, observation) if stage.can_refill else None
         if prior is not None:
             progress = record_treatment(progress, diagnosis, "refill")
-            return replicate(state.replace(params={**state.params, "prior": prior})), progress, False
+            refilled = replicate(state.replace(params={**state.params, "prior": prior}))
+            return EpochOutcome(refilled, progress, is_saved=False)
         if diagnosis.name != "empty_clusters":
-            return *_roll_back(tools, state, record_treatment(progress, diagnosis, "retreat"), bar), True
+            return _roll_back(context, state, record_treatment(progress, diagnosis, "retreat"), bar)
     progress = record_treatment(progress, diagnosis, "none")
     if diagnosis.name == "empty_clusters":
-        return state, progress, False
+        return EpochOutcome(state, progress, is_saved=False)
     raise DivergedError(
         f"{diagnosis.name} in epoch {progress.epoch} of stage '{progress.stage}': {diagnosis.detail}, after "
-        f"{len(before)} cures; the last checkpoint is whole. {_REMEDY}",
+        f"{len(earlier_cures)} cures. The last checkpoint is intact. {_REMEDY}",
         progress.treatments,
     )
 
 
-def _try_refill(run, diagnosis, state, signs, view):
-    """The prior with its empty clusters refilled, or None where that is no cure or does not raise the bound."""
+def _cures_of_stage(progress: Progress) -> list[str]:
+    """Returns the cures applied in the current stage; skipped steps do not count."""
+    return [
+        treatment["cure"]
+        for treatment in progress.treatments
+        if treatment["stage"] == progress.stage and treatment["cure"] != SKIP
+    ]
+
+
+def _try_refill(run: Run, diagnosis: Diagnosis, state: TrainState, observation: Observation | None) -> GMMPrior | None:
+    """Returns the prior with its empty clusters refilled; None if that is no cure or does not raise the bound."""
+    if observation is None:
+        return None
+    posterior, signs = observation
     if diagnosis.name == "empty_clusters":
         empty = empty_clusters(signs)
     elif diagnosis.name in ("one_cluster", "uniform_responsibilities"):
         empty = np.argsort(-signs.occupancy, kind="stable")[1:]
     else:
         return None
-    prior, gain = refill_empty_clusters(state.params["prior"], view.z_mean, view.z_var, empty, run.config.seed)
+    prior, gain = refill_empty_clusters(
+        state.params["prior"], posterior.z_mean, posterior.z_var, empty, run.config.seed
+    )
     return prior if gain > 0 else None
 
 
-def _roll_back(tools, state, progress, bar):
-    """The last state that was saved, and its progress, with lower learning rates from there on."""
-    good, then = tools.checkpoints.restore(state, scheduled=True)
-    good = replicate(good.replace(rate_factor=_RETREAT_FACTOR * state.rate_factor))
-    then = then._replace(seconds=progress.seconds, treatments=progress.treatments)
-    tools.tracker.rewind(then.total_epochs, then.epoch, bar)
-    tools.checkpoints.save(good, then)
-    return good, then
+def _roll_back(context: RunContext, state: TrainState, progress: Progress, bar: tqdm) -> EpochOutcome:
+    """Returns the last scheduled checkpoint, with lower learning rates; saves it with these."""
+    restored = context.checkpoints.restore(state, scheduled=True)
+    assert restored is not None  # every stage begins with a scheduled checkpoint
+    good_state, good_progress = restored
+    good_state = replicate(good_state.replace(rate_factor=_RETREAT_FACTOR * state.rate_factor))
+    good_progress = good_progress._replace(seconds=progress.seconds, treatments=progress.treatments)
+    context.tracker.rewind(good_progress.total_epochs, good_progress.epoch, bar)
+    context.checkpoints.save(good_state, good_progress)
+    return EpochOutcome(good_state, good_progress, is_saved=True)
 
 
 def record_treatment(progress: Progress, diagnosis: Diagnosis, cure: str) -> Progress:
-    """Prints a diagnosis and its cure, and adds them to the progress."""
+    """Prints a diagnosis and its cure, and returns the progress with them added."""
     line = f"{progress.stage}, epoch {progress.epoch}: {diagnosis.name} ({diagnosis.detail}); cure: {cure}"
     print_line(line)
-    return progress.treated(diagnosis.name, diagnosis.detail, cure)
+    return progress.add_treatment(diagnosis.name, diagnosis.detail, cure)

@@ -1,5 +1,6 @@
-"""The clusters of the same few rows after every epoch: what the doctor looks at, and a trail of how a run got there."""
+"""The clusters of the same random rows after every epoch, for the checks and for the report."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -12,17 +13,17 @@ from vade_jax.runs.run import KeyUse, Run
 from vade_jax.system.atomic_files import atomic_write
 from vade_jax.training.train_state import TrainState
 
-_TRAIL = "trail.npy"
-_NONE = -1
+_HISTORY = "trail.npy"
+_NO_CLUSTER = -1
 
 
 class WatchedPosterior(NamedTuple):
-    """The watched rows under a model.
+    """The posterior of the watched rows.
 
     Attributes:
       z_mean: [W, J].
       z_var: [W, J], variances of q(z|x).
-      responsibilities: [W, K], the best q(c|x).
+      responsibilities: [W, K], the q(c|x) with the tightest bound.
     """
 
     z_mean: np.ndarray
@@ -31,47 +32,49 @@ class WatchedPosterior(NamedTuple):
 
 
 def watched_rows(run: Run) -> np.ndarray:
-    """The numbers [W] of the watched rows, the same in every call."""
+    """Returns the indices [W] of the watched rows, the same in every call."""
     return sample_row_indices(run.num_rows, run.key(KeyUse.WATCH), run.config.doctor.watch_rows)
 
 
 class Watch:
-    """Looks at the watched rows, and puts their clusters down on disk, a row for each epoch of the run."""
+    """Computes the posterior of the watched rows, and writes their clusters after each epoch to trail.npy."""
 
     def __init__(self, run: Run, x: np.ndarray, num_epochs: int):
-        """Takes the watched rows out of x [N, D], and opens or makes trail.npy [num_epochs, W]."""
+        """Selects the watched rows of x [N, D], and opens or creates trail.npy [num_epochs, W]."""
         self._rows = x[watched_rows(run)]
         self._embed = make_embed(run.model, min(run.config.evaluate.batch_size, len(self._rows)))
         self._log_responsibilities = jax.jit(optimal_log_responsibilities)
-        path, shape = run.folder / _TRAIL, (num_epochs, len(self._rows))
-        if _read(path, shape) is None:  # a new run, or a file that is damaged: nothing but a curve depends on it
+        path, shape = run.folder / _HISTORY, (num_epochs, len(self._rows))
+        history = _open_history(path, shape)
+        if history is None:  # a new run, or a damaged file: only the report's curve depends on it
             with atomic_write(path) as partial:
-                np.save(partial, np.full(shape, _NONE, np.int32))
-        self._trail = _read(path, shape)
+                np.save(partial, np.full(shape, _NO_CLUSTER, np.int32))
+            history = np.load(path, mmap_mode="r+")
+        self._history = history
 
-    def view(self, state: TrainState) -> WatchedPosterior:
-        """The watched rows under the state."""
+    def posterior(self, state: TrainState) -> WatchedPosterior:
+        """Returns the posterior of the watched rows."""
         z_mean, z_log_var = self._embed(state, self._rows)
         log_q_c = self._log_responsibilities(z_mean, z_log_var, state.params["prior"])
         return WatchedPosterior(z_mean, np.exp(z_log_var), np.exp(log_q_c))
 
     def record(self, total_epochs: int, clusters: np.ndarray) -> float:
-        """Writes the clusters [W] after so many epochs; returns the share of rows that changed in the last one."""
-        before = self._trail[total_epochs - 2] if total_epochs > 1 else np.full_like(clusters, _NONE)
-        self._trail[total_epochs - 1] = clusters
-        self._trail.flush()
+        """Writes the clusters [W] after an epoch; returns the share of rows whose cluster changed in that epoch."""
+        before = self._history[total_epochs - 2] if total_epochs > 1 else np.full_like(clusters, _NO_CLUSTER)
+        self._history[total_epochs - 1] = clusters
+        self._history.flush()
         return float(np.mean(before != clusters))
 
 
-def _read(path, shape):
-    """The trail in the file, to be written to; None where it holds none of that shape."""
+def _open_history(path: Path, shape: tuple[int, int]) -> np.memmap | None:
+    """Returns the file's array, mapped to memory for writing; None if it has another shape or cannot be read."""
     try:
-        trail = np.load(path, mmap_mode="r+")
+        history = np.load(path, mmap_mode="r+")
     except (OSError, ValueError, EOFError):
         return None
-    return trail if (trail.shape, trail.dtype) == (shape, np.int32) else None
+    return history if (history.shape, history.dtype) == (shape, np.int32) else None
 
 
 def read_cluster_history(run: Run, total_epochs: int) -> tuple[np.ndarray, np.ndarray]:
-    """The watched rows' numbers [W], and their clusters [total_epochs, W], -1 in the epochs before there were any."""
-    return watched_rows(run), np.load(run.folder / _TRAIL)[:total_epochs]
+    """Returns the watched rows' indices [W] and their clusters [total_epochs, W], -1 in epochs without clusters."""
+    return watched_rows(run), np.load(run.folder / _HISTORY)[:total_epochs]

@@ -1,1 +1,1 @@
-"""Every setting, its default, its rule, and the settings that depend on the data."""
+"""The settings: their defaults, their rules, and the choices that depend on the rows. Nothing here trains."""

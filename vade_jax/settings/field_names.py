@@ -5,7 +5,7 @@ from typing import Any
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested sections as one dict of dotted names."""
+    """Returns nested sections as one dict of dotted names."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
@@ -13,12 +13,12 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted names as nested sections, the inverse of `flatten`."""
+    """Returns dotted names as nested sections, the inverse of `flatten`."""
     settings: dict[str, Any] = {}
     for name, value in flat.items():
         *sections, field = name.split(".")
-        place = settings
+        parent = settings
         for section in sections:
-            place = place.setdefault(section, {})
-        place[field] = value
+            parent = parent.setdefault(section, {})
+        parent[field] = value
     return settings

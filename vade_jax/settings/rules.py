@@ -1,9 +1,10 @@
-"""What each config field may be, field by field, and what the data asks of them. Knows plain values alone."""
+"""The rule of each config field. It checks one field at a time, without the data."""
 
 import difflib
 import numbers
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from vade_jax.core.elbo import ESTIMATORS
@@ -15,63 +16,74 @@ from vade_jax.networks.model import LIKELIHOODS
 from vade_jax.settings.field_names import flatten
 from vade_jax.system.errors import InputError
 from vade_jax.system.precision import PRECISIONS
+from vade_jax.system.registry import UNKNOWN_NAME_REMEDY, Registry, named_module
 from vade_jax.training.objectives import CLUSTERING, PRETRAINING
 from vade_jax.training.optimizer import SCHEDULES
 
-_LARGEST = sys.float_info.max  # what is computed with; NaN is not below it
+AUTO = "auto"  # the value of a field that the rows decide
+
+_LARGEST = sys.float_info.max  # NaN is not <= it
 
 
 class Rule(NamedTuple):
-    """A predicate on a field's value, and what is due in words."""
+    """What values a field can have.
+
+    Attributes:
+      holds: whether the field can have a value.
+      describe: returns these values in words, as a noun phrase. It is a function because a registry can grow.
+      registry: the table that has these values as names, or None. `holds` is also true for package.module:factory.
+    """
 
     holds: Callable[[Any], bool]
-    due: str
+    describe: Callable[[], str]
+    registry: Registry[Any] | None = None
+
+
+def _rule(holds: Callable[[Any], bool], expected: str) -> Rule:
+    return Rule(holds, lambda: expected)
 
 
 def _integer(least: int) -> Rule:
-    return Rule(lambda value: _is(value, numbers.Integral) and value >= least, f"it must be an integer >= {least}")
+    return _rule(lambda value: _is(value, numbers.Integral) and value >= least, f"an integer >= {least}")
 
 
-def _number(condition: Callable[[float], bool], due: str) -> Rule:
-    return Rule(
-        lambda value: _is(value, numbers.Real) and abs(value) <= _LARGEST and condition(value), f"it must be {due}"
-    )
+def _number(condition: Callable[[float], bool], expected: str) -> Rule:
+    return _rule(lambda value: _is(value, numbers.Real) and abs(value) <= _LARGEST and condition(value), expected)
 
 
 def _one_of(choices: Collection[str]) -> Rule:
-    return Rule(
-        lambda value: isinstance(value, str) and value in choices, f"it must be one of {', '.join(map(repr, choices))}"
-    )
+    return _rule(lambda value: isinstance(value, str) and value in choices, f"one of {', '.join(map(repr, choices))}")
 
 
-def _is(value, kind):
+def _registered(registry: Registry[Any], *others: str) -> Rule:
+    return Rule(lambda value: value in registry or value in others, lambda: registry.describe_names(*others), registry)
+
+
+def _is(value: Any, kind: type) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
-AUTO = "auto"  # a field's value: as the rows suggest
-
-_SEED = Rule(lambda value: _is(value, numbers.Integral) and 0 <= value < 2**32, "it must be an integer in [0, 2^32)")
-_TEXT = Rule(lambda value: isinstance(value, str), "it must be text")
-_SWITCH = Rule(lambda value: isinstance(value, bool), "it must be True or False")
+_SEED = _rule(lambda value: _is(value, numbers.Integral) and 0 <= value < 2**32, "an integer in [0, 2^32)")
+_TEXT = _rule(lambda value: isinstance(value, str), "text")
+_SWITCH = _rule(lambda value: isinstance(value, bool), "True or False")
 _NUMBER = _number(lambda value: True, "a number")
 _NOT_NEGATIVE = _number(lambda value: value >= 0, "a number >= 0")
 _POSITIVE = _number(lambda value: value > 0, "a number > 0")
 _AT_LEAST_ONE = _number(lambda value: value >= 1, "a number >= 1")
 _FRACTION = _number(lambda value: 0 <= value <= 1, "a number in [0, 1]")
-_WIDTHS = Rule(
+_WIDTHS = _rule(
     lambda value: isinstance(value, tuple | list) and all(_integer(1).holds(width) for width in value),
-    "it must be widths >= 1, such as (500, 500, 2000)",
+    "integers >= 1, such as (500, 500, 2000)",
 )
-
-_PAIR = Rule(
+_PAIR = _rule(
     lambda value: (
         isinstance(value, tuple | list) and len(value) in (0, 2) and all(_integer(0).holds(part) for part in value)
     ),
-    "it must be two numbers, such as (0, 1), or ()",
+    "two integers >= 0, such as (0, 1), or ()",
 )
-_FACTORS = Rule(
+_FACTORS = _rule(
     lambda value: isinstance(value, tuple | list) and len(value) > 0 and all(_POSITIVE.holds(part) for part in value),
-    "it must be numbers > 0, such as (0.5, 1.0, 2.0)",
+    "numbers > 0, such as (0.5, 1.0, 2.0)",
 )
 
 RULES: dict[str, Rule] = {
@@ -81,7 +93,7 @@ RULES: dict[str, Rule] = {
     "precision": _one_of(PRECISIONS),
     "compilation_cache": _TEXT,
     "report": _SWITCH,
-    "data.name": _one_of(SOURCES),
+    "data.name": _registered(SOURCES),
     "data.path": _TEXT,
     "data.label_column": _TEXT,
     "data.id_column": _TEXT,
@@ -89,14 +101,14 @@ RULES: dict[str, Rule] = {
     "data.dir": _TEXT,
     "data.train_split": _TEXT,
     "data.test_split": _TEXT,
-    "data.scaling": _one_of([*SCALINGS, AUTO]),
+    "data.scaling": _registered(SCALINGS, AUTO),
     "data.max_resident_mib": _NOT_NEGATIVE,
     "data.shard_mib": _POSITIVE,
     "model.num_clusters": _integer(1),
     "model.latent_dim": _integer(1),
-    "model.network": _one_of(NETWORKS),
+    "model.network": _registered(NETWORKS),
     "model.hidden": _WIDTHS,
-    "model.likelihood": _one_of([*LIKELIHOODS, AUTO]),
+    "model.likelihood": _registered(LIKELIHOODS, AUTO),
     "model.min_log_var": _NUMBER,
     "augment.max_degrees": _number(lambda value: 0 <= value <= 180, "a number in [0, 180]"),
     "augment.max_shift": _FRACTION,
@@ -187,21 +199,45 @@ def check_fields(settings: Mapping[str, Any]) -> None:
     for name, rule in RULES.items():
         if name not in flat:
             raise InputError(
-                f"config.{name}", "it is missing", rule.due, "Start the config from vade_jax/settings/defaults.py."
+                f"config.{name}",
+                "no value",
+                rule.describe(),
+                "Start the config from vade_jax/settings/defaults.py.",
             )
         if not rule.holds(flat[name]):
             raise _bad_value(name, flat[name])
 
 
+def check_no_imports(settings: Mapping[str, Any], path: Path) -> None:
+    """Checks that no field names code that would be imported.
+
+    Args:
+      settings: nested sections, each field checked by itself.
+      path: where the settings were read, for the error.
+
+    Raises:
+      InputError: the first field that has the form package.module:factory.
+    """
+    for field, value in flatten(settings).items():
+        module = named_module(value) if RULES[field].registry is not None else None
+        if module is not None:
+            raise InputError(
+                f"config.{field}",
+                f"{value!r} in {path}, which would import the module {module}",
+                "settings that import no code",
+                "If you trust this workdir and the module, add --allow_import (in Python: allow_import=True).",
+            )
+
+
 def explain_flags(argv: Sequence[str], error: Exception) -> InputError:
-    """What is wrong with flags or a config file that could not be read.
+    """Returns the error of flags or a config file that could not be read.
 
     Args:
       argv: the command line.
       error: what reading it raised.
 
     Returns:
-      An error that names the config field where one is at fault, else the last line of what was raised.
+      An error that names the config field if one is wrong, else the last line of what was raised.
     """
     for argument in argv:
         if not argument.startswith("--config."):
@@ -213,17 +249,20 @@ def explain_flags(argv: Sequence[str], error: Exception) -> InputError:
             return _bad_value(name, value)
     last_line = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
     return InputError(
-        "flags", last_line, "the flags are --config, --workdir, --mode and --config.FIELD", "See main.py --help."
+        "flags",
+        f"this error: {last_line}",
+        "the flags --config, --workdir, --mode and --config.FIELD",
+        "See main.py --help.",
     )
 
 
-def _unknown_field(name):
+def _unknown_field(name: str) -> InputError:
     close = difflib.get_close_matches(name, RULES, n=1, cutoff=0.75)
-    remedy = f"Did you mean config.{close[0]}?" if close else "Mend its name."
-    return InputError(
-        f"config.{name}", "there is no such field", "vade_jax/settings/defaults.py lists them all", remedy
-    )
+    remedy = f"Did you mean config.{close[0]}?" if close else "Check its name."
+    return InputError(f"config.{name}", "an unknown field", "a field of vade_jax/settings/defaults.py", remedy)
 
 
-def _bad_value(name, value):
-    return InputError(f"config.{name}", f"{value!r} came", RULES[name].due, f"Set --config.{name}=VALUE.")
+def _bad_value(name: str, value: object) -> InputError:
+    rule = RULES[name]
+    remedy = UNKNOWN_NAME_REMEDY if rule.registry is not None else f"Set --config.{name}=VALUE."
+    return InputError(f"config.{name}", repr(value), rule.describe(), remedy)

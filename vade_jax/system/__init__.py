@@ -1,1 +1,1 @@
-"""The machine: errors, files, the console, signals, processes, devices and optional libraries. Knows no model."""
+"""Errors, files, the console, signals, processes, devices and optional libraries. Nothing here knows the model."""

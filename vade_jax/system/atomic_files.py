@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: a process that is killed leaves the old one or the new one."""
+"""Files that are written completely or not at all: a killed process leaves the old file or the new one."""
 
 import json
 import os
@@ -12,13 +12,15 @@ _PARTIAL = ".partial"
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A path to write in its stead; what was written becomes `path` at the end, in one step.
+    """Yields a temporary path; the file written there replaces `path` in one step when the block ends.
+
+    If the block raises an error, the temporary file is deleted and `path` is unchanged.
 
     Args:
-      path: of the file, in a folder that is there.
+      path: the file, in an existing folder.
 
     Yields:
-      A path of the same ending beside it.
+      A hidden path in the same folder, with the same ending.
     """
     partial = path.with_name(f".{path.stem}.{os.getpid()}{_PARTIAL}{path.suffix}")
     try:
@@ -31,22 +33,22 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def remove_partial(folder: Path) -> None:
-    """Deletes what processes that were killed left unfinished in a folder; none may be writing there."""
+    """Deletes temporary files that killed processes left in a folder. No process may be writing there."""
     for path in folder.rglob(f".*{_PARTIAL}.*"):
         path.unlink()
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes content as JSON to read."""
+    """Writes content as indented JSON."""
     with atomic_write(path) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def reserve_disk_space(file: IO[bytes]) -> None:
-    """Takes the room of a file that is mapped to memory: writing to a page for which there is none ends the process.
+    """Allocates the disk space of a memory-mapped file. Without space, a write to a page would kill the process.
 
     Raises:
-      OSError: there is no room.
+      OSError: the disk is full.
     """
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)

@@ -9,7 +9,7 @@ _compilations: list[float] = []
 
 @functools.cache
 def start_counting() -> None:
-    """Counts compilations from now on; further calls do nothing."""
+    """Starts to count compilations; further calls do nothing."""
     jax.monitoring.register_event_duration_secs_listener(_note_compilation)
 
 

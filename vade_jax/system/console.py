@@ -1,4 +1,4 @@
-"""What a person at the screen is shown while they wait: lines and progress bars, and how to do without."""
+"""Printed lines and progress bars, and a way to turn them off."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,19 +11,19 @@ _silent: ContextVar[bool] = ContextVar("silent", default=False)
 
 
 def print_line(line: str) -> None:
-    """Prints a line, above a bar that is there."""
+    """Prints a line, above any progress bar."""
     if not _silent.get():
         tqdm.write(line)
 
 
-def progress_bar(iterable: Iterable[Any] | None = None, disable: bool = False, **shown: Any) -> tqdm:
-    """tqdm's progress bar, as wide as the screen; `shown` is what tqdm takes."""
-    return tqdm(iterable, disable=disable or _silent.get(), dynamic_ncols=True, **shown)
+def progress_bar(iterable: Iterable[Any] | None = None, disable: bool = False, **options: Any) -> tqdm:
+    """tqdm's progress bar, as wide as the screen; `options` are passed on to tqdm."""
+    return tqdm(iterable, disable=disable or _silent.get(), dynamic_ncols=True, **options)
 
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """A context in which nothing is shown."""
+    """A context in which nothing is printed."""
     token = _silent.set(True)
     try:
         yield

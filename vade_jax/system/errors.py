@@ -1,4 +1,4 @@
-"""Errors that the person at the keyboard can mend."""
+"""Errors that the user can fix, and the exit statuses of the program."""
 
 import errno
 import os
@@ -9,26 +9,34 @@ from typing import Any
 
 
 class InputError(ValueError):
-    """A setting, a flag or a file that cannot be used. One line says what was got, what is expected, and the remedy.
+    """A setting, a flag or a file that cannot be used. The message is one line.
 
     Attributes:
       field: the config field or flag, as the user writes it without the dashes: 'config.data.path'.
-      status: that the program ends with.
+      status: the exit status of the program.
     """
 
     status = 2
 
     def __init__(self, field: str, got: object, expected: str, remedy: str):
+        """Makes the message.
+
+        Args:
+          field: the config field or flag.
+          got: a noun phrase, such as "0" or "x.csv with 12 columns".
+          expected: a noun phrase, such as "an integer >= 1".
+          remedy: a sentence that says what to do.
+        """
         self.field = field
         super().__init__(" ".join(f"{field}: got {got}, expected {expected}. {remedy}".split()))
 
 
 class DivergedError(RuntimeError):
-    """Training that collapsed, or whose loss ran away, beyond what its cures could mend.
+    """Training collapsed or its loss diverged, and no cure helped.
 
     Attributes:
-      status: that the program ends with.
-      treatments: what was diagnosed and tried, as it is written to results.json.
+      status: the exit status of the program.
+      treatments: each diagnosis and its cure, as written to results.json.
     """
 
     status = 3
@@ -40,10 +48,10 @@ class DivergedError(RuntimeError):
 
 
 class StorageError(RuntimeError):
-    """What a run keeps in its folder cannot be read any more, or cannot be written.
+    """A file of a run's folder cannot be read or written.
 
     Attributes:
-      status: that the program ends with.
+      status: the exit status of the program.
     """
 
     status = 4
@@ -51,13 +59,13 @@ class StorageError(RuntimeError):
 
 @contextmanager
 def damaged_file_errors(path: Path) -> Iterator[None]:
-    """Whatever a library raises at a file of a run that is damaged or gone, as a StorageError."""
+    """Turns any error into a StorageError about a damaged or missing file of a run."""
     try:
         yield
     except Exception as error:  # zipfile, zlib, NumPy and json raise errors of many kinds
         raise StorageError(
-            f"{path} is damaged or gone: {first_line(error)}. Copy it back from where you keep the run, or begin anew "
-            "in another workdir."
+            f"{path} is damaged or missing: {first_line(error)}. Restore it from a backup, or start again in another "
+            "workdir."
         ) from error
 
 
@@ -66,30 +74,37 @@ _FULL_OR_LOCKED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.
 
 @contextmanager
 def full_disk_errors(folder: Path) -> Iterator[None]:
-    """Whatever a library raises where the folder is full or cannot be written, as a StorageError."""
+    """Turns an error about a full or unwritable disk into a StorageError; other errors pass."""
     try:
         yield
-    except Exception as error:  # TensorStore raises a ValueError with the system's words in it
+    except Exception as error:  # TensorStore raises a ValueError that contains the system's message
         reason = next((os.strerror(code) for code in _FULL_OR_LOCKED if os.strerror(code) in str(error)), None)
         if reason is None or isinstance(error, StorageError):
             raise
         raise StorageError(
-            f"{folder} cannot be written: {reason}. Mend that, and give the same command again: it goes on from the "
+            f"{folder} cannot be written: {reason}. Fix this, then run the same command again: it resumes from the "
             "last checkpoint."
         ) from error
 
 
 @contextmanager
 def unreadable_file_errors(path: Path, expected: str, remedy: str) -> Iterator[None]:
-    """Whatever a library raises at a file or folder that it cannot read, as an InputError at config.data.path."""
+    """Turns any error into an InputError for config.data.path about an unreadable file or folder.
+
+    Args:
+      path: the file or folder.
+      expected: a noun phrase, as in `InputError`.
+      remedy: a sentence that says what to do.
+    """
     try:
         yield
     except InputError:
         raise
-    except Exception as error:  # libraries raise errors of many kinds at a file that is none of theirs
-        raise InputError("config.data.path", f"{path} cannot be read: {first_line(error)}", expected, remedy) from error
+    except Exception as error:  # libraries raise errors of many kinds at a file of another format
+        got = f"{path}, which cannot be read ({first_line(error)})"
+        raise InputError("config.data.path", got, expected, remedy) from error
 
 
 def first_line(error: Exception) -> str:
-    """Of what an error says, not too much; its kind where it says nothing."""
+    """First line of the message, at most 200 characters; the class name if it is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,4 +1,4 @@
-"""Arrays of any size: large ones lie in files, and are gone through in parts."""
+"""Arrays of any size: large ones are kept in files and processed in slices."""
 
 import math
 import tempfile
@@ -10,25 +10,25 @@ import numpy as np
 
 from vade_jax.system.atomic_files import reserve_disk_space
 
-_LARGE = 2**24  # bytes: several arrays of a value a row are kept at once
-_PART = 2**25  # values
+_BYTES_IN_MEMORY = 2**24  # low, since several arrays are kept at once
+_VALUES_PER_SLICE = 2**25
 
 
 def empty_array(shape: tuple[int, ...], dtype: Any, folder: Path | None = None) -> np.ndarray:
-    """An array to be filled, in memory, or a large one in a file that goes when the array does.
+    """An uninitialized array, in memory, or in a temporary file if it is large.
 
     Args:
       shape: its shape.
       dtype: its dtype.
-      folder: where the file would lie; None for the system's folder of temporary files.
+      folder: the folder of the file; None for the system's folder of temporary files.
 
     Returns:
-      The array, of any content.
+      The array. Its file is deleted together with it.
 
     Raises:
-      OSError: there is no room for the file.
+      OSError: the disk has no space for the file.
     """
-    if math.prod(shape) * np.dtype(dtype).itemsize <= _LARGE:
+    if math.prod(shape) * np.dtype(dtype).itemsize <= _BYTES_IN_MEMORY:
         return np.empty(shape, dtype)
     with tempfile.TemporaryFile(dir=folder) as file:
         array = np.memmap(file, dtype, "w+", shape=shape)
@@ -37,6 +37,6 @@ def empty_array(shape: tuple[int, ...], dtype: Any, folder: Path | None = None) 
 
 
 def row_slices(x: Any) -> Iterator[slice]:
-    """The rows of x [N, ...], an array of any library, in order, as slices of a quarter of a gibibyte in float64."""
-    size = max(1, _PART // max(1, math.prod(x.shape[1:])))
+    """Slices that cover the rows of x [N, ...] in order, each at most 256 MiB in float64; x can be of any library."""
+    size = max(1, _VALUES_PER_SLICE // max(1, math.prod(x.shape[1:])))
     return (slice(start, start + size) for start in range(0, x.shape[0], size))

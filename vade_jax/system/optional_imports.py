@@ -1,4 +1,4 @@
-"""Libraries that only some users need, imported where they are used."""
+"""Optional libraries, imported only where they are used."""
 
 import importlib
 from pathlib import Path
@@ -6,26 +6,28 @@ from typing import Any
 
 from vade_jax.system.errors import InputError
 
-# library -> the extra of pyproject.toml that installs it.
-EXTRAS = {"pandas": "tables", "anndata": "singlecell"}
+# The extra of pyproject.toml that installs each library.
+EXTRAS: dict[str, str] = {"pandas": "tables", "anndata": "singlecell"}
 
 
 def import_extra(name: str, path: Path, field: str) -> Any:
-    """A library of EXTRAS that a file is read or written by.
+    """Imports a library of EXTRAS that reads or writes a file.
 
     Args:
-      name: of the library.
-      path: of the file.
-      field: the config field that the path came from, for the error.
+      name: a key of EXTRAS.
+      path: the file, for the error.
+      field: the config field of the path, for the error.
 
     Returns:
       The module.
 
     Raises:
-      InputError: it is not installed; tells what to install.
+      InputError: the library is not installed; the message says how to install it.
     """
     try:
         return importlib.import_module(name)
     except ImportError as error:
         remedy = f"Run: pip install 'vade-jax[{EXTRAS[name]}]'."
-        raise InputError(field, f"{path} came", f"a file of this kind needs {name}", remedy) from error
+        raise InputError(
+            field, f"{path}, which needs {name}", f"an environment with {name} installed", remedy
+        ) from error

@@ -1,6 +1,7 @@
-"""Processes that train one run together, on one host or on several: who writes, and where they wait for each other.
+"""Several processes that train one run, on one host or on several.
 
-Every process goes through the same run with its own devices; process 0 finds clusters, writes and scores.
+Every process trains the same run on its own devices. Process 0 also finds the clusters, writes the files and computes
+the scores.
 """
 
 import tempfile
@@ -17,20 +18,20 @@ from vade_jax.system.console import print_line
 from vade_jax.system.errors import InputError
 
 AUTO = "auto"
-_HEARTBEAT = 30  # seconds after which a process that is silent is given up
+_HEARTBEAT = 30  # seconds without a sign of life after which a process counts as dead
 
 
 def initialize_distributed(coordinator: str, num_processes: int, process_id: int) -> None:
-    """Makes this process one of several; to be called before any computation.
+    """Connects this process to the others of the run. Call it before any computation.
 
     Args:
-      coordinator: 'HOST:PORT' where process 0 listens, or 'auto' for what JAX finds out itself: under SLURM, Open MPI,
-        on a TPU pod slice, in a Kubernetes job.
-      num_processes: of the run; not read for 'auto'.
-      process_id: of this one, from 0; not read for 'auto'.
+      coordinator: 'HOST:PORT' where process 0 listens. With 'auto' JAX detects the cluster: SLURM, Open MPI, a TPU pod
+        slice or a Kubernetes job.
+      num_processes: the number of processes; ignored for 'auto'.
+      process_id: the number of this process, from 0; ignored for 'auto'.
 
     Raises:
-      InputError: they cannot be joined.
+      InputError: the processes cannot be connected.
     """
     address, count, number = (None, None, None) if coordinator == AUTO else (coordinator, num_processes, process_id)
     try:
@@ -38,48 +39,48 @@ def initialize_distributed(coordinator: str, num_processes: int, process_id: int
     except (RuntimeError, ValueError) as error:
         raise InputError(
             "coordinator",
-            f"{coordinator!r}: {error}",
-            "it must be HOST:PORT of process 0, or 'auto' where JAX knows the cluster",
+            f"{coordinator!r}, which failed ({error})",
+            "HOST:PORT of process 0, or 'auto' on a cluster that JAX detects",
             "Start every process with the same --coordinator and --num_processes, and each with its own --process_id.",
         ) from error
     if is_first():
         print_line(
-            f"{jax.process_count()} processes, {jax.device_count()} devices; where a process ends, the others end "
-            "within a minute, and the same commands go on"
+            f"{jax.process_count()} processes, {jax.device_count()} devices. If a process stops, the others stop "
+            "within a minute; run the same commands again to resume."
         )
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes."""
+    """Whether this is process 0, which writes the files."""
     return jax.process_index() == 0
 
 
 def is_distributed() -> bool:
-    """Whether there are more processes than this one."""
+    """Whether several processes train the run."""
     return jax.process_count() > 1
 
 
-def barrier(place: str) -> None:
-    """Waits until every process is at the same place."""
+def barrier(name: str) -> None:
+    """Waits until every process has reached the barrier of this name."""
     if is_distributed():
-        multihost_utils.sync_global_devices(place)
+        multihost_utils.sync_global_devices(name)
 
 
-def on_first_process(work: Callable[[], Any], place: str) -> None:
-    """Work whose outcome is in files: process 0 does it, and the others wait until it is done."""
+def on_first_process(task: Callable[[], Any], name: str) -> None:
+    """Runs a task on process 0 while the others wait. Its results must be in files, where all can read them."""
     if is_first():
-        work()
-    barrier(place)
+        task()
+    barrier(name)
 
 
 def max_over_processes(value: int) -> int:
-    """The largest of a number that each process has."""
+    """The maximum of the processes' values."""
     return int(np.max(multihost_utils.process_allgather(np.int32(value)))) if is_distributed() else value
 
 
 @contextmanager
 def writable_folder(folder: Path) -> Iterator[Path]:
-    """The folder for process 0; for the others one that nobody reads, and that goes with the context."""
+    """Yields the folder on process 0, and a temporary folder on the others, whose files are not needed."""
     if is_first():
         yield folder
         return

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: a run that trains saves where it is and leaves; at any other moment it leaves at once."""
+"""SIGTERM and SIGINT: training saves a checkpoint and then exits; any other code exits at once."""
 
 import contextlib
 import os
@@ -11,34 +11,34 @@ from contextlib import contextmanager
 from types import FrameType
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_GRACE = 5.0  # seconds that an epoch may go on for
+_GRACE = 5.0  # seconds until the process is ended by force
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the program to leave.
+    """A signal asked the program to exit.
 
     Attributes:
-      status: that the program ends with, 143 for SIGTERM and 130 for SIGINT.
+      status: the exit status of the program: 143 for SIGTERM, 130 for SIGINT.
     """
 
     def __init__(self, number: int):
-        """Takes the signal's number."""
+        """Makes the message for a signal number."""
         self.status = 128 + number
-        super().__init__(f"{signal.Signals(number).name}: the same command goes on from where this one stopped")
+        super().__init__(f"{signal.Signals(number).name}: run the same command again to resume")
 
 
 _deferring = 0
-_requested: list[int] = []
+_received: list[int] = []
 
 
 def pending_signal() -> int:
-    """The number of a signal that came while it was deferred; 0 for none."""
-    return _requested[0] if _requested else 0
+    """The number of the signal that was received while deferred; 0 for none."""
+    return _received[0] if _received else 0
 
 
 @contextmanager
 def defer_signals() -> Iterator[None]:
-    """A context that a signal does not break into: what runs in it asks whether one was `requested`."""
+    """A context that signals do not interrupt; the code in it checks `pending_signal` itself."""
     global _deferring
     _deferring += 1
     try:
@@ -47,50 +47,50 @@ def defer_signals() -> Iterator[None]:
         _deferring -= 1
 
 
-def _note(number: int, frame: FrameType | None) -> None:
-    _requested.append(number)
+def _handle(number: int, frame: FrameType | None) -> None:
+    _received.append(number)
     if not _deferring:
         raise Interrupted(number)
 
 
 @contextmanager
 def handle_signals() -> Iterator[None]:
-    """A context, of the main thread, in which signals interrupt; one that does not end in time ends the process.
+    """A context in which signals raise Interrupted; for the main thread.
 
-    A device call cannot be broken off, and no Python runs in the main thread meanwhile: a thread of its own hears of
-    the signal, and ends the process where an epoch, or a compilation, takes longer than the seconds of grace. What was
-    done since the last checkpoint is done again by the next process.
+    A device call cannot be interrupted, and the main thread runs no Python during it. So a second thread also receives
+    the signal. It ends the process if an epoch or a compilation takes longer than the grace period. The next process
+    then repeats the work since the last checkpoint.
     """
-    hears, tells = socket.socketpair()
-    tells.setblocking(False)
-    before = {number: signal.signal(number, _note) for number in _SIGNALS}
-    told_before = signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
-    threading.Thread(target=_leave_in_time, args=(hears,), daemon=True).start()
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    previous_handlers = {number: signal.signal(number, _handle) for number in _SIGNALS}
+    previous_fd = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_exit_if_slow, args=(receiver,), daemon=True).start()
     try:
         yield
     finally:
-        signal.set_wakeup_fd(told_before)
-        for number, handler in before.items():
+        signal.set_wakeup_fd(previous_fd)
+        for number, handler in previous_handlers.items():
             signal.signal(number, handler)
-        tells.close()
-        _requested.clear()
+        sender.close()
+        _received.clear()
 
 
 def exit_after_grace(status: int) -> None:
-    """Ends the process with the status in some seconds, if it has not ended: a library's thread may wait longer."""
+    """Ends the process with this status after the grace period: a library's thread may keep it alive."""
     timer = threading.Timer(_GRACE, os._exit, (status,))
     timer.daemon = True
     timer.start()
 
 
-def _leave_in_time(hears: socket.socket) -> None:
-    """Ends the process some seconds after a signal, or at a second one; returns where the other end is closed."""
-    with hears:
-        if not (heard := hears.recv(1)):
+def _exit_if_slow(receiver: socket.socket) -> None:
+    """Ends the process after the grace period or at a second signal; returns if the sender is closed before."""
+    with receiver:
+        if not (number := receiver.recv(1)):
             return
-        hears.settimeout(_GRACE)
+        receiver.settimeout(_GRACE)
         with contextlib.suppress(TimeoutError):
-            if not hears.recv(1):
+            if not receiver.recv(1):
                 return
-    print(f"error: {Interrupted(heard[0])}", file=sys.stderr, flush=True)
-    os._exit(128 + heard[0])
+    print(f"error: {Interrupted(number[0])}", file=sys.stderr, flush=True)
+    os._exit(128 + number[0])

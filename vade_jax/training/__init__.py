@@ -1,4 +1,4 @@
-"""A training step: its objective, its optimizer, an epoch as one device call, and signs of collapse.
+"""The training step: objectives, optimizer, an epoch as one device call, and signs of collapse.
 
-It knows arrays and pytrees. It reads no files and no settings.
+This folder works on arrays and pytrees. It reads no files and no settings.
 """

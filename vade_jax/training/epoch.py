@@ -1,7 +1,7 @@
-"""The training step, an epoch of it as one device call, and row-wise evaluation, over all local devices.
+"""The training step, and an epoch of training steps as one call on all devices.
 
-An epoch's data lies on every device as it is stored; a device takes its rows of each batch, or some of several runs.
-Noise belongs to an example's place in the batch, not to a device, so that any number of devices computes the same step.
+Every device holds the epoch's data as stored. The devices share either the rows of each batch or several runs.
+An example's noise depends on its position in the batch, so a step is the same on any number of devices.
 """
 
 import dataclasses
@@ -16,16 +16,19 @@ import numpy as np
 import optax
 from jax import lax
 
+from vade_jax.networks.model import Params
 from vade_jax.system.devices import DEVICES, over_devices, sharding, split_over_devices, sum_over_devices
 from vade_jax.training.objectives import Batch, Metrics, Objective
 from vade_jax.training.train_state import TrainState
 
-NOT_FINITE = "not_finite_share"  # the metric
+NOT_FINITE = "not_finite_share"  # metric: the share of an epoch's steps whose loss is not finite
+
+Step = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]  # `train_step` with its options fixed
 
 
 @jax.jit
 def is_finite(tree: Any) -> jax.Array:
-    """[], bool: whether every float in a pytree of arrays is finite."""
+    """Whether every float in a pytree of arrays is finite: [], bool."""
     floats = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
     return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in floats]))
 
@@ -40,26 +43,26 @@ def train_step(
     batch_size: int,
     sum_over_devices: Callable[[Any], Any],
 ) -> tuple[TrainState, Metrics]:
-    """One update of every parameter by the gradient of the batch's mean loss.
+    """Updates the parameters once, by the gradient of the batch's mean loss.
 
     Args:
-      state: the state before, the same on every device that shares the batch.
+      state: the state before the step, the same on every device that shares the batch.
       batch: this device's rows, [B/devices, ...] each, as stored.
-      batch_positions: [B/devices], of these rows in the whole batch. Positions from batch_size on are padding and weigh
-        nothing.
+      batch_positions: [B/devices], the positions of these rows in the complete batch. Rows at positions >= batch_size
+        are padding and have weight 0.
       objective: what to minimise.
       tx: the optimizer.
       batch_size: B.
-      sum_over_devices: of a pytree, over the devices that share the batch.
+      sum_over_devices: sums a pytree over the devices that share the batch.
 
     Returns:
-      The state after and the batch's mean of the loss and of each metric, the same on every device.
+      The state after the step, and the batch's mean of the loss and of each metric; the same on every device.
     """
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(state.key, state.step), batch_positions)
     weights = jnp.where(batch_positions < batch_size, 1.0 / batch_size, 0.0)
     batch = {**batch, "x": state.scaling(batch["x"])}
 
-    def mean_loss(params):
+    def mean_loss(params: Params) -> tuple[jax.Array, Metrics]:
         loss, metrics = objective(params, batch, keys, state.step)
         means = {name: jnp.sum(weights * values) for name, values in {"loss": loss, **metrics}.items()}
         return means["loss"], means
@@ -77,27 +80,35 @@ class EpochProgram:
     """An epoch as one device call.
 
     Attributes:
-      compiled: of (state, data, batch_positions).
-      batch_positions: in a batch, of the rows of each of this process's devices.
+      compiled: the function (state, data, batch_positions) -> (state, metrics), as `over_devices` returns it.
+      batch_positions: [local devices, rows per device], the positions in a batch that each device computes.
     """
 
     compiled: Any
     batch_positions: np.ndarray
 
     def __call__(self, state: TrainState, data: Batch) -> tuple[TrainState, Metrics]:
-        """(state, which is donated; arrays [N, ...]) -> (the state after; means of the loss and of each metric)."""
+        """Trains one epoch.
+
+        Args:
+          state: the state before the epoch; its buffers are donated.
+          data: arrays [N, ...] on every local device, 'x' as stored.
+
+        Returns:
+          The state after the epoch, and the means of the loss and of each metric.
+        """
         return self.compiled(state, data, self.batch_positions)
 
     def compile(self, state: TrainState, data: dict[str, Any]) -> None:
-        """Compiles it, so that a call need not: for arrays of these shapes and types, `replicate`d."""
+        """Compiles the epoch before its first call, for `replicate`d arrays of these shapes and dtypes."""
         like = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharding()), (state, data))
         self.compiled.lower(*like, self.batch_positions).compile()
 
 
 def make_epoch(objective: Objective, tx: optax.GradientTransformation, batch_size: int) -> EpochProgram:
-    """An epoch as one device call: a scan of `train_step` over the rows in a new order.
+    """An epoch as one device call: a scan of `train_step` over the rows in random order.
 
-    The N mod B rows that fill no batch sit the epoch out; the next order draws others.
+    The last N mod B rows of the order fill no batch and are left out of the epoch. Every epoch draws a new order.
 
     Args:
       objective: what to minimise.
@@ -105,7 +116,7 @@ def make_epoch(objective: Objective, tx: optax.GradientTransformation, batch_siz
       batch_size: B, at most N.
 
     Returns:
-      The epoch, compiled when it is called first.
+      The epoch; it is compiled at its first call.
     """
     step = functools.partial(
         train_step, objective=objective, tx=tx, batch_size=batch_size, sum_over_devices=sum_over_devices
@@ -122,10 +133,12 @@ def make_epoch(objective: Objective, tx: optax.GradientTransformation, batch_siz
     return EpochProgram(compiled, batch_positions)
 
 
-def _epoch(step, batch_size, state, data, batch_positions):
-    """The state after a scan of the step over the rows in a new order, and the means of its metrics.
+def _epoch(
+    step: Step, batch_size: int, state: TrainState, data: Batch, batch_positions: jax.Array
+) -> tuple[TrainState, Metrics]:
+    """The state after a scan of the step over the rows in random order, and the means of its metrics.
 
-    They are over the steps whose loss is finite; `NOT_FINITE` is the share of the others.
+    The means are over the steps whose loss is finite; `NOT_FINITE` is the share of the other steps.
     """
     num_rows = data["x"].shape[0]
     num_steps = num_rows // batch_size
@@ -133,11 +146,11 @@ def _epoch(step, batch_size, state, data, batch_positions):
     order = jax.random.permutation(jax.random.fold_in(shuffle_key, state.step), num_rows)
     order = order[: num_steps * batch_size].reshape(num_steps, batch_size)
 
-    def one(state, batch_rows):
+    def step_on_batch(state: TrainState, batch_rows: jax.Array) -> tuple[TrainState, Metrics]:
         rows = batch_rows[jnp.minimum(batch_positions, batch_size - 1)]
         return step(state, jax.tree.map(lambda array: array[rows], data), batch_positions)
 
-    end, metrics = lax.scan(one, state.replace(key=noise_key), order)
+    end, metrics = lax.scan(step_on_batch, state.replace(key=noise_key), order)
     finite = jnp.isfinite(metrics["loss"])
     means = jax.tree.map(lambda values: jnp.mean(values, where=finite), metrics)
     return end.replace(key=state.key), {**means, NOT_FINITE: jnp.mean(jnp.where(finite, 0.0, 1.0))}
@@ -146,17 +159,17 @@ def _epoch(step, batch_size, state, data, batch_positions):
 def make_epoch_of_runs(
     objective: Objective, tx: optax.GradientTransformation, batch_size: int, num_runs: int
 ) -> Callable[[Sequence[TrainState], jax.Array, Sequence[Batch]], list[tuple[TrainState, Metrics]]]:
-    """`make_epoch` for several runs on the same data as one device call: runs are spread over devices, rows are not.
+    """An epoch of several runs on the same data as one device call; each device computes complete runs.
 
     Args:
       objective: what to minimise.
       tx: the optimizer.
       batch_size: B, at most N.
-      num_runs: R; each call computes so many, whether there are fewer or not.
+      num_runs: R. Every call computes R runs, even if it gets fewer states.
 
     Returns:
-      (1 to R states, x [N, D] as stored, each run's own arrays [N, ...]) -> each run's state and means, as it would
-      have had them alone, to rounding.
+      A function (1 to R states, x [N, D] as stored, each run's own arrays [N, ...]) -> each run's state and means. Up
+      to rounding they are those of `make_epoch`.
     """
     num_devices = jax.local_device_count()
     per_device = math.ceil(num_runs / num_devices)
@@ -165,23 +178,27 @@ def make_epoch_of_runs(
     )
     batch_positions = np.arange(batch_size, dtype=np.int32)
 
-    def epoch(states, rows, x, batch_positions):
+    def epoch(
+        states: TrainState, extra_arrays: Batch, x: jax.Array, batch_positions: jax.Array
+    ) -> tuple[TrainState, Metrics]:
+        """An epoch of one device's runs; the leaves of states and extra_arrays have a leading axis over them."""
         return jax.vmap(lambda state, own: _epoch(step, batch_size, state, {"x": x, **own}, batch_positions))(
-            states, rows
+            states, extra_arrays
         )
 
     compiled = over_devices(epoch, in_axes=(0, 0, None, None), out_axes=0, donate_argnums=(0,))
 
     @functools.partial(jax.jit, out_shardings=sharding(DEVICES))
-    def stack(*trees):
+    def stack(*trees: Any) -> Any:
+        """The runs' pytrees as one, with leading axes [devices, runs per device]; the last run fills up."""
         fill = (*trees, *(trees[-1:] * (num_devices * per_device - len(trees))))
         return jax.tree.map(lambda *leaves: jnp.stack(leaves).reshape(num_devices, per_device, *leaves[0].shape), *fill)
 
     @functools.partial(jax.jit, out_shardings=sharding())
-    def unstack(trees):
+    def unstack(trees: Any) -> list[Any]:
         return [jax.tree.map(lambda leaf, run=run: leaf[divmod(run, per_device)], trees) for run in range(num_runs)]
 
-    def epoch_of_runs(states: Sequence[TrainState], x: jax.Array, rows: Sequence[Batch]) -> list[Any]:
-        return unstack(compiled(stack(*states), stack(*rows), x, batch_positions))[: len(states)]
+    def epoch_of_runs(states: Sequence[TrainState], x: jax.Array, extra_arrays: Sequence[Batch]) -> list[Any]:
+        return unstack(compiled(stack(*states), stack(*extra_arrays), x, batch_positions))[: len(states)]
 
     return epoch_of_runs

@@ -1,4 +1,6 @@
-"""Split moves on a mixture prior, accepted by the bound (Ueda et al. 2000, Neural Computation 12(9))."""
+"""Refills empty clusters of a mixture prior if that raises the bound (Ueda et al. 2000, Neural Computation 12(9))."""
+
+from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -14,39 +16,41 @@ _MAX_SPLITS = 10
 def refill_empty_clusters(
     prior: GMMPrior, z_mean: np.ndarray, z_var: np.ndarray, empty: np.ndarray, seed: int
 ) -> tuple[GMMPrior, float]:
-    """Gives each empty cluster rows: a half of another cluster, or the rows explained worst.
+    """Gives each empty cluster either half of another cluster or the rows that the prior explains worst.
 
-    Of these the move of the highest bound is taken, and of the moves together only what raises it.
+    Each empty cluster takes the candidate with the highest bound, and only if that raises the bound.
 
     Args:
       prior: K clusters.
-      z_mean: [N, J], of q(z|x).
-      z_var: [N, J].
-      empty: numbers of clusters.
-      seed: of the halving.
+      z_mean: [N, J], means of q(z|x).
+      z_var: [N, J], variances of q(z|x).
+      empty: the numbers of the empty clusters.
+      seed: seed of the k-means that halves a cluster.
 
     Returns:
-      The prior after all moves that raise the bound, and by how much they do, nats per row; (prior, 0.0) if none does.
+      The prior after every refill that raises the bound, and the gain in nats per row; (prior, 0.0) if there is none.
     """
     log_q_c = np.array(_log_q_c(z_mean, np.log(z_var), prior))
     log_q_c[:, empty] = -np.inf
     refilled = prior_from_memberships(z_mean, z_var, softmax(log_q_c, axis=1))
     before = _bound(prior, z_mean, z_var)
-    bound = max(before, _bound(refilled, z_mean, z_var))  # a refilled cluster has to beat an empty one at its best
-    moved = False
+    bound = max(before, _bound(refilled, z_mean, z_var))  # a refill must beat both priors that it could start from
+    raised = False
     for cluster in empty:
-        moves = [
-            prior_from_memberships(z_mean, z_var, to)
-            for to in _candidate_memberships(refilled, z_mean, z_var, cluster, seed)
+        candidates = [
+            prior_from_memberships(z_mean, z_var, memberships)
+            for memberships in _candidate_memberships(refilled, z_mean, z_var, cluster, seed)
         ]
-        bounds = [_bound(move, z_mean, z_var) for move in moves]
+        bounds = [_bound(candidate, z_mean, z_var) for candidate in candidates]
         if max(bounds) > bound:
-            moved, refilled, bound = True, moves[int(np.argmax(bounds))], max(bounds)
-    return (refilled, bound - before) if moved else (prior, 0.0)
+            raised, refilled, bound = True, candidates[int(np.argmax(bounds))], max(bounds)
+    return (refilled, bound - before) if raised else (prior, 0.0)
 
 
-def _candidate_memberships(prior, z_mean, z_var, cluster, seed):
-    """Memberships [N, K] in which the cluster has taken rows from others."""
+def _candidate_memberships(
+    prior: GMMPrior, z_mean: np.ndarray, z_var: np.ndarray, cluster: int, seed: int
+) -> Iterator[np.ndarray]:
+    """Yields memberships [N, K] that give the cluster rows of other clusters."""
     memberships = _memberships(prior, z_mean, z_var)
     evidence = _evidence(prior, z_mean, z_var)
     yield _reassign(memberships, np.argsort(evidence)[: len(z_mean) // memberships.shape[1]], cluster)
@@ -59,21 +63,21 @@ def _candidate_memberships(prior, z_mean, z_var, cluster, seed):
             yield _reassign(memberships, rows[halves == 1], cluster)
 
 
-def _memberships(prior, z_mean, z_var):
+def _memberships(prior: GMMPrior, z_mean: np.ndarray, z_var: np.ndarray) -> np.ndarray:
     return np.exp(_log_q_c(z_mean, np.log(z_var), prior))
 
 
-def _reassign(memberships, rows, cluster):
-    moved = memberships.copy()
-    moved[rows] = np.eye(memberships.shape[1], dtype=memberships.dtype)[cluster]
-    return moved
+def _reassign(memberships: np.ndarray, rows: np.ndarray, cluster: int) -> np.ndarray:
+    reassigned = memberships.copy()
+    reassigned[rows] = np.eye(memberships.shape[1], dtype=memberships.dtype)[cluster]
+    return reassigned
 
 
-def _bound(prior, z_mean, z_var):
+def _bound(prior: GMMPrior, z_mean: np.ndarray, z_var: np.ndarray) -> float:
     return float(_evidence(prior, z_mean, z_var).mean(dtype=np.float64))
 
 
-def _evidence(prior, z_mean, z_var):
+def _evidence(prior: GMMPrior, z_mean: np.ndarray, z_var: np.ndarray) -> np.ndarray:
     return np.asarray(_log_evidence(z_mean, np.log(z_var), prior))
 
 
@@ -81,7 +85,7 @@ _log_q_c = jax.jit(optimal_log_responsibilities)
 
 
 @jax.jit
-def _log_evidence(z_mean, z_log_var, prior):
-    """[N]: log sum_c p(c) exp E_q(z|x)[log p(z|c)], what the prior adds to the bound under the best q(c|x), nats."""
+def _log_evidence(z_mean: jax.Array, z_log_var: jax.Array, prior: GMMPrior) -> jax.Array:
+    """log sum_c p(c) exp E_q(z|x)[log p(z|c)], [N] nats: the prior's part of the bound with the optimal q(c|x)."""
     log_pz_given_c = expected_log_prob_z_given_c(z_mean, z_log_var, prior)
     return jax.nn.logsumexp(log_prob_c(prior)[None, :] + log_pz_given_c, axis=-1)

@@ -1,4 +1,4 @@
-"""The state of a run as one pytree: what a checkpoint holds and what a training step maps to its successor."""
+"""The state of a run as one pytree, which a checkpoint holds and a training step updates."""
 
 from typing import Any
 
@@ -12,15 +12,15 @@ from vade_jax.networks.model import Params
 
 
 class TrainState(struct.PyTreeNode):
-    """All that a run carries from step to step.
+    """Everything that a training step reads and updates.
 
     Attributes:
-      step: [], int32, updates done in this stage.
+      step: [], int32, the number of updates in this stage.
       params: {'encoder', 'decoder', 'prior'}, the prior a GMMPrior.
-      opt_state: the optimizer's.
-      key: the stage's random key; steps fold their number into it and never change it.
-      scaling: from data as stored to the model's input; not trained.
-      rate_factor: [], float32, on the stage's learning rates.
+      opt_state: the optimizer's state.
+      key: the stage's random key. A step folds its number into it and does not change it.
+      scaling: maps stored rows to the model's input; not trained.
+      rate_factor: [], float32, multiplies every learning rate.
     """
 
     step: jax.Array
@@ -32,14 +32,14 @@ class TrainState(struct.PyTreeNode):
 
     @classmethod
     def create(cls, params: Params, key: jax.Array, scaling: Scaling) -> "TrainState":
-        """A state that no stage has started yet: it has no optimizer."""
+        """A state without an optimizer, as before the first stage."""
         return cls(jnp.zeros((), jnp.int32), params, None, key, scaling, jnp.ones(()))
 
 
 def start_stage(
     state: TrainState, tx: optax.GradientTransformation, key: jax.Array, rate_factor: float = 1.0
 ) -> TrainState:
-    """The state at a stage's first step: its own optimizer state, key and rates, the parameters kept."""
+    """The state at a stage's first step: new optimizer state, key and rate factor; the rest stays the same."""
     return state.replace(
         step=jnp.zeros((), jnp.int32),
         opt_state=tx.init(state.params),

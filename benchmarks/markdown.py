@@ -1,0 +1,42 @@
+"""Cells and tables in Markdown."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from benchmarks import records, text_tables
+
+
+def command(record: dict[str, Any]) -> str:
+    """The config and the flags of a record, as code."""
+    return f"`{' '.join([record['config'], *record['flags']])}`"
+
+
+def age(record: dict[str, Any]) -> str:
+    """A note for a record that was measured with other settings than its config's current ones; else ''."""
+    return "" if records.is_of_today(record) else " (earlier settings)"
+
+
+def numbers(summary: Mapping[str, Any], digits: int, *names: str) -> list[str]:
+    """The named values of a summary as text; '-' for a missing one."""
+    return [text_tables.number(summary.get(name), digits) for name in names]
+
+
+def minutes(summary: Mapping[str, Any] | None) -> str:
+    """The seconds of a summary as minutes; '-' without a summary."""
+    return f"{summary['seconds'] / 60:.1f}" if summary else "-"
+
+
+def device_name(device: dict[str, Any] | None) -> str:
+    """The device of a record as text; '-' for None."""
+    if device is None:
+        return "-"
+    return f"{device['cpus']} CPU cores" if device["platform"] == "cpu" else f"{device['count']} {device['kind']}"
+
+
+def table(columns: Sequence[str], rows: Sequence[Iterable[str]]) -> str:
+    """A table in Markdown; '' without rows."""
+    return "".join(map(_row, [columns, ["---"] * len(columns), *rows])) if rows else ""
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"

@@ -1,0 +1,195 @@
+"""Evaluates a trained state: clusters, the ELBO, scores and samples as arrays and numbers. Writes no files."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from vade_jax.data.dataset import Dataset, sample_row_indices
+from vade_jax.inference.answers import Posterior, generate, log_likelihood, mean_elbo, posterior
+from vade_jax.initialization.modularity import mean_modularity
+from vade_jax.reports import label_scores
+from vade_jax.reports.label_scores import Confusion
+from vade_jax.runs import starting_clusters
+from vade_jax.runs.input_graphs import clustered_row_indices
+from vade_jax.runs.run import KeyUse, Run
+from vade_jax.runs.watched_rows import read_cluster_history
+from vade_jax.system.large_arrays import empty_array
+from vade_jax.training.train_state import TrainState
+
+_SAMPLES_PER_CLUSTER = 10
+MAX_BOUND_BATCH = 256  # rows for one device call of the bound: each row has many draws of z
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How a state is evaluated: the settings of the section `evaluate`.
+
+    Attributes:
+      estimator: of q(c|x): 'sample', 'mean' or 'optimal'.
+      batch_size: rows for one device call.
+      bound_samples: L, draws of z for the importance-weighted bound.
+      bound_rows: how many random rows that bound is computed for; 0 for all.
+    """
+
+    estimator: str
+    batch_size: int
+    bound_samples: int
+    bound_rows: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a trained state says about the rows of its run.
+
+    The scored rows are the test rows, or the training rows if there are no test rows.
+
+    Attributes:
+      posterior: q(c|x) of the training rows.
+      test_posterior: q(c|x) of the test rows, or None.
+      scores: accuracy, nmi and ari of the scored rows; each None without labels.
+      confusion: of the scored rows; None without labels.
+      elbo: 'elbo' and its five terms by name, means over the scored rows, nats.
+      log_likelihoods: [R], the importance-weighted bound of log p(x) for R of the scored rows, nats.
+      bound_samples: L, draws of z for that bound.
+      occupancy: [K], the number of scored rows in each cluster.
+      input_modularity: mean modularity of the training rows' clusters on the graphs of the inputs.
+      starting_clusters: scores and modularities of the clusters that each stage started from, in order.
+      accuracy_by_epoch: accuracy on the watched rows; None for epochs without clusters, or without labels.
+      samples: [K, 10, D], generated from each cluster, as the model sees rows; None if rows are not images.
+    """
+
+    posterior: Posterior
+    test_posterior: Posterior | None
+    scores: dict[str, float | None]
+    confusion: Confusion | None
+    elbo: dict[str, float]
+    log_likelihoods: np.ndarray
+    bound_samples: int
+    occupancy: list[int]
+    input_modularity: float
+    starting_clusters: list[dict[str, Any]]
+    accuracy_by_epoch: list[float | None]
+    samples: np.ndarray | None
+
+    @property
+    def scored_posterior(self) -> Posterior:
+        """q(c|x) of the scored rows."""
+        return self.posterior if self.test_posterior is None else self.test_posterior
+
+
+def evaluate_state(
+    run: Run,
+    state: TrainState,
+    train: Dataset,
+    test: Dataset | None,
+    *,
+    input_graphs: Sequence[csr_matrix],
+    total_epochs: int,
+    options: EvaluationOptions,
+) -> Evaluation:
+    """Evaluates a trained state. The only place where labels are scored.
+
+    Args:
+      run: trained; its folder holds the starting clusters and the watched rows' clusters.
+      state: the trained state.
+      train: the rows that were clustered.
+      test: the rows to score instead, or None.
+      input_graphs: as `load_input_graphs` returns them.
+      total_epochs: how many epochs the run has done.
+      options: how to evaluate.
+
+    Returns:
+      The evaluation.
+    """
+    posterior_key, rows_key, bound_key, generate_key = jax.random.split(run.key(KeyUse.EVALUATION), 4)
+    train_posterior = _posterior(run, state, train.x, posterior_key, options)
+    test_posterior = None if test is None else _posterior(run, state, test.x, posterior_key, options)
+    scored = train if test is None else test
+    scored_posterior = train_posterior if test_posterior is None else test_posterior
+    elbo = mean_elbo(
+        run.model,
+        state,
+        scored.x,
+        posterior_key,
+        estimator=options.estimator,
+        batch_size=min(options.batch_size, len(scored.x)),
+        allocate=functools.partial(empty_array, folder=run.folder),
+    )
+    bound_x = scored.x[sample_row_indices(len(scored.x), rows_key, options.bound_rows)]
+    log_likelihoods = log_likelihood(
+        run.model,
+        state,
+        bound_x,
+        bound_key,
+        num_samples=options.bound_samples,
+        batch_size=min(options.batch_size, MAX_BOUND_BATCH, len(bound_x)),
+    )
+    num_clusters = train_posterior.responsibilities.shape[1]
+    samples = None
+    if train.image_shape:
+        samples = generate(run.model, state.params, generate_key, range(num_clusters), _SAMPLES_PER_CLUSTER)
+    clustered = clustered_row_indices(run)
+    return Evaluation(
+        posterior=train_posterior,
+        test_posterior=test_posterior,
+        scores=_scores(scored.labels, scored_posterior.clusters),
+        confusion=_confusion(scored.labels, scored_posterior.clusters, num_clusters),
+        elbo=elbo,
+        log_likelihoods=log_likelihoods,
+        bound_samples=options.bound_samples,
+        occupancy=label_scores.occupancy(scored_posterior.clusters, num_clusters),
+        input_modularity=mean_modularity(input_graphs, train_posterior.clusters[clustered]),
+        starting_clusters=_score_starting_clusters(run, None if train.labels is None else train.labels[clustered]),
+        accuracy_by_epoch=_accuracy_by_epoch(run, train.labels, total_epochs),
+        samples=samples,
+    )
+
+
+def _posterior(run: Run, state: TrainState, x: np.ndarray, key: jax.Array, options: EvaluationOptions) -> Posterior:
+    return posterior(
+        run.model,
+        state,
+        x,
+        key,
+        estimator=options.estimator,
+        batch_size=min(options.batch_size, len(x)),
+        allocate=functools.partial(empty_array, folder=run.folder),
+    )
+
+
+def _scores(labels: np.ndarray | None, clusters: np.ndarray) -> dict[str, float | None]:
+    if labels is None:
+        return dict.fromkeys(("accuracy", "nmi", "ari"))
+    return {**label_scores.scores(labels, clusters)}
+
+
+def _confusion(labels: np.ndarray | None, clusters: np.ndarray, num_clusters: int) -> Confusion | None:
+    return None if labels is None else label_scores.confusion(labels, clusters, num_clusters)
+
+
+def _score_starting_clusters(run: Run, labels: np.ndarray | None) -> list[dict[str, Any]]:
+    """The scores and modularities of the clusters that each stage started from, for the labels [M] of their rows."""
+    stages = [starting_clusters.read(run, stage) for stage in starting_clusters.finding_names(run)]
+    return [
+        {
+            **_scores(labels, found.memberships.argmax(axis=1)),
+            "modularity": float(found.modularity),
+            "found_modularity": float(found.found_modularity),
+            "restart_scores": found.scores.tolist(),
+        }
+        for found in stages
+    ]
+
+
+def _accuracy_by_epoch(run: Run, labels: np.ndarray | None, total_epochs: int) -> list[float | None]:
+    """On the watched rows, after each epoch of the run; None if there are no clusters or no labels."""
+    rows, clusters = read_cluster_history(run, total_epochs)
+    return [
+        None if labels is None or epoch.min() < 0 else label_scores.scores(labels[rows], epoch)["accuracy"]
+        for epoch in clusters
+    ]

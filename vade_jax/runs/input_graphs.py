@@ -1,0 +1,145 @@
+"""Neighbour graphs of the inputs that clusters are found on. They are cached in the run's folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.sparse import csr_matrix, load_npz, save_npz
+
+from vade_jax.data.scaling import Scaling
+from vade_jax.initialization import methods, neighbor_graphs
+from vade_jax.runs.run import Run
+from vade_jax.system.atomic_files import atomic_write
+
+_MOVED_ROWS = 1024  # at a time
+_GRAPH_ROWS = 20_000  # rows that get edges; with this many, modularity ranks the rounds on MNIST as with all rows
+_T = TypeVar("_T")
+
+
+class NeighborLists(NamedTuple):
+    """The nearest others of each row.
+
+    Attributes:
+      distances: [M, k], float32, ascending.
+      indices: [M, k], int32, among the M rows.
+    """
+
+    distances: np.ndarray
+    indices: np.ndarray
+
+
+def clustered_row_indices(run: Run) -> np.ndarray:
+    """Returns the indices [M] of the rows that clusters are found on, ascending.
+
+    They are the same for every run on the same rows.
+    """
+    if run.num_rows <= run.config.init.max_rows:
+        return np.arange(run.num_rows)
+    return np.sort(np.random.default_rng(0).choice(run.num_rows, run.config.init.max_rows, replace=False))
+
+
+def num_neighbors(run: Run, num_rows: int) -> int:
+    """Returns how many neighbours each of num_rows rows gets."""
+    return neighbor_graphs.num_neighbors(num_rows, run.config.model.num_clusters, run.config.init.neighbor_share)
+
+
+def load_input_graphs(run: Run, scaling: Scaling, x: np.ndarray) -> list[csr_matrix]:
+    """Returns neighbour graphs [M, M] of the inputs that clusters are found on; modularity is computed on them.
+
+    They are the same for every run on the same rows with the same config. Without augmentation there is one graph.
+
+    With augmentation, the first graph joins each randomly moved image to the unmoved images nearest to it. If
+    `load_input_neighbors` has the neighbours of unmoved images, a second graph is made of them. The second graph misses
+    images that are alike except for a move, and the first one has some edges between images that are not alike.
+
+    Args:
+      run: its config says how many neighbours each row gets.
+      scaling: of the rows.
+      x: [N, D], all rows, as stored.
+    """
+    graph = _cached_input_graph(run, scaling, x)
+    unmoved = load_input_neighbors(run, scaling, x) if run.augmentation else None
+    return [graph, _graph_of(unmoved)] if unmoved else [graph]
+
+
+def _cached_input_graph(run: Run, scaling: Scaling, x: np.ndarray) -> csr_matrix:
+    """Returns the first input graph: of `load_input_neighbors` if they are of images as they are moved here."""
+
+    def make(partial: Path) -> None:
+        if not run.augmentation and (found := load_input_neighbors(run, scaling, x)):
+            save_npz(partial, _graph_of(found))
+        else:
+            rows = x[clustered_row_indices(run)]
+            save_npz(partial, build_input_graph(run, scaling, rows, num_neighbors(run, len(rows)), _GRAPH_ROWS))
+
+    return _load_or_compute(run.folder / "input_graph.npz", load_npz, make)
+
+
+def load_input_neighbors(run: Run, scaling: Scaling, x: np.ndarray) -> NeighborLists | None:
+    """Returns the nearest others of each input that clusters are found on, without hubs.
+
+    Args:
+      run: its config says how many neighbours each row gets, and whether they are needed.
+      scaling: of the rows.
+      x: [N, D], all rows, as stored.
+
+    Returns:
+      The neighbours of the M rows; None if nothing uses them.
+    """
+    init = run.config.init
+    needs_unmoved = run.augmentation and init.part_rows
+    if init.method != "manifold" or not (init.neighbors == methods.BOTH or needs_unmoved):
+        return None
+
+    def make(partial: Path) -> None:
+        rows = np.asarray(scaling(jnp.asarray(x[clustered_row_indices(run)])))
+        count = num_neighbors(run, len(rows))
+        distances, neighbors = neighbor_graphs.nearest_neighbors_without_hubs(rows, count)
+        np.savez(partial, distances=distances.astype(np.float32), neighbors=neighbors.astype(np.int32))
+
+    def read(stream: IO[bytes]) -> NeighborLists:
+        with np.load(stream) as arrays:
+            return NeighborLists(distances=arrays["distances"], indices=arrays["neighbors"])
+
+    return _load_or_compute(run.folder / "input_neighbors.npz", read, make)
+
+
+def _load_or_compute(file: Path, read: Callable[[IO[bytes]], _T], make: Callable[[Path], None]) -> _T:
+    """Returns the content of a file; computes and writes it first if the file is missing or damaged."""
+    try:
+        with file.open("rb") as stream:
+            return read(stream)
+    except Exception:  # libraries raise errors of many types for a damaged file
+        with atomic_write(file) as partial:
+            make(partial)
+        with file.open("rb") as stream:
+            return read(stream)
+
+
+def _graph_of(neighbors: NeighborLists) -> csr_matrix:
+    num_rows = len(neighbors.indices)
+    return neighbor_graphs.neighbor_graph(np.arange(num_rows), neighbors.indices, num_rows)
+
+
+def build_input_graph(run: Run, scaling: Scaling, x: np.ndarray, count: int, num_rows: int) -> csr_matrix:
+    """Returns the neighbour graph [M, M] of rows as the model's input.
+
+    With augmentation, a row is moved at random and joined to the unmoved rows nearest to it. Rows that are alike except
+    for a move are then neighbours.
+
+    Args:
+      run: its config gives the augmentation.
+      scaling: of the rows.
+      x: [M, D], as stored.
+      count: k, neighbours of each row.
+      num_rows: how many of the rows, drawn at random, are joined to their neighbours among all M.
+    """
+    inputs = np.asarray(scaling(jnp.asarray(x)))
+    queries = inputs
+    if augmentation := run.augmentation:
+        keys = jax.random.split(jax.random.key(0), len(inputs))
+        queries = np.asarray(jax.lax.map(lambda pair: augmentation(*pair), (keys, inputs), batch_size=_MOVED_ROWS))
+    return neighbor_graphs.sampled_graph(inputs, count, num_rows, seed=0, queries=queries)
