@@ -50,6 +50,15 @@ def _few_executables():
     gc.collect()
 
 
+@pytest.fixture
+def optimized():
+    """Compiles with all optimizations, for programs that run for seconds."""
+    before = jax.config.jax_disable_most_optimizations
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory):
     """The folder and the results of a finished run of `tiny()`. A test that changes the folder copies it first."""

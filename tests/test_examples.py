@@ -24,6 +24,7 @@ def example(name):
     return runpy.run_path(str(EXAMPLES / f"{name}.py"))
 
 
+@pytest.mark.usefixtures("optimized")
 def test_own_decoder():
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):  # as in a user's program
         bounds, purity = example("own_decoder")["main"]()
@@ -31,9 +32,21 @@ def test_own_decoder():
     assert purity[bounds.argmax()] > 0.95
 
 
+ONE_STAGE = {"guide.num_rounds": 0, "align.num_epochs": 0}
+
+
 def test_own_network():
-    one_stage = {"guide.num_rounds": 0, "align.num_epochs": 0}
-    assert example("own_network")["main"](**QUICK | one_stage) > 0.2
+    assert example("own_network")["main"](**QUICK | ONE_STAGE) > 0.2
+
+
+@pytest.mark.parametrize("name", ["own_likelihood", "own_scaling", "own_data_source"])
+def test_own_likelihood_scaling_and_data_source(name):
+    strict = jax.config.jax_numpy_rank_promotion
+    jax.config.update("jax_numpy_rank_promotion", "allow")  # as in a user's program, in every thread
+    try:
+        assert example(name)["main"](**QUICK | ONE_STAGE | {"pretrain.num_epochs": 100, "report": False}) > 0.3
+    finally:
+        jax.config.update("jax_numpy_rank_promotion", strict)
 
 
 def test_single_cells(tmp_path):

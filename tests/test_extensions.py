@@ -138,8 +138,15 @@ def _as_in_a_new_process(monkeypatch, folder):
         monkeypatch.delitem(sys.modules, name, raising=False)
     for registry in (LIKELIHOODS, NETWORKS, SCALINGS, SOURCES):
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
-    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):  # as in the user's program
-        yield
+    strict = jax.config.jax_numpy_rank_promotion, jax.config.jax_numpy_dtype_promotion
+    _set_promotion("allow", "standard")  # as in the user's program, in every thread
+    yield
+    _set_promotion(*strict)
+
+
+def _set_promotion(rank, dtype):
+    jax.config.update("jax_numpy_rank_promotion", rank)
+    jax.config.update("jax_numpy_dtype_promotion", dtype)
 
 
 def imported():

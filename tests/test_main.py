@@ -125,9 +125,9 @@ from vade_jax.commands.train import train
 config = base.get_config()
 config.data.name = "mnist"
 config.data.dir = {tfds_dir!r}
-config.data.train_split = "test[:1000]"
+config.data.train_split = "test[:200]"
 config.model.hidden = (8,)
-config.pretrain.num_epochs = config.train.num_epochs = 1
+config.pretrain.num_epochs = config.train.num_epochs = 0
 config.align.num_epochs = config.guide.num_rounds = 0
 config.optimizer.min_steps = 0
 config.init.method = "gmm"

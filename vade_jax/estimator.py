@@ -51,8 +51,10 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
       n_clusters: K.
       latent_dim: J.
       hidden: widths of the encoder's hidden layers; the decoder has them in reverse order.
-      likelihood: of p(x|z): 'bernoulli', 'gaussian', 'gaussian_shared', or 'auto' to choose by the rows.
-      scaling: of the rows: 'range', 'standardize', 'rescale', 'none', or 'auto' to choose by the rows.
+      likelihood: of p(x|z): 'bernoulli', 'gaussian', 'gaussian_shared', or 'auto' to choose by the rows. Also a name
+        of `register_likelihood`, or package.module:factory.
+      scaling: of the rows: 'range', 'standardize', 'rescale', 'none', or 'auto' to choose by the rows. Also a name of
+        `register_scaling`, or package.module:function.
       image_shape: (H, W, C) if the rows are images, else None.
       settings: any other field of `vade_jax.settings.defaults` by its dotted name, such as {'pretrain.num_epochs': 20}.
       workdir: the folder for the run's files. An interrupted fit resumes from it. None keeps no files.

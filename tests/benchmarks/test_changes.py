@@ -7,7 +7,7 @@ import pytest
 from benchmarks import changes
 
 
-@pytest.mark.parametrize("make", [changes._densities, changes._convolutions])
+@pytest.mark.parametrize("make", [changes._densities, pytest.param(changes._convolutions, marks=pytest.mark.slow)])
 def test_both_functions_of_a_pair_give_the_same_result(make):
     before, after = make()
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5), before(), after())

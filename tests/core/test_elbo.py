@@ -178,12 +178,6 @@ def test_extremes_have_finite_values_and_gradients(name, extreme):
     assert all_finite((results, gradient))
 
 
-def test_gradient_of_the_bernoulli_likelihood_is_x_minus_its_mean():
-    x, logits = jnp.array([0.0, 1.0, 0.3, 0.0, 1.0, 1.0]), jnp.array([0.0, 0.0, 0.0, 1e4, 1e4, -1e4])
-    gradient = jax.grad(likelihoods.log_prob_x_bernoulli, argnums=1)(x, logits)
-    np.testing.assert_allclose(gradient, [-0.5, 0.5, -0.2, -1.0, 0.0, 1.0], atol=1e-7)
-
-
 @each_function
 def test_bfloat16_inputs_are_computed_in_float32(name):
     rounded = as_dtype(make_problem((2,), latent=256, data=4096), jnp.bfloat16)
@@ -194,12 +188,6 @@ def test_bfloat16_inputs_are_computed_in_float32(name):
         result = FUNCTIONS[name][0](problem)
         assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(result))
         assert_close(result, expected, 1e-6)
-
-
-def test_bernoulli_likelihood_accepts_integer_pixels():
-    x, logits = np.array([[0, 1, 1, 0]]), jnp.array([[0.3, -2.0, 5.0, 1.0]])
-    expected = stats.bernoulli.logpmf(x, special.expit(np.float64(logits))).sum(-1)
-    np.testing.assert_allclose(likelihoods.log_prob_x_bernoulli(jnp.asarray(x, jnp.uint8), logits), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -231,35 +219,9 @@ def test_shape_mistakes_name_both_shapes(name, field, shape, other):
     assert str(other) in str(error.value)
 
 
-def test_sample_z_names_both_shapes():
-    with pytest.raises(ValueError, match=r"\(5, 2\).*\(2,\)"):
-        sample_z(jax.random.key(0), jnp.zeros((5, 2)), jnp.zeros(2), 3)
-
-
-def test_sample_z_rejects_zero_draws():
-    with pytest.raises(ValueError, match="num_samples is 0"):
-        sample_z(jax.random.key(0), jnp.zeros(2), jnp.zeros(2), 0)
-
-
 def test_unknown_estimator_names_the_choices():
     with pytest.raises(ValueError, match=r"'paper'.*'sample', 'mean', 'optimal'"):
         elbo.log_cluster_posterior(*make_problem()[1:5], "paper")
-
-
-@pytest.mark.parametrize("leading", [(), (2, 3)])
-def test_sample_z_is_reparameterized_with_the_given_moments(leading):
-    z_mean, z_log_var = make_problem(leading)[2:4]
-    draw = jax.jit(functools.partial(sample_z, jax.random.key(0), num_samples=10_000))
-    z, by_mean = jax.jvp(lambda mean: draw(mean, z_log_var), (z_mean,), (jnp.ones_like(z_mean),))
-    _, by_log_var = jax.jvp(lambda log_var: draw(z_mean, log_var), (z_log_var,), (jnp.ones_like(z_mean),))
-    assert (z.shape, z.dtype) == ((10_000, *leading, J), jnp.float32)
-    scale = np.exp(as_float64(z_log_var) / 2)
-    noise = (as_float64(z) - as_float64(z_mean)) / scale
-    assert np.abs(noise.mean(0)).max() < 5 / 100
-    assert np.abs(noise.var(0) - 1).max() < 5 * 2**0.5 / 100
-    assert np.abs((noise[1:] * noise[:-1]).mean(0)).max() < 5 / 100  # the noise of the draws is independent
-    np.testing.assert_allclose(by_mean, jnp.ones_like(z))
-    np.testing.assert_allclose(by_log_var, noise * scale / 2, rtol=1e-4, atol=1e-5)
 
 
 def test_sample_estimator_is_the_mean_over_draws_of_p_c_given_z():

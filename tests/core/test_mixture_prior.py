@@ -2,12 +2,18 @@
 
 import functools
 import re
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.prior_references import (
+    FUNCTIONS,
+    Inputs,
+    compiled,
+    make_inputs,
+    reference_expected_log_prob_z_given_c,
+)
 from helpers.references import (
     RANDOM,
     SIZES,
@@ -15,13 +21,10 @@ from helpers.references import (
     as_dtype,
     as_float64,
     assert_close,
-    expectation,
-    log_joint,
     normal_log_prob,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import special, stats
 
 from vade_jax.core import mixture_prior
 from vade_jax.core.mixture_prior import GMMPrior
@@ -29,79 +32,11 @@ from vade_jax.core.mixture_prior import GMMPrior
 LEADING = [(), (5,), (2, 3)]
 
 
-class Inputs(NamedTuple):
-    """Arguments of every density: `z` is used both as z and as the mean of q(z|x)."""
-
-    z: Any  # [..., J]
-    z_log_var: Any  # [..., J]
-    prior: GMMPrior
-
-
-def make_inputs(leading=(5,), seed=0, clusters=4, latent=3, spread=1.0, dtype=jnp.float32):
-    rng = np.random.default_rng(seed)
-
-    def normal(*shape):
-        return jnp.asarray(spread * rng.standard_normal(shape), dtype)
-
-    prior = GMMPrior(normal(clusters), normal(clusters, latent), normal(clusters, latent))
-    return Inputs(normal(*leading, latent), normal(*leading, latent), prior)
-
-
-def reference_log_prob_z_given_c(inputs):
-    return normal_log_prob(inputs.z[..., None, :], inputs.prior.means, inputs.prior.log_vars)
-
-
-def reference_log_prob_z(inputs):
-    densities = [
-        stats.multivariate_normal(mean, np.diag(np.exp(log_var))).logpdf(inputs.z).reshape(inputs.z.shape[:-1])
-        for mean, log_var in zip(inputs.prior.means, inputs.prior.log_vars, strict=True)
-    ]
-    return special.logsumexp(np.stack(densities, -1) + special.log_softmax(inputs.prior.logits), axis=-1)
-
-
-def reference_log_responsibilities(inputs):
-    return log_joint(inputs.z, inputs.prior) - reference_log_prob_z(inputs)[..., None]
-
-
-def reference_expected_log_prob_z_given_c(inputs):
-    return expectation(lambda z: reference_log_prob_z_given_c(inputs._replace(z=z)), inputs.z, inputs.z_log_var)
-
-
-def reference_optimal_log_responsibilities(inputs):
-    return special.log_softmax(expectation(lambda z: log_joint(z, inputs.prior), inputs.z, inputs.z_log_var), axis=-1)
-
-
-# Name -> the function of Inputs and its reference. All return [..., K], except log_prob_c [K] and log_prob_z [...].
-FUNCTIONS = {
-    "log_prob_c": (lambda i: mixture_prior.log_prob_c(i.prior), lambda i: special.log_softmax(i.prior.logits)),
-    "log_prob_z_given_c": (lambda i: mixture_prior.log_prob_z_given_c(i.z, i.prior), reference_log_prob_z_given_c),
-    "log_prob_z": (lambda i: mixture_prior.log_prob_z(i.z, i.prior), reference_log_prob_z),
-    "log_responsibilities": (
-        lambda i: mixture_prior.log_responsibilities(i.z, i.prior),
-        reference_log_responsibilities,
-    ),
-    "expected_log_prob_z_given_c": (
-        lambda i: mixture_prior.expected_log_prob_z_given_c(*i),
-        reference_expected_log_prob_z_given_c,
-    ),
-    "optimal_log_responsibilities": (
-        lambda i: mixture_prior.optimal_log_responsibilities(*i),
-        reference_optimal_log_responsibilities,
-    ),
-}
 RESPONSIBILITIES = ["log_responsibilities", "optimal_log_responsibilities"]
 each_function = pytest.mark.parametrize("name", FUNCTIONS)
 each_responsibility = pytest.mark.parametrize("name", RESPONSIBILITIES)
 random_inputs = st.builds(make_inputs, **RANDOM)
 inputs_of_any_size = st.one_of(st.builds(functools.partial(make_inputs, **size), **RANDOM) for size in SIZES)
-
-
-compiled_sample_prior = jax.jit(mixture_prior.sample_prior, static_argnums=2)
-
-
-@functools.cache
-def compiled(name):
-    return jax.jit(FUNCTIONS[name][0])
 
 
 @functools.cache
@@ -156,43 +91,6 @@ def test_gradient_matches_finite_differences_of_the_reference(name):
     gradient = compiled_gradient(name)(inputs, jnp.asarray(weights, jnp.float32))
     slope = sum(np.vdot(*pair) for pair in zip(jax.tree.leaves(gradient), jax.tree.leaves(direction), strict=True))
     np.testing.assert_allclose(slope, (stepped(1e-6) - stepped(-1e-6)) / 2e-6, rtol=1e-4)
-
-
-def many_clusters(shift=0.0):
-    """More than `_FEW_CLUSTERS` clusters of different widths, spread like those of an embedding."""
-    inputs = make_inputs(leading=(4, 30), clusters=mixture_prior._FEW_CLUSTERS + 36, latent=10)
-    prior = inputs.prior._replace(means=3 * inputs.prior.means + shift)
-    return inputs._replace(z=3 * inputs.z + shift, prior=prior)
-
-
-@pytest.mark.parametrize("shift", [0.0, 100.0])
-def test_many_clusters_match_the_float64_reference(shift):
-    """A common shift of all clusters does not increase the rounding error of the matrix product."""
-    inputs = many_clusters(shift)
-    exact = as_float64(inputs)
-    log_pz_given_c = reference_log_prob_z_given_c(exact)
-    variances = np.exp(exact.z_log_var[..., None, :] - exact.prior.log_vars).sum(-1)
-    log_p_c = special.log_softmax(exact.prior.logits)
-
-    def close(actual, expected):
-        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=2e-3)
-
-    close(compiled("log_prob_z_given_c")(inputs), log_pz_given_c)
-    close(compiled("log_prob_z")(inputs), special.logsumexp(log_pz_given_c + log_p_c, axis=-1))
-    close(compiled("expected_log_prob_z_given_c")(inputs), log_pz_given_c - 0.5 * variances)
-    for name, expected in [
-        ("log_responsibilities", log_pz_given_c),
-        ("optimal_log_responsibilities", log_pz_given_c - 0.5 * variances),
-    ]:
-        q_c = np.exp(compiled(name)(inputs))
-        np.testing.assert_allclose(q_c, special.softmax(expected + log_p_c, axis=-1), atol=1e-3)
-
-
-@pytest.mark.parametrize("name", ["log_prob_z", "optimal_log_responsibilities"])
-def test_many_clusters_build_no_array_of_rows_by_clusters_by_dimensions(name):
-    inputs = make_inputs(leading=(256,), clusters=1000, latent=10)
-    compiled = jax.jit(jax.value_and_grad(lambda i: jnp.mean(FUNCTIONS[name][0](i)))).lower(inputs).compile()
-    assert compiled.memory_analysis().temp_size_in_bytes < 4 * 256 * 1000 * 10
 
 
 def test_log_prob_normal_is_the_diagonal_normal_density():
@@ -318,61 +216,6 @@ def test_shape_mistakes_name_both_shapes(name):
     with pytest.raises(ValueError, match=re.escape(str(shapes[0]))) as error:
         mistake(jnp.zeros((5, 2)), prior)
     assert all(str(shape) in str(error.value) for shape in shapes)
-
-
-@pytest.mark.parametrize("shape", [(), (2, 3)])
-def test_sample_prior_has_the_given_shape(shape):
-    z, c = compiled_sample_prior(jax.random.key(0), make_inputs().prior, shape)
-    assert (z.shape, z.dtype) == ((*shape, 3), jnp.float32)
-    assert (c.shape, c.dtype) == (shape, jnp.int32)
-
-
-def test_sample_prior_draws_the_same_under_vmap():
-    prior = make_inputs().prior
-    keys = jax.random.split(jax.random.key(0), 2)
-    z, c = jax.jit(jax.vmap(lambda key: mixture_prior.sample_prior(key, prior, (5,))))(keys)
-    for n in range(2):
-        one_z, one_c = compiled_sample_prior(keys[n], prior, (5,))
-        np.testing.assert_allclose(z[n], one_z, rtol=1e-5, atol=1e-6)
-        np.testing.assert_array_equal(c[n], one_c)
-
-
-def test_sample_prior_has_the_frequencies_and_moments_of_the_mixture():
-    # With K = J, noise shared by c and z would change the moments.
-    prior = make_inputs(clusters=3).prior._replace(logits=jnp.log(jnp.array([0.2, 0.5, 0.3])))
-    count = 30_000
-    z, c = compiled_sample_prior(jax.random.key(1), prior, (count,))
-    np.testing.assert_allclose(np.bincount(c) / count, [0.2, 0.5, 0.3], atol=5 * 0.5 / count**0.5)
-    for cluster in range(3):
-        draws = np.asarray(z[c == cluster], np.float64)
-        scale = np.exp(np.asarray(prior.log_vars[cluster]) / 2)
-        error = 5 * scale / len(draws) ** 0.5
-        assert (np.abs(draws.mean(0) - prior.means[cluster]) < error).all()
-        assert (np.abs(draws.std(0) - scale) < error).all()
-
-
-def test_sample_prior_draws_from_the_given_cluster():
-    prior = GMMPrior(jnp.zeros(3), jnp.array([[-100.0], [0.0], [100.0]]), jnp.zeros((3, 1)))
-    key = jax.random.key(0)
-    for cluster in (2, jnp.array([0, 1, 2]), np.array([[1], [2]])):
-        z, c = mixture_prior.sample_prior(key, prior, (2, 3), cluster)
-        np.testing.assert_array_equal(c, np.broadcast_to(cluster, (2, 3)))
-        np.testing.assert_array_equal(jnp.round(z[..., 0] / 100), c - 1)
-
-
-def test_sample_prior_differentiates_through_the_moments():
-    prior = make_inputs().prior
-    gradient = jax.jit(jax.grad(lambda p: mixture_prior.sample_prior(jax.random.key(0), p, (7,), 1)[0].sum()))(prior)
-    np.testing.assert_allclose(gradient.means[1], 7.0)
-    z, _ = mixture_prior.sample_prior(jax.random.key(0), prior, (7,), 1)
-    np.testing.assert_allclose(gradient.log_vars[1], (z - prior.means[1:2]).sum(0) / 2, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("cluster", [-1, 3, np.int64(3)])
-def test_sample_prior_rejects_a_cluster_out_of_range(cluster):
-    prior = GMMPrior(jnp.zeros(3), jnp.zeros((3, 2)), jnp.zeros((3, 2)))
-    with pytest.raises(ValueError, match=rf"cluster is {cluster}; .* 0 to 2"):
-        mixture_prior.sample_prior(jax.random.key(0), prior, (), cluster)
 
 
 @each_function

@@ -9,7 +9,6 @@ from vade_jax.runs import saved_model
 from vade_jax.runs.metrics_log import Tracker
 from vade_jax.runs.run import initial_state
 from vade_jax.runs.stages import make_stages
-from vade_jax.settings.field_names import flatten
 from vade_jax.system.devices import replicate
 from vade_jax.training.train_state import start_stage
 
@@ -32,12 +31,6 @@ def tiny(**changes):
         section, field = name.split("__")
         config[section][field] = value
     return config
-
-
-def tiny_flags():
-    """The flags that make the settings of `tiny()` from configs/base.py."""
-    before, after = (flatten(config.to_dict()) for config in (base.get_config(), tiny()))
-    return [f"--config.{name}={value}" for name, value in after.items() if value != before[name]]
 
 
 def fields(**changes):

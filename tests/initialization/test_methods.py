@@ -162,6 +162,7 @@ def test_input_neighbors_join_a_cluster_that_the_embedding_splits():
     assert clustering_accuracy(labels, both) > 0.95 > 0.85 > clustering_accuracy(labels, by_embedding)
 
 
+@pytest.mark.slow
 def test_layouts_in_processes_give_the_same_clusters(blobs, monkeypatch):
     embeddings, _ = blobs
     options = THREE._replace(num_layouts=2)

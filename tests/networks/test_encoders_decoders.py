@@ -23,7 +23,8 @@ def model_for(network="mlp", likelihood="bernoulli", image_shape=(8, 8, 1), hidd
         hidden=hidden,
         min_log_var=-6.0,
     )
-    return model, init_params(jax.random.key(0), model, num_features, 4, LATENT_DIM)
+    init = jax.jit(lambda key: init_params(key, model, num_features, 4, LATENT_DIM))
+    return model, init(jax.random.key(0))
 
 
 @pytest.mark.parametrize("image_shape", [(8, 8, 1), (28, 28, 1), (7, 9, 3), (1, 5, 1)])
@@ -33,12 +34,17 @@ def test_networks_accept_any_leading_axes(network, likelihood, image_shape):
     model, params = model_for(network, likelihood, image_shape)
     num_features = int(np.prod(image_shape))
     x = jax.random.uniform(jax.random.key(1), (2, num_features))
-    z_mean, z_log_var = model.encode(params, x)
-    assert z_mean.shape == z_log_var.shape == (2, LATENT_DIM)
     z = jax.random.normal(jax.random.key(2), (6, 2, LATENT_DIM))
-    assert model.log_px_given_z(params, x, z).shape == (6, 2)
-    assert model.mean_x(params, z).shape == (6, 2, num_features)
-    np.testing.assert_allclose(model.mean_x(params, z)[1], model.mean_x(params, z[1]), rtol=1e-5, atol=1e-6)
+
+    @jax.jit
+    def results(params, x, z):
+        return model.encode(params, x), model.log_px_given_z(params, x, z), model.mean_x(params, z)
+
+    (z_mean, z_log_var), log_px_given_z, mean_x = results(params, x, z)
+    assert z_mean.shape == z_log_var.shape == (2, LATENT_DIM)
+    assert log_px_given_z.shape == (6, 2)
+    assert mean_x.shape == (6, 2, num_features)
+    np.testing.assert_allclose(mean_x[1], jax.jit(model.mean_x)(params, z[1]), rtol=1e-5, atol=1e-6)
 
 
 def test_mlp_has_the_layers_of_the_paper():
@@ -51,6 +57,16 @@ def test_mlp_has_the_layers_of_the_paper():
     assert widths == [(LATENT_DIM, 2000), (2000, 500), (500, 500), (500, 784)]
 
 
+def intermediates(network, rows):
+    """Returns the output of a network for rows, and its parameters and the outputs of its layers."""
+
+    @jax.jit
+    def init_and_apply(key, rows):
+        return network.apply(network.init(key, rows), rows, capture_intermediates=True, mutable=True)
+
+    return init_and_apply(jax.random.key(1), rows)
+
+
 @pytest.mark.parametrize("sides", [(8, 8), (7, 9), (1, 5)])
 def test_conv_layers_match_xlas_convolutions(sides):
     """Compares the first layer with XLA's convolution and the last two with its transposed one; biases start at 0."""
@@ -58,7 +74,7 @@ def test_conv_layers_match_xlas_convolutions(sides):
     encoder = ConvEncoder(LATENT_DIM, (*sides, 2))
     x = jax.random.normal(jax.random.key(0), (3, *sides, 2))
     rows = x.reshape(3, -1)
-    _, state = encoder.apply(encoder.init(jax.random.key(1), rows), rows, capture_intermediates=True, mutable=True)
+    state = intermediates(encoder, rows)[1]
     layer = state["params"]["Dense_0"]
     expected = jax.lax.conv_general_dilated(
         x, layer["kernel"].reshape(3, 3, 2, -1), (2, 2), "SAME", dimension_numbers=layout
@@ -68,7 +84,7 @@ def test_conv_layers_match_xlas_convolutions(sides):
 
     decoder = ConvDecoder((*sides, 2))
     z = jax.random.normal(jax.random.key(2), (3, LATENT_DIM))
-    (images,), state = decoder.apply(decoder.init(jax.random.key(1), z), z, capture_intermediates=True, mutable=True)
+    (images,), state = intermediates(decoder, z)
     layers = state["params"]
     h = jax.nn.relu(state["intermediates"]["Dense_1"]["__call__"][0])
     h = h.reshape(3, *(-(-side // 4) for side in sides), 64)

@@ -170,14 +170,13 @@ def without_labels(pictures):
     return {alt: source for alt, source in pictures.items() if "label" not in alt}
 
 
-QUICK = {"pretrain__num_epochs": 1, "train__num_epochs": 0}
+QUICK = {"pretrain__num_epochs": 1, "train__num_epochs": 0, "model__latent_dim": 1}
 
 
 def test_report_can_be_skipped_and_drawn_later(tmp_path):
-    changes = QUICK | {"model__latent_dim": 1}
-    train(tiny(**changes), tmp_path)
+    train(tiny(**QUICK), tmp_path)
     assert not (tmp_path / "report").exists()
-    train(with_report(**changes), tmp_path)
+    train(with_report(**QUICK), tmp_path)
     page = Page(tmp_path)
     assert "Latent space" in page.headings
 

@@ -13,6 +13,7 @@ from vade_jax.commands.predict import predict
 from vade_jax.commands.train import train
 from vade_jax.data import sources
 from vade_jax.runs import train_many_runs
+from vade_jax.runs.checkpoints import Checkpoints
 from vade_jax.runs.metrics_log import read_metrics
 from vade_jax.runs.run import make_run
 from vade_jax.system.errors import DivergedError
@@ -148,3 +149,23 @@ def test_a_rate_factor_scales_the_learning_rates(tmp_path):
     halved = [record["learning_rate"] for record in read_metrics(tmp_path / "metrics.jsonl")]
     assert halved[0] == pytest.approx(0.5e-3)
     assert halved[3] == pytest.approx(0.5e-3)
+
+
+@pytest.mark.parametrize("num_runs", [1, 2])
+def test_an_error_in_an_epoch_closes_the_checkpoints(tmp_path, monkeypatch, num_runs):
+    """Left open, they would stop the interpreter from exiting."""
+
+    def fail(*_):
+        raise RuntimeError("a bug in a likelihood")
+
+    closed = []
+    close = Checkpoints.__exit__
+    monkeypatch.setattr(Checkpoints, "__exit__", lambda self, *error: closed.append(close(self, *error)))
+    monkeypatch.setattr(Feed, "train", fail)
+    monkeypatch.setattr(train_many_runs, "make_epoch_of_runs", lambda *_: fail)
+    x = sources.load("digits").splits["train"].x
+    description = {"num_rows": len(x), "num_features": 64, "image_shape": (8, 8, 1)}
+    runs = [make_run(single_run(seed), tmp_path / str(seed), description) for seed in range(num_runs)]
+    with pytest.raises(RuntimeError, match="a bug in a likelihood") as caught:
+        list(train_many_runs.train_runs(runs, x, side_by_side=num_runs > 1))
+    assert len(closed) == num_runs, caught  # whose traceback keeps everything alive that is not closed

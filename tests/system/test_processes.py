@@ -11,9 +11,8 @@ import jax
 import numpy as np
 import pytest
 from helpers.devices import DEVICES_FLAG
-from helpers.runs import tiny_flags
 
-from benchmarks import faults, scaling, seeds
+from benchmarks import faults, scaling
 from vade_jax.runs import saved_model
 from vade_jax.runs.metrics_log import read_metrics
 
@@ -21,10 +20,10 @@ ROOT = Path(__file__).parents[2]
 DEVICES = 2
 
 
-def start(folder, num_processes, num_devices, *flags, config=(f"--config={faults.CONFIG}", *faults.FLAGS)):
+def start(folder, num_processes, num_devices, *flags):
     """The processes of a run; a single one gets no flags of distributed training."""
     environment = {**os.environ, "XLA_FLAGS": f"{DEVICES_FLAG}={num_devices}"}
-    command = [sys.executable, "main.py", *config, f"--workdir={folder}", *flags]
+    command = [sys.executable, "main.py", f"--config={faults.CONFIG}", *faults.FLAGS, f"--workdir={folder}", *flags]
     together = (
         [f"--coordinator={scaling.free_address()}", f"--num_processes={num_processes}"] if num_processes > 1 else []
     )
@@ -69,13 +68,6 @@ def assert_first_process_reports(several):
     assert all("accuracy" not in said for (said, _), _ in several[1:])
 
 
-def test_two_processes_train_the_run_of_one(digits_run, tmp_path):
-    """The single process has both devices."""
-    processes = start(tmp_path, 2, 1, config=("--config=configs/base.py", *tiny_flags()))
-    assert_first_process_reports(ended(processes))
-    assert_alike(tmp_path, digits_run[0])
-
-
 @pytest.mark.parametrize(
     ("num_processes", "flags"),
     [
@@ -113,7 +105,7 @@ def test_a_killed_process_ends_the_others_and_the_run_goes_on_with_another_numbe
 
 def test_a_coordinator_that_is_none_is_a_line(tmp_path):
     command = [sys.executable, "main.py", f"--config={faults.CONFIG}", f"--workdir={tmp_path / 'run'}"]
-    answer = subprocess.run([*command, "--coordinator=auto"], cwd=seeds.ROOT, capture_output=True, text=True)
+    answer = subprocess.run([*command, "--coordinator=auto"], cwd=ROOT, capture_output=True, text=True)
     assert answer.returncode == 2
     assert answer.stderr.startswith("error: coordinator: 'auto': ")
     assert answer.stderr.count("\n") == 1

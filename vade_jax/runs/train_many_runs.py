@@ -1,5 +1,6 @@
 """Trains runs of one config that differ in seeds and learning rates, one after another or side by side."""
 
+import contextlib
 import functools
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -56,11 +57,12 @@ def _sequentially(runs: Sequence[Run], x: np.ndarray, feed: Feed) -> Iterator[tu
         for number, run in enumerate(runs):
             if len(runs) > 1:
                 console.print_line(f"{run.folder.name} ({number + 1} of {len(runs)})")
-            steps = _with_outcome(train_run(run, x))
             answer = None
-            while isinstance(step := steps.send(answer), EpochRequest):
-                epoch = programs.epoch(step.stage, step.state)
-                answer = feed.train(epoch, step.state, step.extra_arrays, step.stage.batch_size)
+            # Closed now if an epoch raises: at the exit of the interpreter the checkpoints can no longer be closed.
+            with contextlib.closing(_with_outcome(train_run(run, x))) as steps:
+                while isinstance(step := steps.send(answer), EpochRequest):
+                    epoch = programs.epoch(step.stage, step.state)
+                    answer = feed.train(epoch, step.state, step.extra_arrays, step.stage.batch_size)
             if isinstance(step, Interrupted):
                 raise step
             yield run, step
@@ -109,11 +111,13 @@ class _Programs:
 def _side_by_side(runs: Sequence[Run], x: np.ndarray, feed: Feed) -> Iterator[tuple[Run, Outcome]]:
     names = [stage.name for stage in make_stages(runs[0])]
     epochs: dict[str, EpochOfRuns] = {}
-    steps_of_runs = [_with_outcome(train_run(run, x, quiet=True)) for run in runs]
     requests: dict[int, EpochRequest] = {}
     answers: dict[int, Any] = dict.fromkeys(range(len(runs)))
     interrupted: Interrupted | None = None  # raised only after every run of the last epoch has saved its state
-    with console.progress_bar(desc=f"{len(runs)} runs", unit="epoch") as bar:
+    with contextlib.ExitStack() as started, console.progress_bar(desc=f"{len(runs)} runs", unit="epoch") as bar:
+        steps_of_runs = [
+            started.enter_context(contextlib.closing(_with_outcome(train_run(run, x, quiet=True)))) for run in runs
+        ]
         while True:
             for number, answer in answers.items():
                 step = steps_of_runs[number].send(answer)
