@@ -131,9 +131,8 @@ def test_augmentation_makes_the_embedding_less_sensitive(tmp_path):
     """The mean squared change of the embedding under augmentation, in units of the embedding's variance, is smaller."""
     x = splits.select_split(sources.load("digits"), "all", "").x
     keys = jax.random.split(jax.random.key(1), len(x))
-    augmented = jax.vmap(lambda key, image: random_affine(key, image, (8, 8, 1), 10.0, 0.1))(
-        keys, jnp.asarray(x, jnp.float32)
-    )
+    augment = jax.jit(jax.vmap(lambda key, image: random_affine(key, image, (8, 8, 1), 10.0, 0.1)))
+    augmented = augment(keys, jnp.asarray(x, jnp.float32))
     shares = []
     for name, changes in (("plain", {}), ("augmented", {"augment__max_degrees": 10.0, "augment__max_shift": 0.1})):
         train(tiny(**changes, pretrain__num_epochs=20, checkpoint__every_epochs=20), tmp_path / name)

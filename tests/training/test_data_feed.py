@@ -12,7 +12,7 @@ from vade_jax.commands.predict import predict
 from vade_jax.commands.train import train
 from vade_jax.data import sources
 from vade_jax.data.scaling import Scaling
-from vade_jax.initialization import neighbor_graphs
+from vade_jax.initialization import best_of_layouts, neighbor_graphs
 from vade_jax.reports.label_scores import clustering_accuracy
 from vade_jax.runs import saved_model, starting_clusters
 from vade_jax.runs.input_graphs import clustered_row_indices
@@ -140,7 +140,8 @@ def test_a_streamed_run_trains_every_stage(streamed):
     assert np.isfinite(results["elbo"])
 
 
-def test_rows_outside_the_sample_get_their_neighbours_clusters(tmp_path):
+def test_rows_outside_the_sample_get_their_neighbours_clusters(tmp_path, monkeypatch):
+    monkeypatch.setattr(best_of_layouts, "umap_layout", lambda embeddings, *_: embeddings)  # takes seconds to compile
     centres = np.array([[-8.0, 0.0], [0.0, 6.0], [8.0, 0.0]])
     embeddings, labels = make_blobs([100, 200, 300], centers=centres, cluster_std=[0.5, 1.0, 2.0], random_state=0)
     config = tiny(init__max_rows=150, init__method="manifold", model__num_clusters=3)
