@@ -103,10 +103,10 @@ def test_a_killed_process_ends_the_others_and_the_run_goes_on_with_another_numbe
     assert_alike(tmp_path / "killed", tmp_path / "whole")
 
 
-def test_a_coordinator_that_is_none_is_a_line(tmp_path):
+def test_an_unusable_coordinator_is_refused_in_one_line(tmp_path):
     command = [sys.executable, "main.py", f"--config={faults.CONFIG}", f"--workdir={tmp_path / 'run'}"]
     answer = subprocess.run([*command, "--coordinator=auto"], cwd=ROOT, capture_output=True, text=True)
     assert answer.returncode == 2
-    assert answer.stderr.startswith("error: coordinator: 'auto': ")
+    assert answer.stderr.startswith("error: coordinator: got 'auto', ")
     assert answer.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
