@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -67,6 +68,50 @@ def digits_run(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("digits_run") / "run"
     return folder, train(tiny(), folder)
+
+
+@pytest.fixture
+def own_registries(monkeypatch):
+    """The names that a test registers are gone after it."""
+    from vade_jax.data.scaling import SCALINGS
+    from vade_jax.data.sources import SOURCES
+    from vade_jax.networks.encoders_decoders import NETWORKS
+    from vade_jax.networks.model import LIKELIHOODS
+
+    for registry in (LIKELIHOODS, NETWORKS, SCALINGS, SOURCES):
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+
+
+@pytest.fixture(scope="session")
+def own_parts_folder(tmp_path_factory):
+    """A folder with the files of `helpers.own_parts`."""
+    from helpers.own_parts import FILES
+
+    folder = tmp_path_factory.mktemp("parts")
+    for name, text in FILES.items():
+        (folder / f"{name}.py").write_text(text)
+    return folder
+
+
+@pytest.fixture
+def as_in_a_program():
+    """Allows promotion, as in the user's program, in every thread: the context managers of jax hold for one thread."""
+    strict = jax.config.jax_numpy_rank_promotion, jax.config.jax_numpy_dtype_promotion
+    jax.config.update("jax_numpy_rank_promotion", "allow")
+    jax.config.update("jax_numpy_dtype_promotion", "standard")
+    yield
+    jax.config.update("jax_numpy_rank_promotion", strict[0])
+    jax.config.update("jax_numpy_dtype_promotion", strict[1])
+
+
+@pytest.fixture
+def own_parts(monkeypatch, own_parts_folder, own_registries, as_in_a_program):
+    """The files of `own_parts_folder` can be imported, but are not yet, as in a new process."""
+    from helpers.own_parts import FILES
+
+    monkeypatch.syspath_prepend(own_parts_folder)
+    for name in FILES:
+        monkeypatch.delitem(sys.modules, name, raising=False)
 
 
 @pytest.fixture

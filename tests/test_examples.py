@@ -4,10 +4,10 @@ import runpy
 import sys
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.usefixtures("own_registries", "as_in_a_program")
 EXAMPLES = Path(__file__).parent.parent / "examples"
 QUICK = {
     "pretrain.num_epochs": 10,
@@ -26,8 +26,7 @@ def example(name):
 
 @pytest.mark.usefixtures("optimized")
 def test_own_decoder():
-    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):  # as in a user's program
-        bounds, purity = example("own_decoder")["main"]()
+    bounds, purity = example("own_decoder")["main"]()
     assert np.isfinite(bounds).all()
     assert purity[bounds.argmax()] > 0.95
 
@@ -41,12 +40,7 @@ def test_own_network():
 
 @pytest.mark.parametrize("name", ["own_likelihood", "own_scaling", "own_data_source"])
 def test_own_likelihood_scaling_and_data_source(name):
-    strict = jax.config.jax_numpy_rank_promotion
-    jax.config.update("jax_numpy_rank_promotion", "allow")  # as in a user's program, in every thread
-    try:
-        assert example(name)["main"](**QUICK | ONE_STAGE | {"pretrain.num_epochs": 100, "report": False}) > 0.3
-    finally:
-        jax.config.update("jax_numpy_rank_promotion", strict)
+    assert example(name)["main"](**QUICK | ONE_STAGE | {"pretrain.num_epochs": 100, "report": False}) > 0.3
 
 
 def test_single_cells(tmp_path):
