@@ -5,12 +5,14 @@ written or has damaged files, 143 after SIGTERM and 130 after SIGINT.
 """
 
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
+from ml_collections.config_flags.tuple_parser import TupleParser
 
 from vade_jax.commands.evaluate import evaluate
 from vade_jax.commands.generate import generate
@@ -24,27 +26,28 @@ FLAGS = flags.FLAGS
 def main(argv: list[str]) -> None:
     """Runs the mode that --mode names."""
     from vade_jax.reports import results
-    from vade_jax.settings import rules
+    from vade_jax.settings import paths, rules
     from vade_jax.system import console, processes
     from vade_jax.system.errors import DivergedError, InputError, StorageError
     from vade_jax.system.signals import Interrupted, exit_after_grace, handle_signals
 
     if not FLAGS["verbosity"].present:
         logging.set_verbosity(logging.FATAL)  # the libraries log errors that we print
-    config, workdir = FLAGS.config, Path(FLAGS.workdir)
-    modes = {
-        "train": lambda: results.summary(train(config, workdir, force=FLAGS.resume == "force")),
-        "evaluate": lambda: results.summary(evaluate(workdir, allow_import=FLAGS.allow_import)),
-        "predict": lambda: f"wrote {_predict(config, workdir)}",
-        "generate": lambda: f"wrote {_generate(config, workdir)}",
-        "select_k": lambda: summary(select_k(workdir, config.select_k, allow_import=FLAGS.allow_import)),
+    workdir = paths.user_path(FLAGS.workdir)
+    modes: dict[str, Callable[[ConfigDict], str]] = {
+        "train": lambda config: results.summary(train(config, workdir, force=FLAGS.resume == "force")),
+        "evaluate": lambda config: results.summary(evaluate(workdir, _moved_rows(config), FLAGS.allow_import)),
+        "predict": lambda config: f"wrote {_predict(config, workdir)}",
+        "generate": lambda config: f"wrote {_generate(config, workdir)}",
+        "select_k": lambda config: summary(select_k(workdir, config.select_k, _moved_rows(config), FLAGS.allow_import)),
     }
     try:
-        rules.check_fields(config.to_dict())
+        rules.check_fields(FLAGS.config.to_dict())
+        config = paths.expand_home(FLAGS.config)
         if FLAGS.coordinator:
             processes.initialize_distributed(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
         with handle_signals(), nullcontext() if processes.is_first() else console.silence():
-            answer = modes[FLAGS.mode]()
+            answer = modes[FLAGS.mode](config)
         if processes.is_first():
             print(answer)
     except Interrupted as error:
@@ -54,12 +57,18 @@ def main(argv: list[str]) -> None:
         _leave(error, error.status)
 
 
+def _moved_rows(config: ConfigDict) -> str:
+    """Where the file of the training rows is now: --config.data.path on the command line; '' where it was."""
+    return config.data.path if "data.path" in config_flags.get_override_values(FLAGS["config"]) else ""
+
+
 def _predict(config: ConfigDict, workdir: Path) -> Path:
     return predict(
         workdir,
         path=config.data.path,
         output=config.predict.output,
         with_log_likelihood=config.predict.with_log_likelihood,
+        with_responsibilities=config.predict.with_responsibilities,
         outlier_share=config.predict.outlier_share,
         allow_import=FLAGS.allow_import,
     )
@@ -70,11 +79,13 @@ def _generate(config: ConfigDict, workdir: Path) -> Path:
         workdir,
         output=config.generate.output,
         seed=config.generate.seed,
+        kind=config.generate.kind,
         cluster=config.generate.cluster,
         between_clusters=config.generate.between_clusters,
         between_rows=config.generate.between_rows,
         num_samples=config.generate.num_samples,
         truncation=config.generate.truncation,
+        path=_moved_rows(config),
         allow_import=FLAGS.allow_import,
     )
 
@@ -103,7 +114,20 @@ def _config_first(argv: list[str]) -> list[str]:
     return argv
 
 
+class _TupleParser(flags.ArgumentParser[tuple[Any, ...]]):
+    """Parses a tuple. Of a flag that is given twice the last one counts: config_flags' own parser would join both."""
+
+    def parse(self, argument: Any) -> tuple[Any, ...]:
+        """The tuple in a text such as '(500, 500)' or '500,500'."""
+        return TupleParser().parse(argument)
+
+    def flag_type(self) -> str:
+        """The name of the type in --help."""
+        return "tuple"
+
+
 def _define_flags(argv: list[str]) -> None:
+    config_flags.register_flag_parser_for_type(tuple, _TupleParser())
     config_flags.DEFINE_config_file(
         "config",
         str(Path(__file__).parent / "configs" / "digits.py"),
@@ -116,8 +140,9 @@ def _define_flags(argv: list[str]) -> None:
         "train",
         ["train", "evaluate", "predict", "generate", "select_k"],
         "train trains a model with the config. The other modes read the run in workdir. evaluate scores it. predict "
-        "writes the clusters of the rows in config.data.path. generate writes samples of its clusters. select_k "
-        "recommends a number of clusters for its rows.",
+        "writes the clusters of the rows in config.data.path. generate writes draws of the model. select_k "
+        "recommends a number of clusters for its rows. If the file that a run was trained on has moved, evaluate, "
+        "select_k and generate find it with --config.data.path.",
     )
     flags.DEFINE_enum(
         "resume",

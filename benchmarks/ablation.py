@@ -18,12 +18,12 @@ from vade_jax.data import sources, splits
 from vade_jax.runs.run import num_epochs
 from vade_jax.settings.field_names import flatten
 
-_STARTS = {
+_STARTS: dict[str, dict[str, Any]] = {
     "manifold": {"init.method": "manifold"},
     "gmm": {"init.method": "gmm", "init.covariance": "full"},
     "gmm_diag": {"init.method": "gmm", "init.covariance": "diag"},
     "kmeans": {"init.method": "kmeans"},
-    "random": {"init.method": "random"},
+    "random": {"init.method": "random", "init.soft_neighbors": 0},
 }
 _UNGUIDED = {"guide.num_rounds": 0, "align.num_epochs": 0}
 _STAGES = ("pretrain", "guide", "align", "train")
@@ -76,6 +76,7 @@ def make_cells(settings: Mapping[str, Any], num_rows: int) -> dict[str, list[str
     recipe = flatten(settings)
     changes: dict[str, dict[str, Any]] = {
         "recipe": {},
+        "hard_clusters": {"init.soft_neighbors": 0},
         **_STARTS,
         **{f"{name}_unguided": {**start, **_UNGUIDED} for name, start in _STARTS.items()},
         "pretrain_x0.25": _pretraining(recipe, num_rows, 0.25),

@@ -81,7 +81,8 @@ def draw_lines(folder: Path, path: Path) -> None:
     if shape is None:
         raise ValueError(f"the rows of the run in {folder} are not images")
     means = state.params["prior"].means
-    images = answers.interpolate(run.model, state.params, means, np.roll(means, -1, axis=0), _SAMPLES)
+    line = answers.interpolate(means, np.roll(means, -1, axis=0), _SAMPLES)
+    images = answers.decode(run.model, state.params, line)
     save_sample_grid(path, images.reshape(*images.shape[:2], *shape))
 
 

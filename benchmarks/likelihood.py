@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks import records, seeds, text_tables
-from vade_jax.commands.load_rows import load_rows
+from vade_jax.commands.load_rows import reload_rows
 from vade_jax.core import mixture_prior
 from vade_jax.data.dataset import sample_row_indices
 from vade_jax.inference.answers import log_likelihood
@@ -95,7 +95,7 @@ def bounds(folder: Path, standard: bool, draws: list[int], num_rows: int) -> dic
       ValueError: the run has no test rows.
     """
     run, state, _ = saved_model.restore(folder)
-    _, _, test = load_rows(run.config, folder)
+    _, test = reload_rows(run)
     if standard:
         shape = state.params["prior"].means.shape
         prior = mixture_prior.GMMPrior(jnp.zeros(shape[0]), jnp.zeros(shape), jnp.zeros(shape))

@@ -1,13 +1,15 @@
-"""Writes the tables of README.md and RESULTS.md from benchmarks/results/: python -m benchmarks.readme."""
+"""Writes the tables of the pages from benchmarks/results/: python -m benchmarks.readme."""
 
 import statistics
 from collections.abc import Callable
 from typing import Any
 
 from benchmarks import (
+    calibration,
     changes,
     checkpointing,
     criteria,
+    draws,
     faults,
     likelihood,
     markdown,
@@ -20,7 +22,7 @@ from benchmarks import (
 )
 from benchmarks.selection import CRITERIA
 
-README, RESULTS = (records.ROOT / name for name in ("README.md", "RESULTS.md"))
+PAGES = [records.ROOT / name for name in ("README.md", "RESULTS.md", "docs/draws.md", "docs/probabilities.md")]
 _RESULTS_COLUMNS = (
     "config",
     "seeds",
@@ -224,9 +226,7 @@ def checkpointing_table() -> str:
 def faults_table() -> str:
     """A Markdown table with a row for each kind of fault; '' without a record."""
     record = records.read(records.RESULTS / "faults_cpu.json")
-    if record is None:
-        return ""
-    columns, *found = faults.rows(record)
+    columns, *found = faults.rows(record) if record else [[]]
     return markdown.table(columns, found)
 
 
@@ -291,9 +291,11 @@ _TABLES: dict[str, Callable[[], str]] = {
     "comparison": comparison_table,
     "cells": cells_table,
     "likelihood": likelihood_table,
+    "calibration": calibration.markdown_table,
+    "draws": draws.markdown_table,
 }
 
 
 if __name__ == "__main__":
-    for page in (README, RESULTS):
+    for page in PAGES:
         page.write_text(with_tables(page.read_text()))

@@ -17,6 +17,7 @@ def get_config() -> ConfigDict:
     config.pretrain.num_epochs = 20
     config.init.method = "gmm"
     config.init.num_restarts = 10
+    config.init.soft_neighbors = 0
     config.guide.num_rounds = 0
     config.align.num_epochs = 0
     config.train.num_epochs = 30

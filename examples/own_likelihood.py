@@ -39,14 +39,23 @@ class StudentT(Likelihood):
     def log_prob(self, x: jax.Array, *heads: jax.Array) -> jax.Array:
         """Returns log p(x|z) [...] in nats, for x [..., D] and two heads [..., D]."""
         location, raw_log_var = heads
-        log_var = self.min_log_var + jax.nn.softplus(raw_log_var - self.min_log_var)
-        scale = jnp.exp(0.5 * log_var)
+        scale = self._scale(raw_log_var)
         return jax.scipy.stats.t.logpdf(x, self.degrees_of_freedom, location, scale).sum(axis=-1)
 
     def mean(self, *heads: jax.Array) -> jax.Array:
         """Returns E[x|z] [..., D]."""
         location, _ = heads
         return location
+
+    def sample(self, key: jax.Array, *heads: jax.Array) -> jax.Array:
+        """Returns a draw x ~ p(x|z) [..., D]."""
+        location, raw_log_var = heads
+        noise = jax.random.t(key, self.degrees_of_freedom, location.shape)
+        return location + self._scale(raw_log_var) * noise
+
+    def _scale(self, raw_log_var: jax.Array) -> jax.Array:
+        log_var = self.min_log_var + jax.nn.softplus(raw_log_var - self.min_log_var)
+        return jnp.exp(0.5 * log_var)
 
 
 register_likelihood("student_t", StudentT)

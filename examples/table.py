@@ -24,7 +24,7 @@ table["cluster"] = model.fit_predict(table)
 table["confidence"] = model.predict_proba(table[wines.feature_names]).max(axis=1)
 print(table.groupby("cluster")[["alcohol", "flavanoids", "color_intensity", "confidence"]].mean().round(2))
 
-# %% Draw typical rows of each cluster, and find outliers
+# %% Draw new rows, and find outliers
 samples, clusters = model.sample(300)
 print(pd.DataFrame(samples, columns=wines.feature_names).groupby(clusters).mean().round(2))
 likelihoods = model.score_samples(table[wines.feature_names])

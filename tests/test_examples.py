@@ -4,8 +4,11 @@ import runpy
 import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 pytestmark = pytest.mark.usefixtures("own_registries", "as_in_a_program")
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -36,6 +39,14 @@ ONE_STAGE = {"guide.num_rounds": 0, "align.num_epochs": 0}
 
 def test_own_network():
     assert example("own_network")["main"](**QUICK | ONE_STAGE) > 0.2
+
+
+def test_own_likelihood_draws_student_t():
+    likelihood = example("own_likelihood")["StudentT"](-6.0)
+    location, raw_log_var = jnp.full((20_000, 2), 3.0), jnp.zeros((20_000, 2))
+    x = np.asarray(likelihood.sample(jax.random.key(0), location, raw_log_var), np.float64)
+    scale = np.exp((-6 + np.log1p(np.exp(6.0))) / 2)
+    assert stats.kstest(x.ravel(), stats.t(5, 3, scale).cdf).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("name", ["own_likelihood", "own_scaling", "own_data_source"])

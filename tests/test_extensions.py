@@ -77,7 +77,7 @@ def test_auto_suits_a_likelihood_or_a_scaling_of_the_users_own():
         chosen = {name: value for name, (value, _) in chosen.items() if not name.endswith("batch_size")}
         settings["data"]["scaling"] = chosen.get("data.scaling", scaling)
         settings["model"]["likelihood"] = chosen.get("model.likelihood", likelihood)
-        data_dependent.check_against_data(settings, rows, None)
+        data_dependent.check_against_data(settings, rows)
         return chosen
 
     vade_jax.register_likelihood("beta", lambda min_log_var: Beta())
@@ -98,5 +98,5 @@ def test_a_network_that_refuses_the_rows_is_one_line():
     with pytest.raises(
         InputError, match=r"^config\.model\.network: got 'only_images', .*: images are needed"
     ) as caught:
-        data_dependent.check_against_data(fields(model__network="only_images"), rows, None)
+        data_dependent.check_against_data(fields(model__network="only_images"), rows)
     assert "\n" not in str(caught.value)

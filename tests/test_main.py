@@ -78,6 +78,20 @@ def test_an_unusable_file_prints_one_line_and_exits_with_2(command_line, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
 
 
+def test_a_tilde_in_a_path_is_the_home_folder(command_line, tmp_path):
+    home = Path.home()
+    answer = command_line("--config=configs/table.py", "--config.data.path=~/gone.csv", f"--workdir={tmp_path / 'run'}")
+    assert answer.stderr.startswith(f"error: config.data.path: got {home}/gone.csv, which cannot be read")
+    answer = command_line("--mode=evaluate", "--workdir=~/no run")
+    assert answer.stderr.startswith(f"error: workdir: got {home}/no run without a run")
+
+
+@pytest.mark.parametrize("last", ["--config.model.hidden=64,-1", "--config.model.hidden=(64, -1)"])
+def test_the_last_value_of_a_tuple_counts(command_line, tmp_path, last):
+    answer = command_line(f"--workdir={tmp_path / 'run'}", "--config.model.hidden=(32,)", last)
+    assert answer.stderr.startswith("error: config.model.hidden: got (64, -1), expected integers >= 1")
+
+
 def test_workdir_is_required():
     answer = main()
     assert answer.returncode == 2
@@ -100,6 +114,9 @@ def test_train_evaluate_and_predict_in_another_folder(command_line, tmp_path):
     assert evaluated.returncode == 0
     table = [line for line in trained.stdout.splitlines() if not line.startswith("seconds")]
     assert [line for line in evaluated.stdout.splitlines() if not line.startswith("seconds")] == table
+    refused = command_line("--mode=evaluate", "--workdir=run", "--config.data.path=x.npy", folder=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: config.data.path: got 'x.npy', expected no path, since the data set")
     predicted = command_line("--mode=predict", "--workdir=run", "--config.predict.output=out.npz", folder=tmp_path)
     assert predicted.returncode == 0
     assert predicted.stdout == "wrote out.npz\n"

@@ -73,6 +73,16 @@ def test_nothing_that_reads_a_workdir_imports_unless_it_may(trained, read):
     assert imported() == {"extension_likelihood", "extension_network"}  # what the model needs
 
 
+def test_a_likelihood_without_sample_generates_means(trained, tmp_path):
+    generate(trained, str(tmp_path / "out.csv"), kind="mean", allow_import=True)
+    with pytest.raises(
+        InputError, match=r"^config\.generate\.kind: got draws of x, but StudentT cannot draw x"
+    ) as caught:
+        generate(trained, str(tmp_path / "drawn.csv"), allow_import=True)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
 def test_training_resumes_without_leave_because_its_config_names_the_code(trained):
     config = ConfigDict(workdir.read(trained)[0])
     epochs = (trained / "metrics.jsonl").read_text()

@@ -31,7 +31,7 @@ def test_functions_example_runs():
     assert names["prior_grads"].means.shape == (3, 2)
 
 
-@pytest.mark.parametrize("page", [readme.README, readme.RESULTS], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", readme.PAGES, ids=lambda page: page.name)
 def test_tables_match_the_records(page):
     text = page.read_text()
     assert readme.with_tables(text) == text

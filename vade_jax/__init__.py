@@ -20,7 +20,12 @@ from vade_jax.core.elbo import (
     sample_z,
 )
 from vade_jax.core.importance_weighted import importance_weighted_bound
-from vade_jax.core.likelihoods import log_prob_x_bernoulli, log_prob_x_gaussian
+from vade_jax.core.likelihoods import (
+    log_prob_x_bernoulli,
+    log_prob_x_gaussian,
+    sample_x_bernoulli,
+    sample_x_gaussian,
+)
 from vade_jax.core.mixture_prior import (
     GMMPrior,
     expected_log_prob_z_given_c,
@@ -85,6 +90,8 @@ __all__ = [
     "register_network",
     "register_scaling",
     "sample_prior",
+    "sample_x_bernoulli",
+    "sample_x_gaussian",
     "sample_z",
 ]
 

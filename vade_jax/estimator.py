@@ -2,33 +2,40 @@
 
 import math
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, DensityMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from vade_jax.commands.predict import check_rows, clusters, log_likelihoods
+from vade_jax.commands.predict import clusters, describe_rows_outside, log_likelihoods
 from vade_jax.commands.train import train
-from vade_jax.core.mixture_prior import sample_prior
-from vade_jax.data.dataset import Dataset, Source, make_dataset
+from vade_jax.data.column_checks import check_frame
+from vade_jax.data.dataset import DEFAULT_READ_OPTIONS, Dataset, Preparation, ReadOptions, Source, make_dataset
+from vade_jax.data.offsets import add_offset
 from vade_jax.data.scaling import Scaling
-from vade_jax.inference.answers import make_embed
+from vade_jax.inference.answers import generate, make_embed
+from vade_jax.inference.calibration import calibrated
 from vade_jax.reports import results
+from vade_jax.runs.replaced_run import OWNER
 from vade_jax.runs.run import KeyUse, Run, make_run
 from vade_jax.runs.saved_model import restore, save_model
 from vade_jax.runs.workdir import RESULTS, best_run_folder, claim, read
 from vade_jax.settings import defaults
 from vade_jax.settings.field_names import flatten, nested
+from vade_jax.settings.paths import user_path
 from vade_jax.system.atomic_files import write_json
 from vade_jax.system.console import silence
 from vade_jax.system.errors import InputError
+from vade_jax.system.precision import matmul_precision
 from vade_jax.training.train_state import TrainState
 
 # parameter -> dotted name of the setting that it sets
@@ -39,6 +46,7 @@ _FIELDS = {
     "likelihood": "model.likelihood",
     "scaling": "data.scaling",
 }
+_OWNER = "VaDE.fit"  # of the runs that another fit may replace
 
 
 class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, DensityMixin, BaseEstimator):
@@ -46,6 +54,9 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
 
     `fit` trains as the command line does: the same settings and seed give the same clusters. Labels are never read: y
     is ignored everywhere.
+
+    New rows may have values outside the range of the training rows. If the likelihood needs x in [0, 1], as 'bernoulli'
+    does, they are clipped to that range, and a UserWarning says how many rows have such values.
 
     Args:
       n_clusters: K.
@@ -57,7 +68,9 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         `register_scaling`, or package.module:function.
       image_shape: (H, W, C) if the rows are images, else None.
       settings: any other field of `vade_jax.settings.defaults` by its dotted name, such as {'pretrain.num_epochs': 20}.
-      workdir: the folder for the run's files. An interrupted fit resumes from it. None keeps no files.
+      workdir: the folder for the run's files. An interrupted fit of the same rows and settings resumes from it. A fit
+        that has ended is replaced by one of other rows or settings; other files in the folder are never deleted. None
+        keeps no files.
       verbose: whether to show progress.
       random_state: the seed. An integer gives the same result in every call.
 
@@ -104,14 +117,15 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         """Clusters the rows of X [N, D].
 
         Raises:
-          InputError: a ValueError that names the setting, or the value of X, that cannot be used.
+          InputError: a ValueError that names the setting, or the value of X, that cannot be used. Also if the workdir
+            has a run that `fit` did not write, or an interrupted fit of other rows or settings.
           DivergedError: training collapsed and no cure helped.
         """
-        array = validate_data(self, X, ensure_min_samples=2)
+        array = self._array(X, ensure_min_samples=2)
         shown = nullcontext() if self.verbose else silence()
         with tempfile.TemporaryDirectory() as temporary, shown:
-            folder = Path(self.workdir or temporary)
-            train(self._config(), folder, Source({"train": self._dataset(array)}))
+            folder = user_path(self.workdir or temporary)
+            train(self._config(), folder, Source({"train": self._dataset(array)}), owner=_OWNER)
             self._keep(folder, allow_import=True)  # only what this estimator's own parameters name
         return self
 
@@ -124,11 +138,17 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         }
         return ConfigDict(nested({**flatten(defaults.get_config().to_dict()), **given}))
 
-    def _dataset(self, array: np.ndarray) -> Dataset:
+    def _array(self, X: Any, **options: Any) -> np.ndarray:
+        """X [N, D] as scikit-learn validates it, with these options."""
+        check_frame(X)
+        array = validate_data(self, X, **options)
+        return array.astype(np.float64) if array.dtype.kind == "O" else array  # categories that are numbers
+
+    def _dataset(self, array: np.ndarray, options: ReadOptions = DEFAULT_READ_OPTIONS) -> Dataset:
         """The rows [N, D] as a dataset, with their column names and image shape."""
         names = tuple(getattr(self, "feature_names_in_", ()))
         if self.image_shape is None:
-            return make_dataset(array, None, "X", names)
+            return make_dataset(array, None, "X", names, offset=options.offset)
         if math.prod(self.image_shape) != array.shape[1]:
             raise InputError(
                 "image_shape",
@@ -136,7 +156,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
                 f"a shape whose product is {array.shape[1]}, the number of columns",
                 "Set it to (height, width, channels).",
             )
-        return make_dataset(array.reshape(len(array), *self.image_shape), None, "X", names)
+        return make_dataset(array.reshape(len(array), *self.image_shape), None, "X", names, offset=options.offset)
 
     def _keep(self, folder: Path, allow_import: bool) -> None:
         """Reads from a workdir everything that prediction and `save` need."""
@@ -163,10 +183,12 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         return self.means_.shape[1]
 
     def _asked(self, X: Any) -> tuple[Run, TrainState, np.ndarray]:
-        """The trained run, its state and the checked rows X [N, D]."""
+        """The trained run, its state and the checked rows X [N, D]. Warns if rows are outside the training range."""
         run, state = self._trained()
-        dataset = self._dataset(validate_data(self, X, reset=False))
-        check_rows(run, state, dataset)
+        prepared = Preparation.of_description(self._description)
+        dataset = self._dataset(self._array(X, reset=False), ReadOptions(prepared=prepared))
+        if description := describe_rows_outside(run, state, dataset.x):
+            warnings.warn(description, UserWarning, stacklevel=3)
         return run, state, dataset.x
 
     def predict(self, X: Any) -> np.ndarray:
@@ -174,7 +196,15 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         return clusters(*self._asked(X)).clusters
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """The cluster probabilities q(c|x) of each row of X [N, D], as [N, K]."""
+        """The calibrated cluster probabilities of each row of X [N, D], as [N, K].
+
+        A row in whose surroundings clusters meet or overlap is less certain. They are `responsibilities` at a
+        temperature that was fitted without labels; the most probable cluster is the same.
+        """
+        return calibrated(self.responsibilities(X), self.results_.get("temperature", 1.0))
+
+    def responsibilities(self, X: Any) -> np.ndarray:
+        """The model's own q(c|x) of each row of X [N, D], as [N, K], which are more certain than they are right."""
         return clusters(*self._asked(X)).responsibilities
 
     def transform(self, X: Any) -> np.ndarray:
@@ -190,29 +220,40 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         """The mean of `score_samples`, nats."""
         return float(self.score_samples(X).mean(dtype=np.float64))
 
-    def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """E[x|z] for draws of c and z ~ p(z|c), in the units of the training rows.
+    def sample(self, n_samples: int = 1, mean: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Draws c ~ Cat(pi), z ~ p(z|c) and x ~ p(x|z), in the units of the training rows.
+
+        With the Bernoulli likelihood each value of x is one of two: what the model sees as 0 and as 1.
 
         Args:
           n_samples: number of samples; every call with the same number returns the same ones.
+          mean: whether to return E[x|z] instead of x, for the same c and z.
 
         Returns:
           X [n_samples, D], and the clusters [n_samples].
+
+        Raises:
+          InputError: n_samples is below 1.
+          NotImplementedError: mean is False and the likelihood is one of your own without `sample`.
         """
+        if n_samples < 1:
+            raise InputError("n_samples", n_samples, "an integer >= 1", "Ask for at least one sample.")
         run, state = self._trained()
-        z, clusters = sample_prior(run.key(KeyUse.SAMPLES), state.params["prior"], (n_samples,))
-        return np.asarray(state.scaling.inverse(run.model.mean_x(state.params, z))), np.asarray(clusters)
+        with matmul_precision(run.config.precision):
+            key = run.key(KeyUse.SAMPLES)
+            x, drawn = generate(run.model, state.params, key, (n_samples,), mean=mean)
+        return add_offset(np.asarray(state.scaling.inverse(jnp.asarray(x))), self._description.get("offset")), drawn
 
     def save(self, folder: str | Path) -> None:
-        """Writes a workdir for `load` and for the command line; it has no pickle files.
+        """Writes a workdir for `load` and for the command line; it has no pickle files. No `fit` replaces it.
 
         Raises:
           InputError: the folder has another run, or cannot be written.
           StorageError: the disk is full.
         """
         run, state = self._trained()
-        folder = Path(folder)
-        claim(folder, self._settings, self._description)
+        folder = user_path(folder)
+        claim(folder, self._settings, self._description | {OWNER: ""})
         save_model(run._replace(folder=folder), state, self._progress)
         np.save(folder / results.LOG_LIKELIHOODS, self._log_likelihoods)
         np.savez(folder / results.ASSIGNMENTS, cluster=self.labels_)
@@ -229,7 +270,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         Raises:
           InputError: the folder has no run that has ended, or its settings import code and allow_import is False.
         """
-        folder = best_run_folder(Path(folder))
+        folder = best_run_folder(user_path(folder))
         fields, description = read(folder)
         asked, usual = flatten(fields), flatten(defaults.get_config().to_dict())
         named = {name: asked.pop(field) for name, field in _FIELDS.items()}

@@ -9,6 +9,9 @@ from helpers.runs import tiny
 from vade_jax.commands.predict import predict
 from vade_jax.commands.train import train
 from vade_jax.data import sources
+from vade_jax.inference.calibration import calibrated
+from vade_jax.inference.outliers import outlier_threshold
+from vade_jax.runs.saved_model import restore
 from vade_jax.system.errors import InputError
 
 
@@ -25,21 +28,54 @@ def predicted(folder, tmp_path, x, **options):
         return dict(answer)
 
 
-def test_outliers_are_below_the_quantile_of_the_scored_rows(trained, tmp_path):
+def test_outliers_are_as_rare_as_asked_and_noise_is_found(trained, tmp_path):
     digits = sources.load("digits").splits["train"].x
     noise = np.random.default_rng(0).integers(0, 17, (50, 64)).astype(np.uint8)
     answer = predicted(trained, tmp_path, np.concatenate([digits, noise]), outlier_share=0.05)
     assert answer["outlier"][1797:].mean() > 0.9
-    scored = np.sort(np.load(trained / "log_likelihoods.npy"))
-    assert len(scored) == 1797
-    np.testing.assert_array_equal(answer["outlier"], answer["log_likelihood"] < np.quantile(scored, 0.05))
-    assert answer["outlier"][:1797].mean() == pytest.approx(0.05, abs=0.02)  # draws differ from those of the scores
+    held_out = np.load(trained / "log_likelihoods.npy")
+    assert len(held_out) == 180
+    np.testing.assert_array_equal(answer["outlier"], answer["log_likelihood"] < outlier_threshold(held_out, 0.05))
+    rows = restore(trained)[0].held_out_rows
+    assert answer["outlier"][rows].mean() == pytest.approx(0.05, abs=0.02)  # draws differ from those of the scores
     assert not predicted(trained, tmp_path, digits, outlier_share=0.0)["outlier"].mean() > 0.01
 
 
 def test_log_likelihood_is_optional(trained, tmp_path):
     digits = sources.load("digits").splits["train"].x
-    assert predicted(trained, tmp_path, digits, with_log_likelihood=False).keys() == {"cluster", "responsibilities"}
+    assert predicted(trained, tmp_path, digits, with_log_likelihood=False).keys() == {"cluster", "probabilities"}
+
+
+def test_probabilities_are_calibrated_and_the_models_own_are_written_if_asked_for(trained, tmp_path):
+    temperature = 3.0
+    results = json.loads((trained / "results.json").read_text())
+    (trained / "results.json").write_text(json.dumps({**results, "temperature": temperature}))
+    answer = predicted(
+        trained,
+        tmp_path,
+        sources.load("digits").splits["train"].x,
+        with_log_likelihood=False,
+        with_responsibilities=True,
+    )
+    with np.load(trained / "assignments.npz") as assignments:
+        np.testing.assert_allclose(answer["responsibilities"], assignments["responsibilities"], atol=1e-5)
+    np.testing.assert_array_equal(answer["probabilities"], calibrated(answer["responsibilities"], temperature))
+    assert answer["probabilities"].max(axis=1).mean() < answer["responsibilities"].max(axis=1).mean()
+
+
+def test_brighter_images_than_any_in_training_are_answered_and_counted(trained, tmp_path, capsys):
+    digits = sources.load("digits").splits["train"].x[:300]
+    bright = digits.copy()
+    bright[:3, 20] = 200
+    answer = predicted(trained, tmp_path, bright)
+    assert capsys.readouterr().out == (
+        f"{tmp_path / 'x.npy'}: 3 of 300 rows (1.0%) have values outside the range of the training rows. The "
+        "likelihood 'bernoulli' needs values in this range, so they are clipped to it.\n"
+    )
+    clipped = predicted(trained, tmp_path, bright.clip(0, 16))
+    assert capsys.readouterr().out == ""
+    for name in ("cluster", "probabilities", "log_likelihood"):
+        np.testing.assert_array_equal(answer[name], clipped[name])
 
 
 def test_missing_log_likelihoods_are_an_error_with_a_remedy(trained, tmp_path):

@@ -9,7 +9,7 @@ from helpers.runs import stop_after, tiny
 from vade_jax.commands.select_k import select_k, summary
 from vade_jax.commands.train import train
 from vade_jax.data import sources
-from vade_jax.data.dataset import Dataset, Source
+from vade_jax.data.dataset import Source, make_dataset
 from vade_jax.initialization.number_of_clusters import KScores, prediction_strength, recommend
 from vade_jax.system.errors import InputError
 
@@ -26,7 +26,7 @@ def mixture(sizes, num_features=20, seed=0):
 
 
 def train_on(folder, rows, monkeypatch, seed=0, **changes):
-    digits = {"digits": lambda *_: Source({"train": Dataset(*rows, None)})}
+    digits = {"digits": lambda *_: Source({"train": make_dataset(*rows, "rows")})}
     monkeypatch.setattr(sources, "SOURCES", {**sources.SOURCES, **digits})
     config = tiny(data__scaling="standardize", model__likelihood="gaussian_shared", **changes)
     config.seed = seed
@@ -141,14 +141,26 @@ def test_bound_is_computed_on_the_test_split_if_there_is_one(tmp_path):
     assert (answer["rows"], answer["bound_rows"], answer["bound_on"]) == (200, 60, "test")
 
 
+def test_equal_rows_count_once(tmp_path, monkeypatch):
+    x, labels = THREE
+    rows = np.concatenate([x[:40], np.zeros((30, x.shape[1]), np.float32)]), np.concatenate([labels[:40], [3] * 30])
+    train_on(tmp_path, rows, monkeypatch, model__num_clusters=3)
+    assert select_k(tmp_path, {**RANGE, "max_clusters": 3})["rows"] == 41
+    with pytest.raises(InputError, match="got 20, expected less than half the number of distinct rows, 20"):
+        select_k(tmp_path, {**RANGE, "max_clusters": 20})
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         (
             {"max_clusters": 180},
-            r"config.select_k.max_clusters: got 180, expected less than half the number of rows, 180",
+            r"config.select_k.max_clusters: got 180, expected less than half the number of distinct rows, 180",
         ),
-        ({"max_rows": 10}, r"config.select_k.max_clusters: got 5, expected less than half the number of rows, 5"),
+        (
+            {"max_rows": 10},
+            r"config.select_k.max_clusters: got 5, expected less than half the number of distinct rows, 5",
+        ),
         ({"min_clusters": 6}, r"config.select_k.min_clusters: got 6, expected at most config.select_k.max_clusters, 5"),
         ({"num_splits": 1}, r"config.select_k.num_splits: got 1, expected an integer >= 2"),
     ],

@@ -7,7 +7,7 @@ from helpers.runs import assert_same_bits, params_of, stop_after, tiny
 from vade_jax.commands.load_rows import read_rows
 from vade_jax.commands.train import train
 from vade_jax.data import sources
-from vade_jax.data.dataset import Dataset, Source
+from vade_jax.data.dataset import Source
 from vade_jax.initialization import best_of_layouts, modularity, neighbor_graphs
 from vade_jax.runs import saved_model, starting_clusters
 from vade_jax.runs.input_graphs import load_input_neighbors
@@ -50,9 +50,7 @@ def test_labels_do_not_affect_training(request, tmp_path, monkeypatch, recipe, l
     folder, results = request.getfixturevalue(recipe)
     rows = sources.load("digits").splits["train"]
     other = None if labels == "none" else np.random.default_rng(0).integers(0, 3, len(rows.labels))
-    monkeypatch.setattr(
-        sources, "SOURCES", {"digits": lambda *_: Source({"train": Dataset(rows.x, other, rows.image_shape)})}
-    )
+    monkeypatch.setattr(sources, "SOURCES", {"digits": lambda *_: Source({"train": rows._replace(labels=other)})})
     without = train_guided(tmp_path / "run") if recipe == "guided" else train(tiny(), tmp_path / "run")
     assert_same_bits(params_of(tmp_path / "run"), params_of(folder))
     with np.load(folder / "assignments.npz") as first, np.load(tmp_path / "run" / "assignments.npz") as second:

@@ -13,6 +13,7 @@ from scipy.sparse import save_npz as save_matrix
 
 from vade_jax.commands.train import train
 from vade_jax.data import file_formats
+from vade_jax.data.dataset import ExpectedColumns, ReadOptions
 from vade_jax.system.errors import InputError
 
 ROWS = np.arange(12, dtype=np.float64).reshape(6, 2)
@@ -140,7 +141,13 @@ def arrays(**named):
         ("x.npz", arrays(x=ROWS, y=np.zeros(5)), r"6 rows and labels of shape \(5,\)"),
         ("x.npz", arrays(x=ROWS, y=np.zeros((6, 1))), r"6 rows and labels of shape \(6, 1\)"),
         ("x.npz", arrays(x=ROWS, y=np.float64(1)), r"6 rows and labels of shape \(\)"),
-        ("x.npz", arrays(x=ROWS, y=[0, 1, 2, np.nan, 1, np.nan]), "2 labels that are NaN"),
+        ("x.npz", arrays(x=ROWS, y=np.array([{}] * 6, object)), "cannot be read .*allow_pickle"),
+        ("x.npz", arrays(x=ROWS, x_train=ROWS), "with the arrays x and x_train, expected one array for the split"),
+        (
+            "x.npz",
+            arrays(x=ROWS, data=[1.0], indices=[0], indptr=[0, 1], shape=[1, 2]),
+            "with the arrays x and data",
+        ),
         ("x.npz", lambda path: save_matrix(path, csr_matrix(ROWS).tocsc()), "sparse matrix .* format is 'csc'"),
         ("x.npz", arrays(data=[1.0], indices=[9], indptr=[0, 1], shape=[1, 2]), "sparse matrix that cannot be read"),
         ("x.npz", arrays(data=[1.0], indices=[0], indptr=[0, 5], shape=[1, 2]), "sparse matrix that cannot be read"),
@@ -156,10 +163,13 @@ def arrays(**named):
         ("x.csv", text("a,b\n1,2,3\n4,5,6\n"), "with 2 names and lines of more values"),
         ("x.csv", text("a,b\n1\n3,4\n"), "1 values that are NaN.* row 0, column b"),
         ("x.csv", text("1,2\n3,4\n"), "columns 1, 2, expected a first line of names"),
-        ("x.csv", text("a,b\n1,x\n3,4\n"), r"column 'b' is not numeric \(it holds 'x'\)"),
+        ("x.csv", text("a,b\n1,x\n3,4\n"), r"column 'b' is not numeric \(row 0 holds 'x'\)"),
+        ("x.csv", text("a,b\n1,2\n3,\n5,?\n7,-\n"), r"column 'b' is not numeric \(row 2 holds '\?'\)"),
         ("x.csv", text("a,b\n1,2021-01-01\n"), "column 'b' is not numeric"),
         ("x.csv", text(f"a,b\n1,{10**60}\n2,3\n"), "not numeric|NaN"),
-        ("x.csv", text("a;b\n1;2\n3;4\n"), "column 'a;b' is not numeric"),
+        ("x.csv", text("a;b\n1;2\n3;4\n"), "reads as one column, 'a;b', .* The separator looks like ';'"),
+        ("x.csv", text("a;b\n1,5;2,5\n3,0;4,0\n"), "reads as one column, 'a;b', .* The separator looks like ';'"),
+        ("x.tsv", text("a,b\n1,2\n3,4\n"), "reads as one column, 'a,b', .* The separator looks like ','"),
         ("x.csv", text("a,b,a\n1,2,3\n4,5,6\n"), "several columns called a,"),
         ("x.csv", text(",a,b\n0,1,2\n1,4,5\n"), r"a column without a name \('Unnamed: 0'\)"),
         ("x.csv", lambda path: path.write_bytes("a,b\n1,\xe4\n".encode("latin-1")), "cannot be read .*utf-8"),
@@ -203,16 +213,85 @@ def test_settings_that_do_not_fit_the_file_are_rejected(tmp_path, name, fields, 
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.parquet", "x.h5ad"])
-@pytest.mark.parametrize("labels", [["a", "b", None, "b", "a", "a"], [1.0, 2.0, np.nan, 2.0, 1.0, 1.0]])
-def test_missing_labels_are_rejected(tmp_path, name, labels):
+@pytest.mark.parametrize("labels", [["a", "b", None, "b", "NA", "None"], [1.0, 2.0, np.nan, 2.0, 10.0, 3.0]])
+def test_any_text_is_a_label_and_an_empty_cell_is_unlabelled(tmp_path, name, labels):
     if name == "x.h5ad":
         write_cells(tmp_path / name, ROWS, kind=labels)
     else:
         table = frame(ROWS).assign(kind=labels)
         table.to_csv(tmp_path / name, index=False) if name == "x.csv" else table.to_parquet(tmp_path / name)
-    assert_rejected(
-        tmp_path / name, r"label_column: .*column 'kind' lacks 1 labels \(the first in row 2\)", label_column="kind"
-    )
+    rows = file_formats.read(str(tmp_path / name), ReadOptions("kind"))["train"]
+    if labels[0] == "a":
+        assert rows.label_names == ("NA", "None", "a", "b")
+        assert rows.labels.tolist() == [2, 3, -1, 3, 0, 1]
+    else:
+        assert [float(label) for label in rows.label_names] == [1, 2, 3, 10]
+        assert rows.labels.tolist() == [0, 1, -1, 1, 3, 2]
+
+
+def test_npz_labels_may_be_text_or_have_gaps(tmp_path):
+    np.savez(tmp_path / "x.npz", x_train=ROWS, y_train=[0, 1, 2, np.nan, 1, 2], x_test=ROWS, y_test=list("ab") * 3)
+    splits = file_formats.read(str(tmp_path / "x.npz"))
+    assert splits["train"].label_names == ("0", "1", "2")
+    assert splits["train"].labels.tolist() == [0, 1, 2, -1, 1, 2]
+    assert splits["test"].label_names == ("a", "b")
+
+
+def test_unrelated_arrays_of_an_npz_are_not_read(tmp_path):
+    np.savez(tmp_path / "x.npz", x=ROWS, notes=np.array([{}, None], object), indices=np.array(["a"], object))
+    np.testing.assert_array_equal(file_formats.read(str(tmp_path / "x.npz"))["train"].x, ROWS)
+
+
+CENTRES = np.array([1.7e9, 4.5e6, 1e8, 6.1e6])
+UNITS = np.array([5, 0.01, 1, 0.05])
+BLOBS = np.random.default_rng(0).normal(size=(50, 4))
+WRITE_FOUR = {
+    "x.npy": np.save,
+    "x.npz": lambda path, x: np.savez(path, x=x),
+    "sparse.npz": lambda path, x: save_matrix(path, csr_matrix(x)),
+    "x.csv": lambda path, x: pd.DataFrame(x, columns=list("abcd")).to_csv(path, index=False),
+    "x.tsv": lambda path, x: pd.DataFrame(x, columns=list("abcd")).to_csv(path, index=False, sep="\t"),
+    "x.parquet": lambda path, x: pd.DataFrame(x, columns=list("abcd")).to_parquet(path),
+    "x.h5ad": lambda path, x: anndata.AnnData(
+        x, obs=pd.DataFrame(index=list(map(str, range(len(x))))), var=pd.DataFrame(index=list("abcd"))
+    ).write_h5ad(path),
+}
+
+
+@pytest.mark.parametrize("name", WRITE_FOUR)
+def test_large_values_are_centred_before_they_become_float32(tmp_path, name):
+    x = CENTRES + BLOBS * UNITS
+    WRITE_FOUR[name](tmp_path / name, x)
+    rows = file_formats.read(str(tmp_path / name))["train"]
+    assert rows.x.dtype == np.float32
+    np.testing.assert_allclose((rows.x + rows.offset - CENTRES) / UNITS, BLOBS, atol=1e-5)
+    # one new row alone, far from the smallest value, is read with the offset of the training rows
+    WRITE_FOUR[name](tmp_path / name, x[7:8])
+    options = ReadOptions(expected=ExpectedColumns(rows.names), prepared=rows.preparation)
+    new = file_formats.read(str(tmp_path / name), options)["train"]
+    np.testing.assert_array_equal(new.x, rows.x[7:8])
+    np.testing.assert_array_equal(new.offset, rows.offset)
+
+
+@pytest.mark.parametrize("name", WRITE_FOUR)
+def test_ordinary_values_have_no_offset(tmp_path, name):
+    WRITE_FOUR[name](tmp_path / name, BLOBS * 1e3 + 1e4)
+    rows = file_formats.read(str(tmp_path / name))["train"]
+    assert rows.offset is None
+    np.testing.assert_array_equal(rows.x, (BLOBS * 1e3 + 1e4).astype(np.float32))
+
+
+def test_splits_of_an_npz_share_their_offset(tmp_path):
+    x = CENTRES + BLOBS * UNITS
+    np.savez(tmp_path / "x.npz", x_train=x, x_test=x[:1] + 1e6)
+    splits = file_formats.read(str(tmp_path / "x.npz"))
+    np.testing.assert_array_equal(splits["train"].offset, splits["test"].offset)
+    np.testing.assert_allclose(splits["test"].x[0] - splits["train"].x[0], 1e6)
+
+
+def test_normalize_is_a_setting_of_cells_alone(tmp_path):
+    np.save(tmp_path / "x.npy", ROWS)
+    assert_rejected(tmp_path / "x.npy", "config.data.normalize: got 'none', expected 'auto' for", normalize="none")
 
 
 def test_empty_path_is_rejected():
@@ -245,7 +324,7 @@ UNUSUAL = np.random.default_rng(0).normal(size=(70, 3))
     [
         (UNUSUAL[:, :1], 3),
         (UNUSUAL[:2], 2),
-        (np.repeat(UNUSUAL[:2], 35, axis=0), 3),
+        (np.repeat(UNUSUAL[:2], 35, axis=0), 2),
         (np.column_stack([UNUSUAL, np.full(70, 0.1), 10**17 + np.arange(70)]), 3),
         (UNUSUAL * 1e36, 3),
         (np.random.default_rng(0).integers(0, 256, (70, 4, 4, 2), dtype=np.uint8), 3),

@@ -37,6 +37,39 @@ def test_npz_holds_the_arrays_without_objects(tmp_path):
         np.testing.assert_array_equal(loaded["responsibilities"], COLUMNS["responsibilities"])
 
 
+def test_columns_of_one_name_are_all_written_and_the_last_keeps_it(tmp_path):
+    columns = {"cluster": np.arange(2), "log_likelihood": np.array([0.5, 0.25]), "x": np.arange(6).reshape(2, 3)}
+    output_files.write(tmp_path / "out.csv", columns, {"x": ["cluster", "b", "cluster_vade"]})
+    frame = pd.read_csv(tmp_path / "out.csv")
+    assert list(frame) == ["cluster_vade_vade", "log_likelihood", "cluster", "b", "cluster_vade"]
+    assert frame["cluster_vade_vade"].tolist() == [0, 1]
+    assert frame["cluster"].tolist() == [0, 3]
+
+
+@pytest.mark.parametrize("taken", ["id", "cluster", "p", "q", "outlier"])
+def test_a_feature_keeps_its_name_beside_a_column_of_ours(tmp_path, taken):
+    columns = {**COLUMNS, "x": np.arange(5.0)[:, None] + 10}
+    output_files.write(tmp_path / "out.parquet", columns, {**NAMES, "x": [taken]})
+    frame = pd.read_parquet(tmp_path / "out.parquet")
+    ours = [f"{name}_vade" if name == taken else name for name in ["id", "cluster", "p", "q", "outlier"]]
+    assert list(frame) == [*ours, taken]
+    assert frame[taken].tolist() == [10, 11, 12, 13, 14]
+
+
+@pytest.mark.parametrize("ending", [".CSV", ".Parquet", ".NPZ"])
+def test_endings_are_compared_without_case(tmp_path, ending):
+    path = tmp_path / f"out{ending}"
+    output_files.check(path, "config.predict.output")
+    output_files.write(path, COLUMNS, NAMES)
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+    if ending == ".NPZ":
+        with np.load(path) as loaded:
+            np.testing.assert_array_equal(loaded["cluster"], COLUMNS["cluster"])
+    else:
+        read = pd.read_csv if ending == ".CSV" else pd.read_parquet
+        assert read(path)["cluster"].tolist() == [0, 1, 2, 3, 4]
+
+
 @pytest.mark.parametrize("ending", output_files.WRITERS)
 def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch, ending):
     path = tmp_path / f"out{ending}"

@@ -10,6 +10,7 @@ from vade_jax.commands.predict import predict
 from vade_jax.commands.train import train
 from vade_jax.data import column_names, file_formats
 from vade_jax.data.dataset import ExpectedColumns, ReadOptions
+from vade_jax.reports.results import summary
 from vade_jax.system.errors import InputError
 
 TABLE = pd.DataFrame(
@@ -39,6 +40,53 @@ def test_table_is_read_with_labels_and_ids(tmp_path, ending):
     assert rows.labels.tolist() == [1, 0, 1]
     assert rows.ids.tolist() == ["ann", "bob", "cid"]
     assert rows.image_shape is None
+
+
+IDS = ["00000", "1e5", "12345678901234567", "NA", "TRUE", "", "null", " x"]
+
+
+@pytest.mark.parametrize("ending", WRITE)
+def test_ids_are_read_to_the_letter(tmp_path, ending):
+    path = tmp_path / f"x{ending}"
+    if ending == ".parquet":
+        pd.DataFrame({"id": IDS, "a": range(8), "kind": IDS}).to_parquet(path)
+    else:
+        separator = "," if ending == ".csv" else "\t"
+        path.write_text(
+            "\n".join(separator.join(line) for line in [("id", "a", "kind"), *zip(IDS, "01234567", IDS, strict=True)])
+        )
+    rows = file_formats.read(str(path), ReadOptions("kind", "id"))["train"]
+    assert rows.ids.tolist() == IDS
+    assert [*rows.label_names, ""] == [*sorted(set(IDS) - {""}), ""]
+    assert rows.labels[5] == -1
+    assert rows.x[:, 0].tolist() == list(range(8))
+    for_model = ReadOptions("", "id", expected=ExpectedColumns(("a",)))
+    assert file_formats.read(str(path), for_model)["train"].ids.tolist() == IDS
+
+
+def test_parquet_integers_beside_a_missing_one_are_ids_to_the_letter(tmp_path):
+    numbers = pd.array([12345678901234567, None, 5], "Int64")
+    pd.DataFrame({"id": numbers, "kind": numbers, "a": [1.0, 2.0, 3.0]}).to_parquet(tmp_path / "x.parquet")
+    rows = file_formats.read(str(tmp_path / "x.parquet"), ReadOptions("kind", "id"))["train"]
+    assert rows.ids.tolist() == ["12345678901234567", "", "5"]
+    assert rows.label_names == ("5", "12345678901234567")
+    assert rows.labels.tolist() == [1, -1, 0]
+    pd.DataFrame({"id": [7, 8, 9], "a": [1.0, 2.0, 3.0]}).to_parquet(tmp_path / "y.parquet")
+    assert file_formats.read(str(tmp_path / "y.parquet"), ReadOptions("", "id"))["train"].ids.tolist() == [7, 8, 9]
+
+
+def test_integers_of_64_bits_are_not_rounded(tmp_path):
+    pd.DataFrame({"a": [2**60, 2**60 + 1, 2**60 + 5]}).to_csv(tmp_path / "x.csv", index=False)
+    rows = file_formats.read(str(tmp_path / "x.csv"))["train"]
+    assert rows.x[:, 0].tolist() == [0, 1, 5]
+
+
+def test_names_with_blanks_are_quoted(tmp_path):
+    (tmp_path / "x.csv").write_text(" a,b\n1,2\n3,\n")
+    with pytest.raises(InputError, match=r"rows without the columns 'b ', expected"):
+        file_formats.read(str(tmp_path / "x.csv"), ReadOptions(expected=ExpectedColumns((" a", "b "))))
+    with pytest.raises(InputError, match=r"config.data.id_column: got 'a', expected a column of .*, which has ' a', b"):
+        file_formats.read(str(tmp_path / "x.csv"), ReadOptions("", "a"))
 
 
 def test_label_column_is_optional_for_a_trained_model(tmp_path):
@@ -77,13 +125,17 @@ def test_missing_pandas_error_says_how_to_install_it(tmp_path, monkeypatch):
         file_formats.read(str(tmp_path / "x.csv"))
 
 
+KINDS = ["NA", "None", "b"]
+
+
 @pytest.fixture(scope="module")
 def clustered(tmp_path_factory):
     """A folder with a clustered table of three blobs, the table and the results."""
     folder = tmp_path_factory.mktemp("table")
     x, labels = make_blobs([60, 80, 100], n_features=4, cluster_std=0.5, random_state=0)
     frame = pd.DataFrame(x, columns=list("abcd"))
-    frame["who"], frame["kind"] = [f"row {number}" for number in range(240)], labels
+    frame["who"], frame["kind"] = [f"{number:05}" for number in range(240)], [KINDS[label] for label in labels]
+    frame.loc[[3, 5], "kind"], frame.loc[7, "who"] = "", ""
     frame.to_csv(folder / "x.csv", index=False)
     config = tiny(
         data__name="file",
@@ -102,8 +154,10 @@ def clustered(tmp_path_factory):
 def test_table_is_clustered_and_predicted(clustered):
     folder, frame, results = clustered
     assert results["accuracy"] > 0.95
+    assert (results["scored_rows"], results["labelled_rows"]) == (240, 238)
+    assert "rows without a label   2, left out of the scores" in summary(results)
     path = predict(folder / "run", "", str(folder / "out.csv"))
-    answer = pd.read_csv(path)
+    answer = pd.read_csv(path, dtype={"id": str}, keep_default_na=False)
     probabilities = ["probability_0", "probability_1", "probability_2"]
     assert list(answer) == ["id", "cluster", *probabilities, "log_likelihood", "outlier"]
     assert answer["id"].tolist() == frame["who"].tolist()
@@ -137,7 +191,7 @@ def test_npz_keeps_ids_without_objects(clustered):
     folder, frame, _ = clustered
     with np.load(predict(folder / "run", "", str(folder / "out.npz"))) as answer:
         assert answer["id"].tolist() == frame["who"].tolist()
-        assert answer["responsibilities"].shape == (240, 3)
+        assert answer["probabilities"].shape == (240, 3)
 
 
 @pytest.mark.parametrize("name", ["out.txt", "nowhere/out.csv"])

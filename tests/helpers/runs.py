@@ -19,6 +19,7 @@ def tiny(**changes):
     config.model.update(hidden=(16,), latent_dim=3)
     config.pretrain.update(num_epochs=3, batch_size=64)
     config.init.method = "gmm"
+    config.init.soft_neighbors = 0
     config.guide.update(num_rounds=0, num_epochs=3, batch_size=64)
     config.align.update(num_epochs=0, batch_size=64)
     config.train.update(num_epochs=3, batch_size=64, learning_rate=1e-3, estimator="sample")

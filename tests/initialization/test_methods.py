@@ -16,6 +16,7 @@ from vade_jax.core.mixture_prior import expected_log_prob_z_given_c, log_prob_c,
 from vade_jax.initialization.methods import COVARIANCES, METHODS, ClusteringOptions, gmm, manifold
 from vade_jax.initialization.modularity import mean_modularity, modularity
 from vade_jax.initialization.neighbor_graphs import nearest_neighbors, neighbor_graph, num_neighbors
+from vade_jax.initialization.umap_layouts import umap_layout
 from vade_jax.reports.label_scores import clustering_accuracy
 
 CENTRES = np.array([[-8.0, 0.0], [0.0, 6.0], [8.0, 0.0]])
@@ -178,6 +179,15 @@ def test_manifold_accepts_very_few_rows(num_rows):
     embeddings = np.random.default_rng(0).normal(size=(num_rows, 3))
     memberships, _ = manifold(embeddings, ClusteringOptions(num_clusters=2, seed=0, num_restarts=1))
     np.testing.assert_allclose(memberships.sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("num_equal", [0, 144])
+def test_layouts_of_equal_distances_are_repeatable(num_equal):
+    """Their eigenvectors are not unique, and ARPACK continues with random ones."""
+    rows = np.concatenate([np.zeros((num_equal, 96)), np.eye(96)]).astype(np.float32)
+    distances, neighbors = nearest_neighbors(rows, rows, 10, np.arange(len(rows)))
+    first, again = (umap_layout(rows, distances, neighbors, seed=0) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
 
 
 def test_layout_does_not_import_tensorflow():

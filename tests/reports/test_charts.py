@@ -67,6 +67,13 @@ def test_scatter_names_only_the_largest_groups(monkeypatch):
     assert set(drawn) == set(range(900, 950))
 
 
+def test_points_of_no_group_are_pale():
+    points, groups = np.random.default_rng(0).normal(size=(50, 2)), np.repeat([0, -1], 25)
+    picture = pixels(charts.draw_scatter(points, groups, ["a"], np.zeros((1, 2))).light)
+    assert share_of(charts.LIGHT.line, picture) > 0
+    assert share_of(charts.LIGHT.groups[-1], picture) == 0
+
+
 def test_strip_has_transparent_gaps_and_clipped_values():
     images = np.zeros((2, 8, 8, 1))
     images[1] = 2.0  # clipped to 1, white

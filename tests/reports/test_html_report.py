@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import shutil
 from html.parser import HTMLParser
 
@@ -62,8 +63,9 @@ def table(tmp_path_factory):
     folder = tmp_path_factory.mktemp("table")
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 300)
-    frame = pandas.DataFrame(rng.normal(size=(300, 3)) + 9 * np.eye(3)[labels] + [0, 40, 1e4], columns=NAMES)
-    frame["kind"] = labels
+    frame = pandas.DataFrame(rng.normal(size=(300, 3)) + 9 * np.eye(3)[labels] + [0, 40, 1.7e9], columns=NAMES)
+    frame["kind"] = np.array(["NA", "<i>left</i>", "b"])[labels]
+    frame.loc[:9, "kind"] = ""
     frame.to_csv(folder / "rows <b>.csv", index=False)
     config = with_report(
         data__name="file",
@@ -106,6 +108,21 @@ def test_table_report_has_these_sections(table):
         "Settings and versions",
     ]
     assert "The latent space has 2 dimensions." in page.text
+    assert re.search(r">17000000\d\d(\.\d+)?<", page.text)  # the means of a large column can be told apart
+    assert "10 without a label are left out of accuracy, NMI and ARI" in page.text
+
+
+def test_pictures_show_the_names_of_the_labels(table, tmp_path, monkeypatch):
+    drawn = []
+    for chart in ("draw_scatter", "draw_matrix"):
+        real = getattr(html_report, chart)
+        monkeypatch.setattr(html_report, chart, lambda *arrays, real=real: drawn.append(arrays) or real(*arrays))
+    evaluate(shutil.copytree(table, tmp_path / "run"))
+    (_, _, clusters, _), (_, groups, by_label, _), (counts, rows, *_) = drawn
+    assert list(clusters) == [0, 1, 2]
+    assert list(by_label) == list(rows) == ["<i>left</i>", "NA", "b"]
+    assert np.count_nonzero(groups < 0) == 10
+    assert counts.sum() == 290
 
 
 def test_report_shows_results_settings_and_versions(digits):
@@ -216,6 +233,13 @@ def test_distinguishing_features_differ_most_for_any_slice_size(monkeypatch):
             2: [FeatureDifference("column 0", 0, 4, -1), FeatureDifference("column 2", 2, 2, 0)],
         }
     assert distinguishing_features(x, clusters, np.array([0]), 3, ("a", "b", "c"))[0][0].name == "a"
+
+
+def test_means_of_features_are_in_the_units_of_the_source():
+    x, clusters = np.array([[0, 0], [2, 1], [4, 0], [6, 1]], np.float32), np.array([0, 0, 1, 1])
+    feature = distinguishing_features(x, clusters, np.array([1]), 2, (), np.array([1.7e9, 0]))[1][0]
+    assert (feature.mean, feature.mean_of_all) == (1.7e9 + 5, 1.7e9 + 3)
+    assert feature.format(feature.mean) == "1700000005"
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vade_jax.reports.label_scores import clustering_accuracy, confusion, occupancy, scores
+from vade_jax.reports.label_scores import clustering_accuracy, confusion, num_labelled, occupancy, scores
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
@@ -18,13 +18,22 @@ def test_accuracy_is_the_best_over_all_matchings(pairs):
 
 
 def test_scores_ignore_the_names_of_labels_and_clusters():
-    labels = np.array(["a", "b", "b", "c"])
+    labels = np.array([0, 3, 3, 1])
     assert scores(labels, np.array([7, 2, 2, 0])) == {"accuracy": 1.0, "nmi": 1.0, "ari": 1.0}
 
 
 def test_one_cluster_scores_the_share_of_the_largest_class():
     result = scores(np.array([0, 0, 0, 1]), np.zeros(4, int))
     assert result == {"accuracy": 0.75, "nmi": 0.0, "ari": 0.0}
+
+
+def test_unlabelled_rows_are_left_out():
+    labels, clusters = np.array([0, -1, 1, 1, -1]), np.array([1, 1, 0, 0, 0])
+    assert num_labelled(labels) == 3
+    assert num_labelled(None) == 0
+    assert scores(labels, clusters) == {"accuracy": 1.0, "nmi": 1.0, "ari": 1.0}
+    with pytest.raises(ValueError, match="labelled rows"):
+        scores(np.full(5, -1), clusters)
 
 
 def test_different_lengths_are_an_error():
@@ -37,8 +46,8 @@ def test_occupancy_counts_empty_clusters():
 
 
 def test_confusion_sorts_clusters_by_their_labels():
-    labels, clusters = np.array(["a", "a", "b", "b", "b", "c", "b"]), np.array([4, 4, 1, 1, 4, 3, 0])
-    found = confusion(labels, clusters, 5)
+    labels, clusters = np.array([0, 0, 1, 1, 1, 3, 1, -1]), np.array([4, 4, 1, 1, 4, 3, 0, 0])
+    found = confusion(labels, clusters, 5, ["a", "b", "no row", "c"])
     assert found.labels.tolist() == ["a", "b", "c"]
     assert found.counts.tolist() == [[0, 1, 0], [0, 2, 0], [0, 0, 0], [0, 0, 1], [2, 1, 0]]
     assert found.order.tolist() == [4, 1, 0, 3, 2]
@@ -47,6 +56,6 @@ def test_confusion_sorts_clusters_by_their_labels():
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
 def test_confusion_counts_every_row_and_its_order_is_the_best_matching(pairs):
     labels, clusters = np.array([*pairs, *((label, 0) for label in range(4))]).T
-    found = confusion(labels, clusters, 4)
+    found = confusion(labels, clusters, 4, "abcd")
     assert found.counts.sum() == len(labels)
     np.testing.assert_allclose(found.counts[found.order].trace() / len(labels), clustering_accuracy(labels, clusters))

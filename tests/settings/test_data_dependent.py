@@ -5,7 +5,7 @@ import pytest
 from helpers.runs import fields
 
 from vade_jax.data import column_names
-from vade_jax.data.dataset import Dataset
+from vade_jax.data.dataset import Dataset, make_dataset
 from vade_jax.data.scaling import SCALINGS
 from vade_jax.networks.model import LIKELIHOODS
 from vade_jax.settings import data_dependent
@@ -28,14 +28,30 @@ DIGITS = Dataset(np.arange(80, dtype=np.uint8).reshape(20, 4), None, (2, 2, 1))
 )
 def test_settings_that_do_not_suit_the_rows_are_refused(changes, words):
     with pytest.raises(InputError, match=words):
-        data_dependent.check_against_data(fields(**changes), DIGITS, None)
+        data_dependent.check_against_data(fields(**changes), DIGITS)
 
 
 @pytest.mark.parametrize(("num_rows", "got"), [(20, "'all' with 20 equal rows"), (1, "1 row")])
 def test_equal_rows_are_refused(num_rows, got):
     same = DIGITS._replace(x=np.full((num_rows, 4), 0.1, np.float32))
     with pytest.raises(InputError, match=f"config.data.train_split: got {got}, expected rows that differ"):
-        data_dependent.check_against_data(fields(model__num_clusters=1), same, None)
+        data_dependent.check_against_data(fields(model__num_clusters=1), same)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_more_clusters_than_different_rows_are_refused(dtype):
+    two = DIGITS._replace(x=np.array([[0, 1, 2, 3], [4, 5, 6, 7]], dtype).repeat(150, axis=0))
+    data_dependent.check_against_data(fields(model__num_clusters=2, data__scaling="range"), two)
+    with pytest.raises(
+        InputError,
+        match=r"num_clusters: got 3, expected at most the number of different rows among the 300, 2\. Use fewer",
+    ):
+        data_dependent.check_against_data(fields(model__num_clusters=3), two)
+
+
+def test_equal_rows_are_counted_once():
+    x = np.array([[0.0, 1], [-0.0, 1], [2, 1], [0, 1], [3, 1]], np.float32)
+    assert [data_dependent.count_distinct_rows(x, enough) for enough in (1, 2, 3, 4)] == [1, 2, 3, 3]
 
 
 def test_unknown_columns_are_left_out_with_a_message(capsys):
@@ -50,15 +66,13 @@ def test_unknown_columns_are_left_out_with_a_message(capsys):
 
 def test_rows_must_suit_the_network_and_each_other():
     small = fields()
-    data_dependent.check_against_data(small, DIGITS, None)
+    data_dependent.check_against_data(small, DIGITS)
     small["model"]["network"] = "conv"
-    data_dependent.check_against_data(small, DIGITS, None)
+    data_dependent.check_against_data(small, DIGITS)
     with pytest.raises(InputError, match=r"config.model.network: got 'conv', .* no image shape"):
-        data_dependent.check_against_data(small, DIGITS._replace(image_shape=None), None)
+        data_dependent.check_against_data(small, DIGITS._replace(image_shape=None))
     with pytest.raises(InputError, match=r"config.data.test_split: got rows with 3 columns, expected the model's 4"):
         column_names.match_columns(DIGITS._replace(x=DIGITS.x[:, :3]), (), 4, "test", "config.data.test_split")
-    with pytest.raises(InputError, match=r"config.model.likelihood: .* \[3\.228, 3\.228\]"):
-        data_dependent.check_against_data(small, DIGITS, DIGITS._replace(x=np.full((1, 4), 255, np.uint8)))
 
 
 def chosen(rows, **changes):
@@ -83,11 +97,21 @@ def test_the_rows_decide_auto_fields(rows, scaling, likelihood):
     both = {"data.scaling": scaling, "model.likelihood": likelihood}
     assert chosen(rows, **AUTO) == both
     data_dependent.check_against_data(
-        fields(data__scaling=scaling, model__likelihood=likelihood), rows._replace(x=rows.x), None
+        fields(data__scaling=scaling, model__likelihood=likelihood, model__num_clusters=2), rows
     )
     for field, value in both.items():  # a given field is kept, and the other one is chosen to suit it
         one = {**AUTO, field.replace(".", "__"): value}
         assert chosen(rows, **one) == {name: value for name, value in both.items() if name != field}
+
+
+def test_rows_in_the_unit_interval_without_their_offset_are_not_binary():
+    rows = make_dataset(1.7e9 + np.random.default_rng(0).random((50, 2)), None, "x")
+    assert (rows.x.min(), rows.offset is None) == (0, False)
+    values = data_dependent.resolve_auto_settings(fields(**AUTO), rows)
+    assert values["data.scaling"] == ("standardize", "the values lie in [1.7e+09, 1.7e+09]")
+    assert values["model.likelihood"][0] == "gaussian_shared"
+    likelihood = {"model__num_clusters": 3, "data__scaling": "standardize", "model__likelihood": "gaussian_shared"}
+    data_dependent.check_against_data(fields(**likelihood), rows)  # these rows are not equal
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)

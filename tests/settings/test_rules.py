@@ -3,6 +3,7 @@
 import pytest
 from helpers.runs import fields
 
+from benchmarks import records
 from vade_jax.settings import field_names, rules
 from vade_jax.system.errors import InputError
 
@@ -39,12 +40,31 @@ def test_a_value_of_the_wrong_type_names_its_field(name, value):
         ("train__estimator", "best"),
         ("train__num_epochs", -1),
         ("train__prior_learning_rate", -1e-3),
+        ("generate__kind", "median"),
+        ("generate__cluster", -2),
+        ("generate__cluster", True),
+        ("generate__cluster", "-2"),
+        ("generate__cluster", "1.5"),
+        ("generate__cluster", ""),
+        ("generate__cluster", "all"),
     ],
 )
 def test_a_value_out_of_range_names_its_field(name, value):
     with pytest.raises(InputError) as caught:
         rules.check_fields(fields(**{name: value}))
     assert str(caught.value).startswith(f"config.{name.replace('__', '.')}: got {value!r}, expected ")
+
+
+@pytest.mark.parametrize("value", ["auto", "each", "-1", "0", "12", -1, 0, 12])
+def test_a_cluster_to_generate_is_a_number_or_a_word(value):
+    rules.check_fields(fields(generate__cluster=value))
+
+
+@pytest.mark.parametrize("value", ["each", "3", "-1"])
+def test_a_cluster_to_generate_can_be_given_on_the_command_line(value):
+    config = records.read_config("configs/base.py", [f"--config.generate.cluster={value}"])
+    rules.check_fields(config.to_dict())
+    assert config.generate.cluster == value
 
 
 def test_missing_and_unknown_fields_are_named():

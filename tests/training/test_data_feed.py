@@ -64,6 +64,29 @@ def test_shards_have_complete_batches_and_each_row_once(tmp_path):
     assert not np.array_equal(first[0]["x"], other[0]["x"])
 
 
+@pytest.mark.parametrize("shard_rows", [None, 18])
+def test_held_out_rows_are_not_trained_on(shard_rows):
+    held_out = np.array([0, 7, 48, 49])
+
+    def loss(params, batch):
+        return batch["bit"] + 0 * params["mean"]
+
+    read = []
+    epoch = epoch_of(loss)
+    feed = Feed(X, 0 if shard_rows else 2**20, shard_bytes(shard_rows or 1), held_out)
+
+    def recording(state, data):
+        read.append(np.asarray(data["x"])[:, 0])
+        np.testing.assert_array_equal(np.asarray(data["bit"]), BIT[read[-1]])  # the arrays stay in step with x
+        return epoch(state, data)
+
+    feed.train(recording, start(), {"bit": BIT}, BATCH)
+    rows = np.concatenate(read)
+    assert not set(rows) & set(held_out)
+    if not shard_rows:  # a streamed epoch leaves out a shard that fills no batch
+        assert set(rows) == set(range(NUM_ROWS)) - set(held_out)
+
+
 @pytest.mark.parametrize("size", [4, 18, 50])
 def test_a_streamed_epoch_has_the_steps_and_means_of_a_resident_one(size):
     def loss(params, batch):
@@ -148,9 +171,9 @@ def test_rows_outside_the_sample_get_their_neighbours_clusters(tmp_path, monkeyp
     run = make_run(config, tmp_path, {"num_rows": 600, "num_features": 2, "image_shape": None})
     sample = clustered_row_indices(run)
     inputs = neighbor_graphs.sampled_graph(embeddings[sample], 10, 150, seed=0)
-    starting_clusters.write(
-        run, "guide1", starting_clusters.find_starting_clusters(run, embeddings[sample], [inputs], None)
-    )
+    rows = embeddings[sample]
+    clusters = starting_clusters.find_starting_clusters(run, rows, rows, [inputs], None)
+    starting_clusters.write(run, "guide1", clusters)
     starting_clusters.extend_to_all_rows(run, "guide1", embeddings[sample], lambda rows: embeddings[rows])
     memberships = starting_clusters.memberships(run, "guide1")
     assert memberships.shape == (600, 3)

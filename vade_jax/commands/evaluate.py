@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vade_jax.commands.load_rows import load_rows
+from vade_jax.commands.load_rows import reload_rows
+from vade_jax.commands.predict import print_rows_outside
 from vade_jax.data.dataset import Dataset
 from vade_jax.reports import html_report, results
 from vade_jax.reports.evaluate_state import Evaluation, EvaluationOptions, evaluate_state
@@ -21,21 +22,22 @@ from vade_jax.system.precision import matmul_precision
 from vade_jax.training.train_state import TrainState
 
 
-def evaluate(folder: Path, allow_import: bool = False) -> dict[str, Any]:
+def evaluate(folder: Path, path: str = "", allow_import: bool = False) -> dict[str, Any]:
     """Evaluates the trained run in the folder again, without training, and rewrites its results.
 
     Args:
       folder: the workdir of a finished run, or of several runs: the best one is evaluated.
+      path: where the file of its rows is now; '' for where it was in training.
       allow_import: whether the run's settings can import code (package.module:factory); only for trusted folders.
 
     Returns:
       The content of results.json.
 
     Raises:
-      InputError: there is no such run, or its data is missing.
+      InputError: there is no such run, or its rows are missing or have changed; nothing was written.
     """
     run, state, progress = restore(folder, allow_import)
-    _, train_rows, test_rows = load_rows(run.config, run.folder)
+    train_rows, test_rows = reload_rows(run, path)
     with workdir.locked(folder), full_disk_errors(folder), matmul_precision(run.config.precision):
         return write_results(run, state, progress, train_rows, test_rows)
 
@@ -45,6 +47,8 @@ def write_results(
 ) -> dict[str, Any]:
     """Evaluates a trained run, writes its results and its report, and returns the content of results.json."""
     options = run.config.evaluate
+    if test_rows is not None:
+        print_rows_outside(run, state, test_rows.x, f"config.data.test_split={run.config.data.test_split}")
     input_graphs = load_input_graphs(run, state.scaling, train_rows.x)
     started = time.perf_counter()
     evaluation = evaluate_state(

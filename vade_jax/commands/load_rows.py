@@ -1,13 +1,116 @@
-"""Loads the rows that a run trains on, and new rows for a trained run."""
+"""Loads the rows that a run trains on, the same rows again for a trained run, and new rows for it."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
 from vade_jax.data import column_names, sources, splits
-from vade_jax.data.dataset import Dataset, ExpectedColumns, ReadOptions, Source
+from vade_jax.data.dataset import Dataset, ExpectedColumns, Preparation, ReadOptions, Source, digest, fingerprint
 from vade_jax.runs import workdir
 from vade_jax.runs.run import Run
+from vade_jax.settings.field_names import flatten
+from vade_jax.settings.paths import absolute_path
+from vade_jax.system.errors import InputError
+
+_PLACE = ("path", "dir")  # fields of the section data that say where a data set is
+
+
+class LoadedRows(NamedTuple):
+    """The rows that a run trains on.
+
+    Attributes:
+      source: the data set.
+      train: the rows to cluster.
+      test: the rows to score instead, or None.
+      place: where the data set was read, the settings 'path' and 'dir' as absolute paths; {} if it was not read here.
+    """
+
+    source: Source
+    train: Dataset
+    test: Dataset | None
+    place: dict[str, str]
+
+
+def load_rows(config: ConfigDict, folder: Path, source: Source | None = None) -> LoadedRows:
+    """Loads the rows to train on.
+
+    If the workdir has a run whose columns have the same names in another order, they are put in that order. If a
+    relative path leads nowhere from here, it is taken from where that run was started.
+
+    Args:
+      config: the settings.
+      folder: the workdir, which may have a run and decoded images.
+      source: a data set that is already loaded; None to load the one that the config names.
+
+    Returns:
+      The rows.
+
+    Raises:
+      InputError: the data set or one of its splits cannot be used.
+      StorageError: the run in the workdir has a damaged config.json or data.json.
+    """
+    if source is not None:
+        return LoadedRows(source, *_select(source, config), place={})
+    settings, known = workdir.read_started(folder) or ({}, {})
+    written = flatten(settings)
+    place = {name: config.data[name] for name in _PLACE}
+    for name, path in place.items():
+        if path and path == written.get(f"data.{name}") and not os.path.exists(path):
+            place[name] = known.get(name) or path
+    source = _load(config, place, folder)
+    train, test = _select(source, config)
+    names = tuple(known.get("names") or ())
+    if names and set(names) == set(train.names):
+        train = _match(train, names, len(names), place["path"], train.image_shape)
+        test = None if test is None else _match(test, names, len(names), place["path"], test.image_shape)
+    return LoadedRows(source, train, test, {name: absolute_path(path) for name, path in place.items()})
+
+
+def reload_rows(run: Run, path: str = "") -> tuple[Dataset, Dataset | None]:
+    """Loads the rows of a trained run again, and checks that they have not changed.
+
+    Columns are matched by their names: they may be in another order, with others between them.
+
+    Args:
+      run: trained.
+      path: where the file of these rows is now; '' for where it was in training.
+
+    Returns:
+      The rows that were clustered, and the rows that were scored instead, or None.
+
+    Raises:
+      InputError: the rows are not there, or are not the same.
+    """
+    known = workdir.read(run.folder)[1]
+    options = run.config.data
+    if path and known.get("path") == "":
+        raise InputError(
+            "config.data.path",
+            repr(path),
+            f"no path, since the data set {options.name!r} of this run was read without one",
+            "Leave it out. To cluster the rows of this file, use --mode=predict.",
+        )
+    place = {name: known.get(name, options[name]) for name in _PLACE} | ({"path": path} if path else {})
+    try:
+        source = _load(run.config, place, run.folder)
+    except InputError as error:
+        if path or error.field != "config.data.path" or os.path.exists(place["path"]):
+            raise
+        raise InputError(
+            "config.data.path",
+            f"{place['path']}, which is not there" if place["path"] else "no path, since its rows came from Python",
+            "the rows that the run was trained on",
+            "Say where they are now: --config.data.path=FILE.",
+        ) from error
+    where = place["path"] or options.name
+    train, test = _select(source, run.config)
+    train = _same(train, known, known, where, "trained on")
+    if test is not None:
+        test = _same(test, known, known.get("test") or {}, f"{where}, split {options.test_split!r},", "scored on")
+    return train, test
 
 
 def read_rows(run: Run, path: str = "") -> Dataset:
@@ -15,60 +118,93 @@ def read_rows(run: Run, path: str = "") -> Dataset:
 
     Args:
       run: trained.
-      path: a file or folder that `vade_jax.data.sources` can read; '' for the training rows.
+      path: a file or folder of new rows that `vade_jax.data.sources` can read; '' for the training rows.
 
     Returns:
       The rows.
 
     Raises:
-      InputError: the file cannot be used, or its columns differ from those of the run.
+      InputError: the file cannot be used, its columns differ from those of the run, or the training rows have changed.
     """
     if not path:
-        return load_rows(run.config, run.folder)[1]
+        return reload_rows(run)[0]
     description = workdir.read(run.folder)[1]
     names = tuple(description["names"])
     expected = ExpectedColumns(names=names, image_shape=run.image_shape)
-    source = sources.load("file", path, options=_read_options(run.config)._replace(expected=expected))
+    options = _read_options(run.config, description)._replace(expected=expected)
+    source = sources.load("file", path, options=options)
     rows = splits.select_split(source, "all", "config.data.path")
-    return column_names.match_columns(rows, names, run.num_features, path, "config.data.path")
+    return _match(rows, names, run.num_features, path, run.image_shape)
 
 
-def load_rows(config: ConfigDict, folder: Path, source: Source | None = None) -> tuple[Source, Dataset, Dataset | None]:
-    """Loads the data set of a config.
+def identify(rows: Dataset) -> dict[str, Any]:
+    """What tells rows from others, as the workdir keeps it; see `workdir.differing_rows`."""
+    return {
+        "num_rows": len(rows.x),
+        "num_features": rows.x.shape[1],
+        "fingerprint": fingerprint(rows.x),
+        "digest": digest(rows.x),
+    }
+
+
+def _same(rows: Dataset, known: Mapping[str, Any], identity: Mapping[str, Any], where: str, use: str) -> Dataset:
+    """The rows with the columns and the image shape of a run, after a check that they are the run's own.
 
     Args:
-      config: the settings.
-      folder: the workdir, which may hold decoded images.
-      source: a data set that is already loaded, or None.
-
-    Returns:
-      The data set, the rows to cluster, and the rows to score instead, or None.
-
-    Raises:
-      InputError: the data set or one of its splits cannot be used.
+      rows: read again.
+      known: the description of the run.
+      identity: what `identify` returned for the run's rows.
+      where: where the rows were read, for the error.
+      use: what the run did with its rows, for the error.
     """
-    options = config.data
-    if source is None:
-        source = sources.load(
-            options.name,
-            path=options.path,
-            data_dir=options.dir,
-            cache_dir=folder / "data",
-            options=_read_options(config),
+    names, image_shape = tuple(known["names"]), known["image_shape"]
+    rows = _match(rows, names, known["num_features"], where, rows.image_shape)
+    rows = splits.with_offset(rows, Preparation.of_description(known).offset)  # chosen again, in the file's order
+    if differing := workdir.differing_rows(identity, identify(rows)):
+        raise InputError(
+            "config.data.path",
+            f"{where} with {differing}",
+            f"the rows that the run was {use}",
+            "Restore them, say where they are now (--config.data.path=FILE), or train on these in another workdir.",
         )
-    train_rows = splits.select_split(source, options.train_split, "config.data.train_split")
-    if not options.test_split:
-        return source, train_rows, None
-    test_rows = splits.select_split(source, options.test_split, "config.data.test_split")
-    test_rows = column_names.match_columns(
-        test_rows, train_rows.names, train_rows.x.shape[1], options.test_split, "config.data.test_split"
+    return rows._replace(names=names, image_shape=tuple(image_shape) if image_shape else None)
+
+
+def _match(
+    rows: Dataset, names: tuple[str, ...], num_features: int, where: str, image_shape: tuple[int, int, int] | None
+) -> Dataset:
+    return column_names.match_columns(rows, names, num_features, where, "config.data.path", image_shape)
+
+
+def _load(config: ConfigDict, place: Mapping[str, str], folder: Path) -> Source:
+    """The data set that the config names, from this place; the workdir may hold decoded images."""
+    return sources.load(
+        config.data.name,
+        path=place["path"],
+        data_dir=place["dir"],
+        cache_dir=folder / "data",
+        options=_read_options(config),
     )
-    return source, train_rows, test_rows
 
 
-def _read_options(config: ConfigDict) -> ReadOptions:
+def _select(source: Source, config: ConfigDict) -> tuple[Dataset, Dataset | None]:
+    """The rows to cluster, and the rows to score instead, or None."""
+    options = config.data
+    train = splits.select_split(source, options.train_split, "config.data.train_split")
+    if not options.test_split:
+        return train, None
+    test = splits.select_split(source, options.test_split, "config.data.test_split")
+    test = column_names.match_columns(
+        test, train.names, train.x.shape[1], options.test_split, "config.data.test_split", train.image_shape
+    )
+    return train, splits.with_offset(test, train.offset)
+
+
+def _read_options(config: ConfigDict, description: Mapping[str, Any] | None = None) -> ReadOptions:
     return ReadOptions(
         label_column=config.data.label_column,
         id_column=config.data.id_column,
         image_size=config.data.image_size,
+        normalize=config.data.normalize,
+        prepared=None if description is None else Preparation.of_description(description),
     )

@@ -7,12 +7,14 @@ import numpy as np
 
 from vade_jax.commands.load_rows import read_rows
 from vade_jax.data import output_files
-from vade_jax.data.dataset import Dataset
+from vade_jax.data.scaling import count_outside_unit_interval
 from vade_jax.inference.answers import Posterior, log_likelihood, posterior
-from vade_jax.reports.results import LOG_LIKELIHOODS
+from vade_jax.inference.calibration import calibrated
+from vade_jax.inference.outliers import outlier_threshold
+from vade_jax.reports.results import LOG_LIKELIHOODS, read_temperature
 from vade_jax.runs.run import KeyUse, Run
 from vade_jax.runs.saved_model import restore
-from vade_jax.settings import data_dependent
+from vade_jax.system.console import print_line
 from vade_jax.system.errors import InputError
 from vade_jax.system.large_arrays import empty_array
 from vade_jax.system.precision import matmul_precision
@@ -24,20 +26,27 @@ def predict(
     path: str = "",
     output: str = "",
     with_log_likelihood: bool = True,
+    with_responsibilities: bool = False,
     outlier_share: float = 0.01,
     allow_import: bool = False,
 ) -> Path:
     """Writes a file with the clusters of rows.
 
-    The file has cluster and responsibilities [N, K], in a table as the columns probability_0 to probability_K-1. It has
-    id if the rows have ids. With with_log_likelihood it also has log_likelihood, the importance-weighted bound in nats,
-    and outlier: whether the bound is below the quantile outlier_share of the scored rows' bounds.
+    The file has cluster and the calibrated probabilities [N, K], in a table as the columns probability_0 to
+    probability_K-1. It has id if the rows have ids. With with_responsibilities it also has the model's own q(c|x) as
+    responsibilities, in a table as responsibility_0 to responsibility_K-1. With with_log_likelihood it also has
+    log_likelihood, the importance-weighted bound in nats, and outlier: whether the bound is below that of all but a
+    share outlier_share of rows that were not trained on.
+
+    Values outside the range of the training rows are clipped to it if the likelihood needs x in [0, 1]. A line says how
+    many rows have such values.
 
     Args:
       folder: the workdir of a finished run, or of several runs: the best one predicts.
       path: a file of rows that `vade_jax.data.sources` can read; '' for the training rows.
       output: a .csv, .parquet or .npz; '' for predictions.npz in the workdir.
       with_log_likelihood: whether to compute log p(x), which takes many times longer.
+      with_responsibilities: whether to write the model's own q(c|x), which is not calibrated.
       outlier_share: in [0, 1].
       allow_import: whether the run's settings can import code (package.module:factory); only for trusted folders.
 
@@ -51,24 +60,45 @@ def predict(
     target = Path(output) if output else run.folder / "predictions.npz"
     output_files.check(target, "config.predict.output")
     rows = read_rows(run, path)
-    check_rows(run, state, rows)
+    print_rows_outside(run, state, rows.x, path or "the training rows")
     columns = {} if rows.ids is None else {"id": rows.ids}
     predicted = clusters(run, state, rows.x, target.parent)
-    columns |= {"cluster": predicted.clusters, "responsibilities": predicted.responsibilities}
+    columns |= {
+        "cluster": predicted.clusters,
+        "probabilities": calibrated(predicted.responsibilities, read_temperature(run.folder)),
+    }
+    if with_responsibilities:
+        columns["responsibilities"] = predicted.responsibilities
     if with_log_likelihood:
         threshold = _outlier_threshold(run, outlier_share)
         bound = log_likelihoods(run, state, rows.x, target.parent)
         columns |= {"log_likelihood": bound, "outlier": bound < threshold}
-    names = [f"probability_{c}" for c in range(run.config.model.num_clusters)]
-    output_files.write(target, columns, {"responsibilities": names})
+    numbers = range(run.config.model.num_clusters)
+    names = {
+        "probabilities": [f"probability_{c}" for c in numbers],
+        "responsibilities": [f"responsibility_{c}" for c in numbers],
+    }
+    output_files.write(target, columns, {name: names[name] for name in names if name in columns})
     return target
 
 
-def check_rows(run: Run, state: TrainState, rows: Dataset) -> None:
-    """Raises an InputError if the likelihood of the run is not defined for the values of the rows."""
-    if run.model.likelihood.support == "unit_interval":
-        shift, scale = np.asarray(state.scaling.shift), np.asarray(state.scaling.scale)
-        data_dependent.check_unit_interval(rows.x, shift, scale, run.config.model.likelihood)
+def describe_rows_outside(run: Run, state: TrainState, x: np.ndarray) -> str:
+    """How many of the rows x [N, D], as stored, are clipped to the support of the likelihood, in words; '' if none."""
+    if run.model.likelihood.support == "real":
+        return ""
+    count = count_outside_unit_interval(x, state.scaling)
+    if not count:
+        return ""
+    return (
+        f"{count:,} of {len(x):,} rows ({count / len(x):.1%}) have values outside the range of the training rows. The "
+        f"likelihood {run.config.model.likelihood!r} needs values in this range, so they are clipped to it."
+    )
+
+
+def print_rows_outside(run: Run, state: TrainState, x: np.ndarray, where: str) -> None:
+    """Prints `describe_rows_outside` of rows x [N, D] that come from somewhere, if there are such rows."""
+    if description := describe_rows_outside(run, state, x):
+        print_line(f"{where}: {description}")
 
 
 def clusters(run: Run, state: TrainState, x: np.ndarray, folder: Path | None = None) -> Posterior:
@@ -100,9 +130,9 @@ def log_likelihoods(run: Run, state: TrainState, x: np.ndarray, folder: Path | N
 
 
 def _outlier_threshold(run: Run, share: float) -> float:
-    """The quantile of the scored rows' log p(x) below which rows are outliers, in nats."""
+    """The log p(x) below which rows are outliers, in nats."""
     try:
-        return float(np.quantile(np.load(run.folder / LOG_LIKELIHOODS), share))
+        return outlier_threshold(np.load(run.folder / LOG_LIKELIHOODS), share)
     except OSError as error:
         raise InputError(
             "workdir",

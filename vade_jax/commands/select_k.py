@@ -14,8 +14,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 
-from vade_jax.commands.load_rows import load_rows
+from vade_jax.commands.load_rows import reload_rows
 from vade_jax.data.dataset import sample_row_indices
+from vade_jax.data.equal_rows import first_equal_rows, is_first
 from vade_jax.inference.answers import likelihood_under_priors, make_embed
 from vade_jax.initialization import number_of_clusters
 from vade_jax.initialization.methods import ClusteringOptions
@@ -36,7 +37,7 @@ _NUM_LAYOUTS, _NUM_RESTARTS = 1, 2  # for each half; 2 and 3 take longer, and re
 
 
 def check_range(options: Mapping[str, Any], num_rows: int) -> None:
-    """Raises an InputError if the range in the section select_k is empty or too large for this many rows."""
+    """Raises an InputError if the range in the section select_k is empty or too large for this many distinct rows."""
     smallest, largest = options["min_clusters"], options["max_clusters"]
     if smallest > largest:
         raise InputError(
@@ -50,12 +51,14 @@ def check_range(options: Mapping[str, Any], num_rows: int) -> None:
         raise InputError(
             "config.select_k.max_clusters",
             str(largest),
-            f"less than half the number of rows, {half}",
+            f"less than half the number of distinct rows, {half}",
             f"Set --config.select_k.max_clusters={max(1, half - 1)} or less, or use more rows.",
         )
 
 
-def select_k(folder: Path, options: Mapping[str, Any] | None = None, allow_import: bool = False) -> dict[str, Any]:
+def select_k(
+    folder: Path, options: Mapping[str, Any] | None = None, path: str = "", allow_import: bool = False
+) -> dict[str, Any]:
     """Recommends a number of clusters for the rows of a run, and writes select_k.json and select_k.png.
 
     The recommendation does not depend on the number of clusters that the run was trained with.
@@ -63,13 +66,15 @@ def select_k(folder: Path, options: Mapping[str, Any] | None = None, allow_impor
     Args:
       folder: the workdir of a run whose autoencoder is trained, or of several runs: the best one is used.
       options: the section select_k of a config; None for that of the run.
+      path: where the file of its rows is now; '' for where it was in training.
       allow_import: whether the run's settings can import code (package.module:factory); only for trusted folders.
 
     Returns:
       The content of select_k.json.
 
     Raises:
-      InputError: there is no such run, its data is missing, or the range does not suit the rows; nothing was written.
+      InputError: there is no such run, its rows are missing or have changed, or the range does not suit them; nothing
+        was written.
     """
     run = read_run(folder, allow_import)
     if options is not None:
@@ -78,7 +83,7 @@ def select_k(folder: Path, options: Mapping[str, Any] | None = None, allow_impor
         run = run._replace(config=ConfigDict(fields))
     check_range(run.config.select_k, run.num_rows)
     state = load_autoencoder(run)
-    _, train_rows, test_rows = load_rows(run.config, run.folder)
+    train_rows, test_rows = reload_rows(run, path)
     started = time.perf_counter()
     with matmul_precision(run.config.precision):
         measurements = measure(run, state, train_rows.x, None if test_rows is None else test_rows.x)
@@ -94,7 +99,7 @@ class Measurements:
 
     Attributes:
       scores: K -> its scores.
-      num_rows: how many rows were clustered.
+      num_rows: how many rows were clustered; equal rows count once.
       num_splits: how many times they were split into halves.
       num_bound_rows: how many rows the bound was computed for.
       bound_on: which rows these are: 'test', or 'the other half' of those that were clustered.
@@ -118,10 +123,15 @@ def measure(run: Run, state: TrainState, x: np.ndarray, test_x: np.ndarray | Non
 
     Returns:
       The measurements.
+
+    Raises:
+      InputError: the range is too large for the number of distinct rows.
     """
     options, scoring = run.config.select_k, run.config.evaluate
     rows_key, bound_rows_key, bound_key = jax.random.split(run.key(KeyUse.NUM_CLUSTERS), 3)
     x = x[sample_row_indices(len(x), rows_key, options.max_rows)]
+    x = x[is_first(first_equal_rows(x))]  # equal rows in both halves would look like stable clusters
+    check_range(options, len(x))
     z_mean, z_log_var = make_embed(run.model, min(scoring.batch_size, len(x)))(state, x)
     count = num_neighbors(len(x), options.max_clusters, run.config.init.neighbor_share)
     graph = build_input_graph(run, state.scaling, x, count, len(x))

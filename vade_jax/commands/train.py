@@ -10,15 +10,17 @@ import jax
 from ml_collections import ConfigDict
 
 from vade_jax.commands.evaluate import write_results
-from vade_jax.commands.load_rows import load_rows
+from vade_jax.commands.load_rows import LoadedRows, identify, load_rows
 from vade_jax.data import tfds_images
-from vade_jax.data.dataset import Dataset, Source, fingerprint
+from vade_jax.data.column_checks import check_extreme_values
+from vade_jax.data.dataset import Dataset, Source
 from vade_jax.reports import results
 from vade_jax.runs import workdir
+from vade_jax.runs.replaced_run import OWNER, delete_replaced_run
 from vade_jax.runs.run import Run, make_run
 from vade_jax.runs.saved_model import check_autoencoder
 from vade_jax.runs.train_many_runs import Outcome, train_runs
-from vade_jax.settings import data_dependent, field_names, rules
+from vade_jax.settings import data_dependent, field_names, paths, rules
 from vade_jax.system import compile_time, processes
 from vade_jax.system.console import print_line
 from vade_jax.system.errors import DivergedError, full_disk_errors
@@ -27,7 +29,9 @@ from vade_jax.system.precision import matmul_precision
 _MIN_COMPILE_SECONDS = 0.1  # a program that compiles faster is not cached
 
 
-def train(config: ConfigDict, folder: Path, source: Source | None = None, force: bool = False) -> dict[str, Any]:
+def train(
+    config: ConfigDict, folder: Path, source: Source | None = None, force: bool = False, owner: str = ""
+) -> dict[str, Any]:
     """Trains the runs of a config, or resumes them from their checkpoints, and writes their results.
 
     If the config asks for several runs, each has its own subfolder. The folder gets the results of the best run.
@@ -37,6 +41,8 @@ def train(config: ConfigDict, folder: Path, source: Source | None = None, force:
       folder: the workdir; it is created if it does not exist.
       source: a data set that is already loaded; None to load the one that the config names.
       force: whether to resume a run that was started with other settings.
+      owner: who may replace this run. A run of the same owner in the folder that has ended, on other rows or with other
+        settings, is deleted; '' replaces none.
 
     Returns:
       The content of results.json.
@@ -49,39 +55,43 @@ def train(config: ConfigDict, folder: Path, source: Source | None = None, force:
     started = time.perf_counter()
     compile_time.start_counting()
     rules.check_fields(config.to_dict())
+    config = paths.expand_home(config)
     workdir.check_is_folder(folder)
     _use_compilation_cache(config)
-    source, train_rows, test_rows = load_rows(config, folder, source)
-    config = _with_auto_settings(config, train_rows)
+    rows = load_rows(config, folder, source)
+    check_extreme_values(rows.train.x, rows.train.names, config.data.path or "the training rows")
+    config = _with_auto_settings(config, rows.train)
     fields = config.to_dict()
-    data_dependent.check_against_data(fields, train_rows, test_rows)
-    description = _describe(train_rows)
+    data_dependent.check_against_data(fields, rows.train)
+    description = _describe(rows) | {OWNER: owner}
     check_autoencoder(config, description)
     runs = [make_run(of_run, run_folder, description) for of_run, run_folder in _expand_runs(config, folder)]
     with workdir.locked(folder) if processes.is_first() else nullcontext(), full_disk_errors(folder):
         processes.on_first_process(lambda: _claim(folder, fields, runs, description, force), "claimed")
         if processes.is_first():
-            tfds_images.cache_decoded_images(source, config.data.name, folder / "data")
-        results_by_run = _train(runs, train_rows, test_rows, time.perf_counter() - started)
+            tfds_images.cache_decoded_images(rows.source, config.data.name, folder / "data")
+        results_by_run = _train(runs, rows.train, rows.test, time.perf_counter() - started)
         processes.on_first_process(
             lambda: results.write_best_of_runs(folder, results_by_run) if len(runs) > 1 else None, "ended"
         )
         return results.read(folder)
 
 
-def _describe(rows: Dataset) -> dict[str, Any]:
-    """The description of the training rows, as the workdir keeps it."""
+def _describe(rows: LoadedRows) -> dict[str, Any]:
+    """The description of the rows, as the workdir keeps it."""
     return {
-        "num_rows": len(rows.x),
-        "num_features": rows.x.shape[1],
-        "image_shape": rows.image_shape,
-        "names": rows.names,
-        "fingerprint": fingerprint(rows.x),
+        **identify(rows.train),
+        "image_shape": rows.train.image_shape,
+        "names": rows.train.names,
+        **rows.train.preparation.describe(),
+        "test": None if rows.test is None else identify(rows.test),
+        **rows.place,
     }
 
 
 def _claim(folder: Path, fields: dict[str, Any], runs: Sequence[Run], description: dict[str, Any], force: bool) -> None:
     """Claims the workdir, and the subfolder of each run if there are several."""
+    delete_replaced_run(folder, fields, description)
     workdir.claim(folder, fields, description, other_settings=force)
     for run in runs if len(runs) > 1 else ():
         workdir.claim(run.folder, run.config.to_dict(), description, other_settings=force)

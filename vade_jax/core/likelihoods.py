@@ -1,4 +1,4 @@
-"""log p(x|z) of the Bernoulli and Gaussian likelihoods."""
+"""log p(x|z) of the Bernoulli and Gaussian likelihoods, and draws x ~ p(x|z)."""
 
 import jax
 import jax.numpy as jnp
@@ -46,6 +46,40 @@ def log_prob_x_gaussian(x: jax.Array, mean: jax.Array, log_var: jax.Array) -> ja
     x, mean = _align_events("x", x, "mean", mean)
     x, mean, log_var = as_floats(x, mean, log_var)
     return log_prob_normal(x, mean, log_var)
+
+
+def sample_x_bernoulli(key: jax.Array, logits: jax.Array) -> jax.Array:
+    """Draws x ~ p(x|z) = prod_d Ber(x_d | mu_d), mu = sigmoid(logits) (arXiv:1611.05148, Sec. 3.1).
+
+    Args:
+      key: a JAX random key.
+      logits: [..., D], real.
+
+    Returns:
+      [..., D], each value 0 or 1, float32 (float64 for float64 logits).
+    """
+    (logits,) = as_floats(logits)
+    uniform = jax.random.uniform(key, logits.shape, logits.dtype)
+    return (uniform < jax.nn.sigmoid(logits)).astype(logits.dtype)
+
+
+def sample_x_gaussian(key: jax.Array, mean: jax.Array, log_var: jax.Array) -> jax.Array:
+    """Draws x ~ p(x|z) = N(x | mean, diag(exp log_var)) (arXiv:1611.05148, Sec. 3.1).
+
+    Args:
+      key: a JAX random key.
+      mean: [..., D], real.
+      log_var: [..., D], real.
+
+    Returns:
+      [..., D], float32 (float64 if an argument is float64). It is differentiable in mean and log_var.
+
+    Raises:
+      ValueError: mean and log_var differ in shape.
+    """
+    check_same_shape("mean", mean, "log_var", log_var)
+    mean, log_var = as_floats(mean, log_var)
+    return mean + jnp.exp(0.5 * log_var) * jax.random.normal(key, mean.shape, mean.dtype)
 
 
 def _align_events(name: str, x: jax.Array, other_name: str, other: jax.Array) -> tuple[jax.Array, jax.Array]:

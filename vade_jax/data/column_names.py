@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from vade_jax.data.dataset import Dataset
 from vade_jax.system.console import print_line
-from vade_jax.system.errors import InputError
+from vade_jax.system.errors import InputError, show_name
 
 
 def check_names(names: Sequence[str], where: str) -> None:
@@ -56,12 +56,19 @@ def column_indices(
 
 
 def abbreviate(names: Sequence[str]) -> str:
-    """Joins names by commas, at most twenty of them."""
-    shown = ", ".join(map(str, names[:20]))
+    """Joins names by commas, at most twenty of them. A name with blanks that would not be seen is quoted."""
+    shown = ", ".join(map(show_name, names[:20]))
     return shown if len(names) <= 20 else f"{shown} and {len(names) - 20:,} more"
 
 
-def match_columns(dataset: Dataset, names: Sequence[str], num_features: int, where: str, field: str) -> Dataset:
+def match_columns(
+    dataset: Dataset,
+    names: Sequence[str],
+    num_features: int,
+    where: str,
+    field: str,
+    image_shape: tuple[int, int, int] | None = None,
+) -> Dataset:
     """Selects the model's columns of a data set, in the model's order.
 
     Args:
@@ -70,16 +77,25 @@ def match_columns(dataset: Dataset, names: Sequence[str], num_features: int, whe
       num_features: the number of the model's columns.
       where: the file or split of the rows, for the print of columns that are left out.
       field: its config field, for the error.
+      image_shape: of the model's images, (H, W, C); None if the rows are not compared with it.
 
     Returns:
       The data set, x [N, num_features].
 
     Raises:
-      InputError: columns are missing, or columns without names differ in number.
+      InputError: columns are missing, columns without names differ in number, or images have another shape.
     """
+    if image_shape and dataset.image_shape and dataset.image_shape != image_shape:
+        raise InputError(
+            field,
+            f"images of {' x '.join(map(str, dataset.image_shape))}",
+            f"the model's images of {' x '.join(map(str, image_shape))}",
+            "Use images of the shape that it was trained on.",
+        )
     if names and dataset.names and dataset.names != tuple(names):
         order = column_indices(dataset.names, names, where, field)
-        dataset = dataset._replace(x=dataset.x[:, order], names=tuple(names))
+        offset = None if dataset.offset is None else dataset.offset[order]
+        dataset = dataset._replace(x=dataset.x[:, order], names=tuple(names), offset=offset)
     if dataset.x.shape[1] != num_features:
         raise InputError(
             field,

@@ -1,17 +1,64 @@
 """Data sets: the types that every reader returns, and the checks of their values."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
+from scipy.sparse import csr_matrix, issparse
 
-from vade_jax.system.errors import InputError
+from vade_jax.data.column_checks import warn_of_merged_values
+from vade_jax.data.labels import encode_labels
+from vade_jax.data.offsets import choose_offset, dense_rows, subtract_offset
+from vade_jax.system.errors import InputError, show_name
 from vade_jax.system.large_arrays import empty_array, row_slices
 
 _FINGERPRINT_ROWS = 1000
 _LARGEST = 1e37  # 1 / (difference of two larger values) could be below float32's normal numbers
+
+
+class CellValues(NamedTuple):
+    """What reading an .h5ad did to the values of its cells; by default nothing.
+
+    Attributes:
+      accepted: the values that all cells for the model must have, a key of `single_cells.ACCEPTED`.
+      total: each cell was scaled to this sum, then x became log(1 + x); 0 if no value was changed.
+      genes: the names of the genes that the sum is over; () if no value was changed.
+    """
+
+    accepted: str = "any numbers"
+    total: int = 0
+    genes: tuple[str, ...] = ()
+
+
+class Preparation(NamedTuple):
+    """What reading did to the values of the training rows, which is done to all rows for the model.
+
+    Attributes:
+      offset: [D], float64, what was subtracted from each column; None for nothing.
+      cells: what was done to the cells of an .h5ad; None for other files, or if it is not known.
+    """
+
+    offset: np.ndarray | None = None
+    cells: CellValues | None = None
+
+    @classmethod
+    def of_description(cls, description: Mapping[str, Any]) -> "Preparation":
+        """What was done to the rows with this description; that of an older version says nothing about cells."""
+        offset, cells = description.get("offset"), description.get("cells")
+        return cls(
+            None if offset is None else np.array(offset, np.float64),
+            None if cells is None else CellValues(cells["accepted"], cells["total"], tuple(cells["genes"])),
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """What `of_description` reads, for a JSON file."""
+        return {
+            "offset": None if self.offset is None else self.offset.tolist(),
+            "cells": (self.cells or CellValues())._asdict(),
+        }
 
 
 class Dataset(NamedTuple):
@@ -19,10 +66,14 @@ class Dataset(NamedTuple):
 
     Attributes:
       x: [N, D], uint8 or float32, as stored; in memory, or memory-mapped from a file.
-      labels: [N], or None; used only by the scores and the colours of one picture.
+      labels: [N], the index of each row's label among label_names, -1 for an unlabelled row; None without labels.
+        Used only by the scores and the colours of one picture.
       image_shape: (H, W, C) with H * W * C = D, or None if the rows are not images.
       names: the D names of the columns; () if they have none.
       ids: [N], the names of the rows, or None.
+      label_names: the names of the labels; () if there are no labels.
+      offset: [D], float64, what was subtracted from the columns of the source to get x; None for nothing.
+      cells: what was done to the cells of an .h5ad; None for other rows.
     """
 
     x: np.ndarray
@@ -30,6 +81,14 @@ class Dataset(NamedTuple):
     image_shape: tuple[int, int, int] | None
     names: tuple[str, ...] = ()
     ids: np.ndarray | None = None
+    label_names: tuple[str, ...] = ()
+    offset: np.ndarray | None = None
+    cells: CellValues | None = None
+
+    @property
+    def preparation(self) -> Preparation:
+        """What reading did to the values of these rows."""
+        return Preparation(self.offset, self.cells)
 
 
 class ExpectedColumns(NamedTuple):
@@ -53,38 +112,55 @@ class ReadOptions(NamedTuple):
       image_size: images are resized to squares of this many pixels a side; 0 keeps their size.
       expected: the columns of the trained model that the rows are for; then labels are not read. None for rows to
         train on.
+      normalize: what to do to the cells of an .h5ad: 'auto', 'counts' or 'none'; see `single_cells.read`.
+      prepared: what reading did to the training rows, to do it again; None to decide it by the rows.
     """
 
     label_column: str = ""
     id_column: str = ""
     image_size: int = 0
     expected: ExpectedColumns | None = None
+    normalize: str = "auto"
+    prepared: Preparation | None = None
+
+    @property
+    def offset(self) -> np.ndarray | None:
+        """The offset to subtract, [D], or [1] for none; None to choose it by the rows."""
+        if self.prepared is None:
+            return None
+        return np.zeros(1) if self.prepared.offset is None else self.prepared.offset
 
 
 DEFAULT_READ_OPTIONS = ReadOptions()
 
 
 def make_dataset(
-    array: np.ndarray,
+    array: np.ndarray | csr_matrix,
     labels: np.ndarray | None,
     where: str,
     names: tuple[str, ...] = (),
     ids: np.ndarray | None = None,
+    offset: np.ndarray | None = None,
 ) -> Dataset:
     """Checks an array and makes it a data set, x [N, D] of uint8 or float32.
 
+    Columns that float32 cannot hold, because their values are large compared with their range, are stored without an
+    offset; see `offsets.choose_offset`. Warns of columns that still lose many of their distinct values.
+
     Args:
-      array: rows [N, D] or images [N, H, W] or [N, H, W, C].
-      labels: [N], or None.
+      array: rows [N, D], also as a SciPy CSR matrix, or images [N, H, W] or [N, H, W, C].
+      labels: [N], numbers or text, or None. NaN, None and blank text mean that a row is unlabelled.
       where: the file or name of the array, for the error.
       names: the names of the columns, or ().
       ids: [N], or None.
+      offset: what to subtract from the columns, [D], or [1] for one number; None to choose it by the rows. For new
+        rows of a model pass `ReadOptions.offset`.
 
     Returns:
       The data set.
 
     Raises:
-      InputError: values that are not numbers or not finite, a wrong shape, missing labels.
+      InputError: values that are not numbers or not finite, or a wrong shape.
     """
 
     def error(got: str, expected: str, remedy: str) -> InputError:
@@ -98,27 +174,44 @@ def make_dataset(
             "Reshape it.",
         )
     image_shape = (*array.shape[1:], 1)[:3] if array.ndim > 2 else None
-    x = _to_stored_dtype(array.reshape(len(array), -1))
+    rows = array if issparse(array) else array.reshape(len(array), -1)
+    num_rows, num_columns = rows.shape
+    if offset is not None and len(offset) not in (1, num_columns):
+        raise error(
+            f"{num_columns} columns", f"the model's {len(offset)} columns", "Use rows with the columns of its training."
+        )
+    if labels is not None and labels.shape != (num_rows,):
+        raise error(f"{num_rows} rows and labels of shape {labels.shape}", "a label for each row", "Correct y.")
+    if offset is None and image_shape is None:
+        offset = choose_offset([rows])
+    offset = None if offset is None or not offset.any() else np.broadcast_to(offset, num_columns)
+    x = _to_stored_dtype(rows, offset)
     count, first = _find_unusable(x)
     if first is not None:
         row, column = first
         raise error(
             f"{count} values that are NaN, infinite or beyond {_LARGEST:g} "
-            f"(the first in row {row}, column {names[column] if names else column})",
+            f"(the first in row {row}, column {show_name(names[column]) if names else column})",
             "only finite numbers",
             "Drop those rows or fill the gaps.",
         )
-    if labels is not None and labels.shape != (len(x),):
-        raise error(f"{len(x)} rows and labels of shape {labels.shape}", "a label for each row", "Correct y.")
-    if labels is not None and labels.dtype.kind in "fc" and np.isnan(labels).any():
-        raise error(f"{np.isnan(labels).sum()} labels that are NaN", "a label for each row", "Correct y.")
-    return Dataset(x, labels, image_shape, names, ids)
+    warn_of_merged_values(rows, offset, where, names)
+    numbers, label_names = (None, ()) if labels is None else encode_labels(labels)
+    return Dataset(x, numbers, image_shape, names, ids, label_names, offset)
 
 
 def fingerprint(x: np.ndarray) -> str:
     """A hash of the shape, the dtype and about a thousand evenly spaced rows of x [N, D]. It can miss small changes."""
     some = x[np.linspace(0, len(x) - 1, min(len(x), _FINGERPRINT_ROWS)).astype(np.int64)]
     return hashlib.sha256(f"{x.shape} {x.dtype}".encode() + some.tobytes()).hexdigest()
+
+
+def digest(x: np.ndarray) -> str:
+    """A hash of the shape, the dtype and every value of x [N, D]."""
+    summed = hashlib.sha256(f"{x.shape} {x.dtype}".encode())
+    for rows in row_slices(x):
+        summed.update(x[rows].tobytes())
+    return summed.hexdigest()
 
 
 def check_numeric(dtype: np.dtype, where: str) -> None:
@@ -132,15 +225,17 @@ def check_numeric(dtype: np.dtype, where: str) -> None:
         )
 
 
-def _to_stored_dtype(x: np.ndarray) -> np.ndarray:
-    """x [N, D] as uint8 or float32; a copy if x has another dtype."""
-    dtype = np.uint8 if x.dtype.kind == "b" or x.dtype == np.uint8 else np.float32
-    if x.dtype == dtype:
+def _to_stored_dtype(x: np.ndarray | csr_matrix, offset: np.ndarray | None) -> np.ndarray:
+    """x [N, D] as uint8 or float32, without its offset [D]; a copy unless x is as it is to be stored."""
+    to_uint8 = offset is None and (x.dtype.kind == "b" or x.dtype == np.uint8)
+    dtype = np.uint8 if to_uint8 else np.float32
+    if x.dtype == dtype and offset is None and not issparse(x):
         return x
     stored = empty_array(x.shape, dtype)
     with np.errstate(over="ignore"):  # infinite values raise an InputError later
         for rows in row_slices(x):
-            stored[rows] = x[rows]
+            part = dense_rows(x, rows)
+            stored[rows] = part if offset is None else subtract_offset(part, offset)
     return stored
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ from scipy.sparse import csr_matrix
 
 from vade_jax.data import image_folder, single_cells, tables
 from vade_jax.data.dataset import DEFAULT_READ_OPTIONS, Dataset, ReadOptions, check_numeric, make_dataset
+from vade_jax.data.offsets import choose_offset
 from vade_jax.system.errors import InputError, unreadable_file_errors
 
 
@@ -44,6 +46,13 @@ def read(path: str, options: ReadOptions = DEFAULT_READ_OPTIONS) -> dict[str, Da
             f"0 for {path}, which is not a folder of images",
             "Set --config.data.image_size=0.",
         )
+    if options.normalize != "auto" and suffix != _CELLS:
+        raise InputError(
+            "config.data.normalize",
+            repr(options.normalize),
+            f"'auto' for {path}, which is not an {_CELLS} of cells",
+            "Set --config.data.normalize=auto.",
+        )
     return READERS[suffix](Path(path), options)
 
 
@@ -61,37 +70,67 @@ def _check_no_columns(path: Path, options: ReadOptions) -> None:
 
 def _read_npy(path: Path, options: ReadOptions) -> dict[str, Dataset]:
     _check_no_columns(path, options)
-    return {"train": make_dataset(load_arrays(path), None, str(path))}
+    return {"train": make_dataset(load_arrays(path), None, str(path), offset=options.offset)}
 
 
 def _read_npz(path: Path, options: ReadOptions) -> dict[str, Dataset]:
-    """Reads x and y, or x_SPLIT and y_SPLIT of each split, or the CSR parts of a sparse matrix and y; y is optional."""
+    """Reads x and y, or x_SPLIT and y_SPLIT of each split, or the CSR parts of a sparse matrix and y; y is optional.
+
+    Other arrays are not read.
+    """
     _check_no_columns(path, options)
-    arrays = load_arrays(path)
+    arrays, others = _load_npz(path)
+    rows: dict[str, Any] = {name: array for name, array in arrays.items() if _is_part(name, "x")}
+    train: list[str] = [name for name in ("x", "x_train") if name in rows]
     if arrays.keys() >= _CSR_PARTS:
-        arrays |= {"x": _dense(arrays, path)}
-    splits = {
-        name[2:] or "train": make_dataset(
-            arrays[name], None if options.expected else arrays.get(f"y{name[1:]}"), f"{path}, array {name}"
-        )
-        for name in arrays
-        if name == "x" or name.startswith("x_")
-    }
-    if not splits:
+        rows["x"] = _sparse(arrays, path)
+        train.append("data (of a sparse matrix)")
+    if not rows:
         raise InputError(
             "config.data.path",
-            f"{path}, which holds {', '.join(arrays) or 'nothing'}",
+            f"{path}, which holds {', '.join([*arrays, *others]) or 'nothing'}",
             "an array x, or x_train and x_test (with optional labels y, or y_train and y_test), or a sparse matrix",
             "Save it with numpy.savez(FILE, x=...), or scipy.sparse.save_npz(FILE, matrix.tocsr()).",
         )
-    return splits
+    if len(train) > 1:
+        raise InputError(
+            "config.data.path",
+            f"{path} with the arrays {' and '.join(train)}",
+            "one array for the split train",
+            "Rename or remove the others.",
+        )
+    offset = _offset_of_splits(rows, options)
+    return {
+        name[2:] or "train": make_dataset(
+            x,
+            None if options.expected else arrays.get(f"y{name[1:]}"),
+            f"{path}, array {name}",
+            offset=offset,
+        )
+        for name, x in rows.items()
+    }
 
 
+def _is_part(name: str, letter: str) -> bool:
+    """Whether an array's name is the letter, or the letter and the name of a split."""
+    return name == letter or (name.startswith(f"{letter}_") and len(name) > 2)
+
+
+def _offset_of_splits(rows: Mapping[str, Any], options: ReadOptions) -> np.ndarray | None:
+    """The offset [D] of all splits together, so that none of them loses precision; None if they differ in shape."""
+    if options.offset is not None:
+        return options.offset
+    shapes = {x.shape[1:] for x in rows.values()}
+    suits = len(shapes) == 1 and all(x.ndim == 2 and 0 not in x.shape and x.dtype.kind in "buif" for x in rows.values())
+    return choose_offset(list(rows.values())) if suits else None
+
+
+_CELLS = ".h5ad"
 _CSR_PARTS = {"data", "indices", "indptr", "shape"}  # scipy.sparse.save_npz's names
 
 
-def _dense(parts: Mapping[str, np.ndarray], path: Path) -> np.ndarray:
-    """The matrix [N, D] of these CSR parts, dense, float32."""
+def _sparse(parts: Mapping[str, np.ndarray], path: Path) -> csr_matrix:
+    """The matrix [N, D] of these CSR parts, of a dtype that holds their values and is not an integer of 8 bits."""
     check_numeric(parts["data"].dtype, f"{path}, array data,")
     try:
         matrix_format = parts.get("format", np.array("csr")).astype(str).item()
@@ -99,8 +138,9 @@ def _dense(parts: Mapping[str, np.ndarray], path: Path) -> np.ndarray:
             raise ValueError(f"its format is {matrix_format!r}")
         rows, columns = (int(size) for size in parts["shape"])
         indices, indptr = parts["indices"].astype(np.int64), parts["indptr"].astype(np.int64)
-        with np.errstate(over="ignore"):  # infinite values raise an InputError later
-            values = parts["data"].astype(np.float32)
+        values = parts["data"]
+        if np.can_cast(values.dtype, np.float32):
+            values = values.astype(np.float32)
         matrix = csr_matrix((values, indices, indptr), shape=(rows, columns))
         matrix.check_format(full_check=True)
     except (ValueError, TypeError) as error:
@@ -110,25 +150,40 @@ def _dense(parts: Mapping[str, np.ndarray], path: Path) -> np.ndarray:
             "a matrix in CSR format",
             "Save it with scipy.sparse.save_npz(FILE, matrix.tocsr()).",
         ) from error
-    return matrix.toarray()
+    return matrix
 
 
-def load_arrays(path: Path) -> Any:
-    """The array of an .npy, memory-mapped, or a dict of an .npz's arrays. Pickles are not loaded.
+def load_arrays(path: Path) -> np.ndarray:
+    """The array of an .npy, memory-mapped. Pickles are not loaded.
 
     Raises:
       InputError: the file is missing or cannot be read.
     """
-    with unreadable_file_errors(
+    with _unreadable_array_errors(path):
+        return open_memmap(path, mode="r")
+
+
+def _load_npz(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The arrays of an .npz whose names a reader knows, and the names of the others, which are not read."""
+    with _unreadable_array_errors(path), path.open("rb") as file:
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):  # an .npy with another ending
+            return {"x": loaded}, []
+        sparse = loaded.keys() >= _CSR_PARTS
+        known = [
+            name
+            for name in loaded.files
+            if _is_part(name, "x") or _is_part(name, "y") or (sparse and name in {*_CSR_PARTS, "format"})
+        ]
+        return {name: loaded[name] for name in known}, [name for name in loaded.files if name not in known]
+
+
+def _unreadable_array_errors(path: Path) -> AbstractContextManager[None]:
+    return unreadable_file_errors(
         path,
         "a file written by numpy.save or numpy.savez, without Python objects",
         "Check the path, or save the array again.",
-    ):
-        if path.suffix.lower() == ".npy":
-            return open_memmap(path, mode="r")
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            return {"x": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+    )
 
 
 class Reader(Protocol):
@@ -143,5 +198,5 @@ READERS: dict[str, Reader] = {
     ".npy": _read_npy,
     ".npz": _read_npz,
     **dict.fromkeys(tables.TABLES, tables.read),
-    ".h5ad": single_cells.read,
+    _CELLS: single_cells.read,
 }

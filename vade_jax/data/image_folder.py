@@ -114,7 +114,7 @@ def _labels(folder: Path, names: list[str], options: ReadOptions) -> np.ndarray 
             "each image in a subfolder, whose name is its label",
             "Sort the images into subfolders, or leave it empty.",
         )
-    return np.unique([name.split("/")[-2] for name in names], return_inverse=True)[1]
+    return np.array([name.split("/")[-2] for name in names], object)
 
 
 @contextmanager

@@ -14,29 +14,39 @@ from vade_jax.system.optional_imports import import_extra
 Columns = Mapping[str, np.ndarray]  # name -> [N] or [N, M]
 ColumnNames = Mapping[str, list[str]]  # name of an array [N, M] -> names of its M columns
 
+_SUFFIX = "_vade"  # of a column whose name a later one has
+
+
+def ending(path: Path) -> str:
+    """The file's ending in lower case: 'a.CSV' is a .csv."""
+    return path.suffix.lower()
+
 
 def check(path: Path, field: str, more_endings: tuple[str, ...] = ()) -> None:
     """Raises an InputError if the path cannot be written. Writes nothing.
 
     Args:
-      path: the file.
+      path: the file. Upper and lower case of its ending are the same.
       field: its config field.
       more_endings: allowed endings besides those of WRITERS.
     """
     endings = (*WRITERS, *more_endings)
-    if path.suffix not in endings or not path.parent.is_dir() or path.is_dir():
+    if ending(path) not in endings or not path.parent.is_dir() or path.is_dir():
         raise InputError(
             field,
             repr(str(path)),
             f"a file that ends in one of {', '.join(endings)}, in an existing folder",
             f"Set --{field}=FILE{endings[0]}.",
         )
-    if path.suffix in _TABLES:
+    if ending(path) in _TABLES:
         import_extra("pandas", path, field)  # fails now and not after the computation
 
 
 def write(path: Path, columns: Columns, names: ColumnNames) -> None:
     """Writes arrays of N rows each to a file, completely or not at all.
+
+    If two columns of a table have the same name, the later one keeps it, and `_vade` is added to the earlier one's.
+    So arrays of the user's own columns come last.
 
     Args:
       path: a path that `check` accepts.
@@ -44,7 +54,7 @@ def write(path: Path, columns: Columns, names: ColumnNames) -> None:
       names: the names of the M columns of each [N, M].
     """
     with atomic_write(path) as partial:
-        WRITERS[path.suffix](partial, columns, names)
+        WRITERS[ending(path)](partial, columns, names)
 
 
 def _write_npz(path: Path, columns: Columns, names: ColumnNames) -> None:
@@ -52,7 +62,8 @@ def _write_npz(path: Path, columns: Columns, names: ColumnNames) -> None:
     for name, array in columns.items():
         if array.dtype.kind == "O":  # NumPy would pickle objects
             arrays[name] = array.astype(str)
-    np.savez(path, **arrays)
+    with path.open("wb") as file:  # np.savez would add .npz to a path that ends in .NPZ
+        np.savez(file, **arrays)
 
 
 def _write_csv(path: Path, columns: Columns, names: ColumnNames) -> None:
@@ -78,11 +89,22 @@ def _iterate_frames(columns: Columns, names: ColumnNames) -> Iterator[Any]:
     import pandas
 
     widest = max(columns.values(), key=lambda array: array.ndim)
+    headings = _different_names([name for key in columns for name in names.get(key, [key])])
     for rows in row_slices(widest):
-        flat: dict[str, np.ndarray] = {}
-        for name, array in columns.items():
-            flat |= {name: array[rows]} if array.ndim == 1 else dict(zip(names[name], array[rows].T, strict=True))
-        yield pandas.DataFrame(flat)
+        values = [column for array in columns.values() for column in np.atleast_2d(array[rows].T)]
+        yield pandas.DataFrame(dict(zip(headings, values, strict=True)))
+
+
+def _different_names(names: list[str]) -> list[str]:
+    """The names with `_vade` added to each one that a later column has, once or more."""
+    taken: set[str] = set()
+    different = []
+    for name in reversed(names):
+        while name in taken:
+            name += _SUFFIX
+        taken.add(name)
+        different.append(name)
+    return different[::-1]
 
 
 class Writer(Protocol):

@@ -47,8 +47,8 @@ def select_single_root(words: csr_matrix, topics: csr_matrix, names: list[str]) 
       names: the names of the topics.
 
     Returns:
-      The data set, x [M, 2000] with rows of length 1 (fewer columns if V < 2000). A label is the index of the root in
-      ROOTS.
+      The data set, x [M, 2000] with rows of length 1 (fewer columns if V < 2000). A label is the name of the
+      root.
     """
     roots = topics[:, [names.index(root) for root in ROOTS]].toarray() > 0
     chosen = np.flatnonzero(roots.sum(axis=1) == 1)
@@ -58,4 +58,4 @@ def select_single_root(words: csr_matrix, topics: csr_matrix, names: list[str]) 
     x = empty_array(words.shape, np.float32)
     for rows in row_slices(x):
         x[rows] = words[rows].toarray()
-    return make_dataset(x, roots[chosen].argmax(axis=1), "RCV1")
+    return make_dataset(x, np.array(ROOTS)[roots[chosen].argmax(axis=1)], "RCV1")

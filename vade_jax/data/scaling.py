@@ -11,16 +11,27 @@ from vade_jax.system.large_arrays import row_slices
 from vade_jax.system.registry import Registry
 
 _TINY = float(np.finfo(np.float32).tiny)  # a smaller spread counts as constant: 1 / spread could overflow float32
+_ROUNDING = 1e-6  # a value this close to [0, 1] counts as inside
 
 # From the training rows [N, D] to (shift, scale), each [1, D] or [1, 1], float32: the model sees (x - shift) * scale.
 Scale = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def _scale_range(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    low, high = float(x.min()), float(x.max())
+    low, high = (0.0, float(full_scale(int(x.max())))) if x.dtype == np.uint8 else (float(x.min()), float(x.max()))
     return np.full((1, 1), low, np.float32), np.full(
         (1, 1), 1 / (high - low) if high - low > _TINY else 1.0, np.float32
     )
+
+
+def full_scale(largest: int) -> int:
+    """The value that stands for 1 in grey values of this maximum: the least 2^k or 2^k - 1 that reaches it, k >= 1.
+
+    Grey values are stored in some number of bits, or as shares of a power of two, as scikit-learn's digits are (0 to
+    16). The brightest training pixel says only how many bits it takes.
+    """
+    bits = max(1, int(largest).bit_length())
+    return 2 ** (bits - 1) if largest == 2 ** (bits - 1) else 2**bits - 1
 
 
 def _scale_standardize(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -96,3 +107,33 @@ class Scaling(struct.PyTreeNode):
     def inverse(self, x: jax.Array) -> jax.Array:
         """Rows as stored [B, D], float32, from x [B, D]."""
         return x / self.scale + self.shift
+
+
+def scaled_limits(x: np.ndarray, shift: np.ndarray, scale: np.ndarray) -> tuple[float, float]:
+    """The smallest and the largest value of rows x [N, D], as stored, after scaling."""
+    with np.errstate(over="ignore"):  # an infinite value is outside every range
+        ends = (x.min(axis=0) - shift) * scale, (x.max(axis=0) - shift) * scale
+    return float(np.minimum(*ends).min()), float(np.maximum(*ends).max())
+
+
+def in_unit_interval(low: float, high: float) -> bool:
+    """Whether values from low to high lie in [0, 1], up to rounding."""
+    return low >= -_ROUNDING and high <= 1 + _ROUNDING
+
+
+def count_outside_unit_interval(x: np.ndarray, scaling: Scaling) -> int:
+    """How many rows of x [N, D], as stored, have a scaled value outside [0, 1]."""
+    shift, scale = np.asarray(scaling.shift), np.asarray(scaling.scale)
+    if in_unit_interval(*scaled_limits(x, shift, scale)):
+        return 0
+    count = 0
+    for rows in row_slices(x):
+        with np.errstate(over="ignore"):
+            scaled = (x[rows] - shift) * scale
+        count += int(((scaled < -_ROUNDING) | (scaled > 1 + _ROUNDING)).any(axis=1).sum())
+    return count
+
+
+def clip_to_unit_interval(x: jax.Array) -> jax.Array:
+    """x [..., D] with values outside [0, 1] moved to its ends; values outside by rounding only keep their bits."""
+    return jnp.where((x >= -_ROUNDING) & (x <= 1 + _ROUNDING), x, jnp.clip(x, 0.0, 1.0))

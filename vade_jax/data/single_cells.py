@@ -1,6 +1,7 @@
 """Reads AnnData files (.h5ad) of cells and genes, and normalizes counts."""
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from vade_jax.data.column_names import check_names, column_indices
-from vade_jax.data.dataset import Dataset, ReadOptions, check_numeric, make_dataset
+from vade_jax.data.column_names import abbreviate, check_names, column_indices
+from vade_jax.data.dataset import CellValues, Dataset, ReadOptions, check_numeric, make_dataset
+from vade_jax.data.offsets import dense_rows
 from vade_jax.data.tables import labels_and_ids
 from vade_jax.system.console import print_line
 from vade_jax.system.errors import InputError, unreadable_file_errors
@@ -18,25 +20,38 @@ from vade_jax.system.large_arrays import empty_array, row_slices
 from vade_jax.system.optional_imports import import_extra
 
 TOTAL = 10_000  # the sum of a cell's scaled counts
+NORMALIZATIONS = ("auto", "counts", "none")
+
+_BINARY, _COUNTS, _NOT_NEGATIVE, _REAL = "binary", "counts", "not negative", "real"
+# What a model can accept -> the kinds of values that it accepts.
+ACCEPTED = {
+    "counts": {_BINARY, _COUNTS},
+    "numbers >= 0": {_BINARY, _COUNTS, _NOT_NEGATIVE},
+    "only 0 and 1": {_BINARY},
+    "values that are not counts": {_BINARY, _NOT_NEGATIVE, _REAL},
+    "any numbers": {_BINARY, _COUNTS, _NOT_NEGATIVE, _REAL},
+}
 
 
 def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
     """Reads the cells of an .h5ad file in parts. Prints how they were normalized.
 
-    If all values are counts (non-negative integers), each cell is scaled to a total of 10,000 over all genes of the
-    file, then x becomes log(1 + x). A cell of total 0 stays 0. Other values are not changed. Then the genes that
-    `var` marks as highly_variable are selected, or the genes of the trained model.
+    To normalize is to scale each cell to a total of 10,000 over all genes of the file; then x becomes log(1 + x). A
+    cell of total 0 stays 0. By default, values are normalized if all are counts (non-negative integers), unless all
+    are 0 or 1. Then the genes that `var` marks as highly_variable are selected, or the genes of the trained model.
+
+    Cells for a trained model are normalized as its training cells were, with totals over the same genes.
 
     Args:
       path: the file.
       options: how to read it; the label and the id column are columns of `obs`. Without an id column the ids are the
-        cells' names.
+        cells' names. `normalize` is 'auto', 'counts' (always normalize) or 'none' (never normalize).
 
     Returns:
       The cells as 'train'.
 
     Raises:
-      InputError: the file cannot be used.
+      InputError: the file cannot be used, or its cells cannot be normalized as the training cells were.
     """
     anndata = import_extra("anndata", path, "config.data.path")
     with (
@@ -47,70 +62,165 @@ def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
         cells = anndata.read_h5ad(path, backed="r")
         with closing(cells.file):
             labels, ids = labels_and_ids(cells.obs, path, options)
-            genes, about_genes = _select_genes(cells.var, path, options)
-            x, about_values = _normalize(cells.X, genes, path)
-    names = tuple(map(str, cells.var_names[genes]))
-    dataset = make_dataset(x, labels, str(path), names, cells.obs_names.to_numpy() if ids is None else ids)
-    print_line(f"{path}: {about_values}; {about_genes}")
+            all_genes = tuple(map(str, cells.var_names))
+            genes, about_genes = _select_genes(cells.var, all_genes, path, options)
+            check_numeric(cells.X.dtype, str(path))
+            x = cells.X
+            if getattr(x, "format", "") == "csc":
+                x = x.to_memory().tocsr()  # slices of rows are slow in CSC
+            values = _cell_values(x, all_genes, path, options)
+            selected = _normalize(x, genes, _counted_genes(all_genes, values.genes, path), values.total)
+    names = tuple(all_genes[gene] for gene in genes)
+    ids = cells.obs_names.to_numpy() if ids is None else ids
+    dataset = make_dataset(selected, labels, str(path), names, ids, options.offset)._replace(cells=values)
+    print_line(f"{path}: {_describe(values, len(selected))}; {about_genes}")
     return {"train": dataset}
 
 
-def _select_genes(var: Any, path: Path, options: ReadOptions) -> tuple[Sequence[int] | np.ndarray, str]:
+def _select_genes(var: Any, names: Sequence[str], path: Path, options: ReadOptions) -> tuple[Sequence[int], str]:
     """The indices of the genes to keep, and a description of them."""
-    names = list(var.index)
     if options.expected and options.expected.names:
         known = options.expected.names
+        _check_selected(names, known, path)
         return column_indices(names, known, str(path)), f"{len(known):,} genes of the model"
     marked = var.get("highly_variable")
     if marked is None or marked.dtype.kind != "b":
         check_names(names, str(path))
-        return np.arange(len(names)), f"{len(names):,} genes"
-    genes = np.flatnonzero(marked.to_numpy(bool, na_value=False))
-    if not len(genes):
+        return range(len(names)), f"{len(names):,} genes"
+    genes = np.flatnonzero(marked.to_numpy(bool, na_value=False)).tolist()
+    if not genes:
         raise InputError(
             "config.data.path",
             f"{path}, which marks none of {len(names):,} genes as highly_variable",
             "at least one marked gene",
             "Mark some, or drop this column of var.",
         )
-    check_names([names[gene] for gene in genes], str(path))
+    _check_selected(names, [names[gene] for gene in genes], path)
     return genes, f"{len(genes):,} highly variable genes of {len(names):,}"
 
 
-def _normalize(x: Any, genes: Sequence[int] | np.ndarray, path: Path) -> tuple[np.ndarray, str]:
-    """These genes of all cells, normalized if they are counts, [N, D] float32, and a description of the values.
+def _check_selected(names: Sequence[str], selected: Sequence[str], path: Path) -> None:
+    """Raises an InputError if one of the selected genes stands twice in the file."""
+    wanted = set(selected)
+    check_names([name for name in names if name in wanted], str(path))
+
+
+def _cell_values(x: Any, genes: tuple[str, ...], path: Path, options: ReadOptions) -> CellValues:
+    """What is done to the values of cells: what was done to the training cells, or what they and the setting decide."""
+    kind = _kind(x)
+    known = options.prepared.cells if options.prepared else None
+    if known is not None:
+        if kind not in ACCEPTED[known.accepted]:
+            raise InputError(
+                "config.data.path",
+                f"{path} with {_KINDS[kind]}",
+                f"{known.accepted}, as in the training cells",
+                "Save what X of the training cells holds, such as raw counts, as X.",
+            )
+        return known
+    normalized = CellValues("counts", TOTAL, genes)
+    if options.normalize == "none":
+        return CellValues("any numbers")
+    if options.normalize == "counts":
+        if kind == _REAL:
+            raise InputError(
+                "config.data.normalize",
+                f"'counts' for {path} with {_KINDS[kind]}",
+                "values that are finite and not negative",
+                "Save the counts as X, or set --config.data.normalize=none.",
+            )
+        return normalized._replace(accepted="numbers >= 0")
+    # versions that did not note what they did normalized binary values too
+    if kind == _COUNTS or (kind == _BINARY and options.prepared):
+        return normalized
+    return CellValues("only 0 and 1" if kind == _BINARY else "values that are not counts")
+
+
+_KINDS = {
+    _BINARY: "only the values 0 and 1",
+    _COUNTS: "counts",
+    _NOT_NEGATIVE: "values that are not integers",
+    _REAL: "negative or missing values",
+}
+
+
+def _kind(x: Any) -> str:
+    """What the values of all cells are; values that are not finite are not counts."""
+    kinds = {_BINARY, *(_kind_of_part(x[rows]) for rows in row_slices(x))}
+    return next(kind for kind in (_REAL, _NOT_NEGATIVE, _COUNTS, _BINARY) if kind in kinds)
+
+
+def _kind_of_part(x: Any) -> str:
+    values = x.data if issparse(x) else x
+    if not ((values >= 0) & (values < np.inf)).all():
+        return _REAL
+    if not (values == np.floor(values)).all():
+        return _NOT_NEGATIVE
+    return _COUNTS if (values > 1).any() else _BINARY
+
+
+def _counted_genes(names: tuple[str, ...], counted: tuple[str, ...], path: Path) -> np.ndarray | slice:
+    """The indices of the genes that a cell's total is over.
+
+    Args:
+      names: all genes of the file.
+      counted: the genes that the totals of the training cells are over.
+      path: the file, for the error.
+
+    Raises:
+      InputError: the file lacks some of them, or has one more than once.
+    """
+    if counted in (names, ()):
+        return slice(None)
+    here, there = Counter(names), Counter(counted)
+    missing = [name for name in there if here[name] < there[name]]
+    if missing:
+        raise InputError(
+            "config.data.path",
+            f"{path} without {len(missing):,} of the {len(counted):,} genes over which training summed the counts of "
+            f"a cell: {abbreviate(missing)}",
+            "all of them, since each cell is scaled by this sum",
+            "Save the cells with all genes (such as adata.raw.to_adata()), not a selection of them.",
+        )
+    check_names([name for name in names if here[name] > there[name] > 0], str(path))
+    return np.array([index for index, name in enumerate(names) if there[name]])
+
+
+def _normalize(x: Any, genes: Sequence[int], counted: np.ndarray | slice, total: int) -> np.ndarray:
+    """These genes of all cells, [N, D]; float32 if they are normalized, else of a dtype that holds the values.
 
     Args:
       x: all genes [N, G], dense or sparse, as anndata reads them from the file.
       genes: the indices of D genes.
-      path: the file, for the error.
-
-    Returns:
-      The values and the description.
+      counted: the genes that a cell's total is over.
+      total: that each cell is scaled to; 0 to change nothing.
     """
-    check_numeric(x.dtype, str(path))
-    if getattr(x, "format", "") == "csc":
-        x = x.to_memory().tocsr()  # slices of rows are slow in CSC
-    counts = all(_are_counts(x[rows]) for rows in row_slices(x))
-    normalized = empty_array((x.shape[0], len(genes)), np.float32)
+    keep = not total and not np.can_cast(x.dtype, np.float32)
+    selected = empty_array((x.shape[0], len(genes)), x.dtype if keep else np.float32)
     for rows in row_slices(x):
-        values = _dense(x[rows])
-        normalized[rows] = (log_normalized(values) if counts else values)[:, genes]
-    if counts:
-        return normalized, f"counts of {x.shape[0]:,} cells, each scaled to a total of {TOTAL:,}, then log(1 + x)"
-    return normalized, f"{x.shape[0]:,} cells, whose values are not counts and were not changed"
+        values = dense_rows(x, rows)
+        part = values[:, list(genes)]
+        selected[rows] = log_normalized(part, values[:, counted], total) if total else part
+    return selected
 
 
-def _are_counts(x: Any) -> bool:
-    values = x.data if issparse(x) else x
-    return bool(((values >= 0) & (values < np.inf) & (values == np.floor(values))).all())
+def _describe(values: CellValues, num_cells: int) -> str:
+    if values.total:
+        return f"counts of {num_cells:,} cells, each scaled to a total of {values.total:,}, then log(1 + x)"
+    if values.accepted == "only 0 and 1":
+        return f"{num_cells:,} cells, whose values are 0 and 1 and were not changed"
+    if values.accepted == "any numbers":
+        return f"{num_cells:,} cells, whose values were not changed, as data.normalize says"
+    return f"{num_cells:,} cells, whose values are not counts and were not changed"
 
 
-def _dense(x: Any) -> np.ndarray:
-    return x.toarray() if issparse(x) else x
+def log_normalized(counts: np.ndarray, counted: np.ndarray | None = None, total: int = TOTAL) -> np.ndarray:
+    """log(1 + x) of counts [N, D], after scaling each row by its sum; a row of sum 0 becomes 0. float64.
 
-
-def log_normalized(counts: np.ndarray) -> np.ndarray:
-    """log(1 + x) of counts [N, D], after scaling each row to a sum of TOTAL; a row of zeros stays zero. float64."""
-    sums = counts.sum(axis=1, keepdims=True, dtype=np.float64)
-    return np.log1p(counts * (TOTAL / np.where(sums > 0, sums, 1.0)))
+    Args:
+      counts: [N, D].
+      counted: [N, G], the counts that a row's sum is over; None for the counts themselves.
+      total: the sum that a row is scaled to.
+    """
+    sums = (counts if counted is None else counted).sum(axis=1, keepdims=True, dtype=np.float64)
+    return np.log1p(counts * (total / np.where(sums > 0, sums, 1.0)))

@@ -59,7 +59,8 @@ def _load_stl10(path: str, data_dir: str, cache_dir: Path | None, options: ReadO
     skip = {"image": tfds.decode.SkipDecoding()}
     labels = [[example["label"] for example in builder.as_data_source(split, decoders=skip)] for split in _LABELLED]
     features = file_formats.read(path, options)
-    x = select_split(Source(features), "all", "config.data.path").x
+    rows = select_split(Source(features), "all", "config.data.path")
+    x = rows.x
     if len(x) != sum(map(len, labels)):
         raise InputError(
             "config.data.path",
@@ -70,7 +71,7 @@ def _load_stl10(path: str, data_dir: str, cache_dir: Path | None, options: ReadO
     parts = np.split(x, [len(labels[0])])
     return Source(
         {
-            split: make_dataset(part, np.array(part_labels, np.int64), path)
+            split: make_dataset(part, np.array(part_labels, np.int64), path)._replace(offset=rows.offset)
             for split, part, part_labels in zip(_LABELLED, parts, labels, strict=True)
         }
     )

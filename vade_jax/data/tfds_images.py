@@ -32,9 +32,10 @@ def cache_decoded_images(source: Source, name: str, cache_dir: Path) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             for split, dataset in source.splits.items():
                 images = dataset.x.reshape(len(dataset.x), *(dataset.image_shape or ()))
-                for part, array in (("x", images), ("y", dataset.labels)):
+                labels = np.array(dataset.label_names, np.int64)[dataset.labels]  # TFDS's own numbers
+                for part, array in (("x", images), ("y", labels)):
                     with atomic_write(_cache_path(folder, name, split, part)) as partial:
-                        np.save(partial, np.asarray(array))
+                        np.save(partial, array)
             return
         except OSError:
             continue

@@ -1,7 +1,11 @@
-"""What a trained model computes: clusters, the ELBO and the likelihood of rows, and samples."""
+"""What a trained model computes: clusters, the ELBO and the likelihood of rows, and samples.
+
+A likelihood with the support 'unit_interval' has no log p(x|z) outside [0, 1]. Rows that scaling maps outside, because
+they are outside the range of the training rows, are clipped to [0, 1] first.
+"""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -10,10 +14,14 @@ import numpy as np
 
 from vade_jax.core.importance_weighted import importance_weighted_bound
 from vade_jax.core.mixture_prior import GMMPrior, sample_prior
-from vade_jax.inference.row_map import Allocate, make_row_map
+from vade_jax.data.scaling import clip_to_unit_interval
+from vade_jax.inference.row_map import Allocate, BatchFunction, RowMap, make_row_map
 from vade_jax.networks.model import Model, Params
 from vade_jax.training.objectives import Metrics, batch_elbo_terms, elbo_metrics, sample_z_each
 from vade_jax.training.train_state import TrainState
+
+_MAX_DECODED = 10_000  # draws of z for one device call of the decoder
+_X_NOISE = 2  # number of the key of x's noise; `sample_prior` splits the same key into numbers 0 and 1
 
 # log p(x|z), z, z_mean and z_log_var, the first arguments of `importance_weighted_bound`
 _Draws = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
@@ -31,9 +39,16 @@ class Posterior(NamedTuple):
     clusters: np.ndarray
 
 
+def _make_row_map(model: Model, fn: BatchFunction, batch_size: int, title: str = "rows") -> RowMap:
+    """`make_row_map` of a function of the model's input, which is clipped to the support of the likelihood."""
+    if model.likelihood.support == "real":
+        return make_row_map(fn, batch_size, title)
+    return make_row_map(lambda params, x, keys: fn(params, clip_to_unit_interval(x), keys), batch_size, title)
+
+
 def make_embed(model: Model, batch_size: int) -> Callable[[TrainState, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """A function (state, x [N, D] as stored) -> (z_mean, z_log_var), each [N, J]; it is compiled once."""
-    row_map = make_row_map(lambda params, x, keys: model.encode(params, x), batch_size)
+    row_map = _make_row_map(model, lambda params, x, keys: model.encode(params, x), batch_size)
     return lambda state, x: row_map(state.params, state.scaling, x, state.key)
 
 
@@ -67,7 +82,8 @@ def posterior(
         q_c = jnp.exp(batch_elbo_terms(model, params, {"x": x}, keys, estimator, num_samples=1).log_q_c)
         return q_c, q_c.argmax(axis=-1).astype(jnp.int32)
 
-    return Posterior(*make_row_map(batch, batch_size, "clusters")(state.params, state.scaling, x, key, allocate))
+    row_map = _make_row_map(model, batch, batch_size, "clusters")
+    return Posterior(*row_map(state.params, state.scaling, x, key, allocate))
 
 
 def mean_elbo(
@@ -85,7 +101,7 @@ def mean_elbo(
     def batch(params: Params, x: jax.Array, keys: jax.Array) -> Metrics:
         return elbo_metrics(batch_elbo_terms(model, params, {"x": x}, keys, estimator, num_samples=1))
 
-    rows = make_row_map(batch, batch_size, "ELBO")(state.params, state.scaling, x, key, allocate)
+    rows = _make_row_map(model, batch, batch_size, "ELBO")(state.params, state.scaling, x, key, allocate)
     return {name: float(values.mean(dtype=np.float64)) for name, values in rows.items()}
 
 
@@ -108,7 +124,7 @@ def log_likelihood(
         draws = _sample_and_decode(model, params, x, keys, num_samples)
         return importance_weighted_bound(*draws, params["prior"])
 
-    return make_row_map(batch, batch_size, "log p(x)")(state.params, state.scaling, x, key, allocate)
+    return _make_row_map(model, batch, batch_size, "log p(x)")(state.params, state.scaling, x, key, allocate)
 
 
 def likelihood_under_priors(
@@ -133,7 +149,7 @@ def likelihood_under_priors(
         # the row axis comes first, as in every array of a row map
         return log_px_given_z.T, z.swapaxes(0, 1), z_mean, z_log_var
 
-    draws = make_row_map(batch, batch_size)(state.params, state.scaling, x, key)
+    draws = _make_row_map(model, batch, batch_size)(state.params, state.scaling, x, key)
 
     @jax.jit
     def bound(draws: _Draws, prior: GMMPrior) -> jax.Array:
@@ -157,31 +173,62 @@ def generate(
     model: Model,
     params: Params,
     key: jax.Array,
-    clusters: Sequence[int],
-    num_per_cluster: int,
+    shape: tuple[int, ...],
+    cluster: jax.Array | int | None = None,
     truncation: float = math.inf,
-) -> np.ndarray:
-    """E[x|z] for draws z ~ p(z|c).
+    *,
+    mean: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws c ~ Cat(pi), z ~ p(z|c) and x ~ p(x|z): the generative model (arXiv:1611.05148, Sec. 3.1).
+
+    The draws of c and z do not depend on `mean`.
 
     Args:
       model: the networks and the likelihood.
       params: the parameters of the networks and of the prior.
-      key: random key for the draws.
-      clusters: C cluster numbers, each in 0..K-1.
-      num_per_cluster: n.
-      truncation: in every dimension a draw is at most this many standard deviations from its cluster's mean.
+      key: a JAX random key.
+      shape: the shape of the draws.
+      cluster: None to draw c; else the cluster of every draw, in 0..K-1, as an array that broadcasts to shape.
+      truncation: in every dimension z is at most this many standard deviations from its cluster's mean.
+      mean: whether to return E[x|z] instead of x.
 
     Returns:
-      [C, n, D], in the units of the model's input.
+      x [*shape, D], in the units of the model's input, and c [*shape], int32.
+
+    Raises:
+      NotImplementedError: mean is False and the likelihood has no `sample`.
     """
-    cluster = jnp.asarray(clusters)[:, None]
-    z, _ = sample_prior(key, params["prior"], (len(clusters), num_per_cluster), cluster, truncation)
-    return np.asarray(jax.jit(model.mean_x)(params, z))
+    z, c = sample_prior(key, params["prior"], shape, cluster, truncation)
+    return decode(model, params, z, None if mean else jax.random.fold_in(key, _X_NOISE)), np.asarray(c)
 
 
-def interpolate(model: Model, params: Params, start: jax.Array, end: jax.Array, num_steps: int) -> np.ndarray:
-    """E[x|z] at evenly spaced z from start to end, [..., J] each and both included: [..., num_steps, D]."""
+def decode(model: Model, params: Params, z: jax.Array, key: jax.Array | None = None) -> np.ndarray:
+    """Draws x ~ p(x|z), or computes E[x|z].
+
+    Args:
+      model: the networks and the likelihood.
+      params: the parameters of the networks.
+      z: [..., J], at least one.
+      key: random key for the draws; None for E[x|z].
+
+    Returns:
+      [..., D], in the units of the model's input.
+
+    Raises:
+      NotImplementedError: there is a key, and the likelihood has no `sample`.
+    """
+    mean_x, sample_x = jax.jit(model.mean_x), jax.jit(model.sample_x)
+    flat = z.reshape(-1, z.shape[-1])
+    parts = []
+    for start in range(0, len(flat), _MAX_DECODED):
+        part = flat[start : start + _MAX_DECODED]
+        x = mean_x(params, part) if key is None else sample_x(params, jax.random.fold_in(key, start), part)
+        parts.append(np.asarray(x))
+    return np.concatenate(parts).reshape(*z.shape[:-1], -1)
+
+
+def interpolate(start: jax.Array, end: jax.Array, num_steps: int) -> jax.Array:
+    """Evenly spaced z from start to end, [..., J] each and both included: [..., num_steps, J]."""
     share = jnp.linspace(0.0, 1.0, num_steps)
     share = jnp.expand_dims(share, (*range(start.ndim - 1), start.ndim))
-    z = (1 - share) * jnp.expand_dims(start, -2) + share * jnp.expand_dims(end, -2)
-    return np.asarray(jax.jit(model.mean_x)(params, z))
+    return (1 - share) * jnp.expand_dims(start, -2) + share * jnp.expand_dims(end, -2)

@@ -162,6 +162,19 @@ def random_memberships(embeddings: np.ndarray, options: ClusteringOptions) -> Cl
     return Clustering(np.eye(options.num_clusters)[clusters], [0.0])
 
 
+def one_cluster_each(embeddings: np.ndarray, options: ClusteringOptions) -> Clustering:
+    """Puts each row in its own cluster, if there are fewer rows than clusters; the other clusters stay empty.
+
+    Args:
+      embeddings: [N, J], N < K; only N is read.
+      options: num_clusters is read.
+
+    Returns:
+      Hard memberships, one score of 0.
+    """
+    return Clustering(np.eye(len(embeddings), options.num_clusters), [0.0])
+
+
 METHODS: dict[str, InitializationMethod] = {
     "gmm": gmm,
     "kmeans": kmeans,

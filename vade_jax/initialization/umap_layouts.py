@@ -1,10 +1,13 @@
 """UMAP layouts of a nearest-neighbour graph."""
 
+import functools
 import sys
 import warnings
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+import scipy
 
 from vade_jax.initialization.neighbor_graphs import nearest_neighbors_without_hubs
 
@@ -83,8 +86,30 @@ def _import_umap() -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ImportWarning)
-            from umap import UMAP
+            from umap import UMAP, spectral
     finally:
         if tensorflow is None:
             del sys.modules["tensorflow"]
+    _seed_eigenvectors(spectral)
     return UMAP
+
+
+class _Overlay:
+    """A module with other values of some attributes."""
+
+    def __init__(self, module: ModuleType, **attributes: Any):
+        self.__dict__.update(attributes)
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+
+def _seed_eigenvectors(spectral: Any) -> None:
+    """Makes umap-learn's spectral starts depend on nothing but the graph; other users of SciPy are not affected.
+
+    ARPACK begins with a vector of ones. If few eigenvectors span it, as when all rows have equal distances, ARPACK
+    continues with a random vector, which SciPy draws from fresh entropy unless it gets a seed.
+    """
+    linalg = _Overlay(scipy.sparse.linalg, eigsh=functools.partial(scipy.sparse.linalg.eigsh, rng=0))
+    spectral.scipy = _Overlay(scipy, sparse=_Overlay(scipy.sparse, linalg=linalg))

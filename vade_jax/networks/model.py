@@ -1,4 +1,4 @@
-"""The networks and the likelihood as one model: q(z|x), log p(x|z) and E[x|z] as functions of the parameters."""
+"""The networks and the likelihood as one model: q(z|x), log p(x|z), E[x|z] and draws x ~ p(x|z)."""
 
 import abc
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vade_jax.core.likelihoods import log_prob_x_bernoulli, log_prob_x_gaussian
+from vade_jax.core import likelihoods
 from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.networks.encoders_decoders import NETWORKS, Shapes, SharedLogVar
 from vade_jax.system.errors import InputError, first_line
@@ -37,6 +37,18 @@ class Likelihood(abc.ABC):
     def mean(self, *heads: jax.Array) -> jax.Array:
         """Returns E[x|z] [..., D]."""
 
+    def sample(self, key: jax.Array, *heads: jax.Array) -> jax.Array:
+        """Returns a draw x ~ p(x|z) [..., D].
+
+        A subclass without this method can train and return E[x|z], but it cannot draw x.
+
+        Raises:
+          NotImplementedError: the subclass does not define it.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} cannot draw x: define its method sample(key, *heads), or ask for the mean, E[x|z]"
+        )
+
     def wrap_decoder(self, decoder: nn.Module) -> nn.Module:
         """Returns a decoder that returns all the heads that `log_prob` and `mean` take.
 
@@ -56,12 +68,17 @@ class Bernoulli(Likelihood):
     def log_prob(self, x: jax.Array, *heads: jax.Array) -> jax.Array:
         """Returns log p(x|z) [...] in nats, for x [..., D]."""
         (logits,) = heads
-        return log_prob_x_bernoulli(x, logits)
+        return likelihoods.log_prob_x_bernoulli(x, logits)
 
     def mean(self, *heads: jax.Array) -> jax.Array:
         """Returns E[x|z] [..., D]."""
         (logits,) = heads
         return jax.nn.sigmoid(logits)
+
+    def sample(self, key: jax.Array, *heads: jax.Array) -> jax.Array:
+        """Returns a draw x ~ p(x|z) [..., D], each value 0 or 1."""
+        (logits,) = heads
+        return likelihoods.sample_x_bernoulli(key, logits)
 
 
 @dataclass(frozen=True)
@@ -81,12 +98,21 @@ class Gaussian(Likelihood):
     def log_prob(self, x: jax.Array, *heads: jax.Array) -> jax.Array:
         """Returns log p(x|z) [...] in nats, for x [..., D]."""
         mean, raw_log_var = heads
-        return log_prob_x_gaussian(x, mean, self.min_log_var + jax.nn.softplus(raw_log_var - self.min_log_var))
+        return likelihoods.log_prob_x_gaussian(x, mean, self._log_var(raw_log_var))
 
     def mean(self, *heads: jax.Array) -> jax.Array:
         """Returns E[x|z] [..., D]."""
         mean, _ = heads
         return mean
+
+    def sample(self, key: jax.Array, *heads: jax.Array) -> jax.Array:
+        """Returns a draw x ~ p(x|z) [..., D]."""
+        mean, raw_log_var = heads
+        return likelihoods.sample_x_gaussian(key, mean, self._log_var(raw_log_var))
+
+    def _log_var(self, raw_log_var: jax.Array) -> jax.Array:
+        """log sigma^2, above its lower bound."""
+        return self.min_log_var + jax.nn.softplus(raw_log_var - self.min_log_var)
 
 
 @dataclass(frozen=True)
@@ -131,7 +157,8 @@ def register_likelihood(name: str, factory: LikelihoodFactory) -> None:
     Args:
       name: a new name.
       factory: function of `model.min_log_var` that returns a `Likelihood`. Its `log_prob` maps x [..., D] and
-        num_heads arrays [..., D] to log p(x|z) [...] in nats; its `mean` maps these arrays to E[x|z] [..., D].
+        num_heads arrays [..., D] to log p(x|z) [...] in nats; its `mean` maps these arrays to E[x|z] [..., D]; its
+        `sample`, which only draws of x need, maps a random key and these arrays to x ~ p(x|z) [..., D].
 
     Raises:
       ValueError: the name is taken, or cannot be used.
@@ -143,6 +170,8 @@ def register_likelihood(name: str, factory: LikelihoodFactory) -> None:
       ...         return -jnp.abs(x - heads[0]).sum(-1) - x.shape[-1] * jnp.log(2.0)
       ...     def mean(self, *heads):
       ...         return heads[0]
+      ...     def sample(self, key, *heads):
+      ...         return heads[0] + jax.random.laplace(key, heads[0].shape)
       >>> register_likelihood("laplace", lambda min_log_var: Laplace())  # then: --config.model.likelihood=laplace
     """
     LIKELIHOODS.register(name, factory)
@@ -189,6 +218,14 @@ class Model(NamedTuple):
     def mean_x(self, params: Params, z: jax.Array) -> jax.Array:
         """E[x|z], [..., D], for z [..., J]."""
         return self.likelihood.mean(*self.decoder.apply(params["decoder"], z))
+
+    def sample_x(self, params: Params, key: jax.Array, z: jax.Array) -> jax.Array:
+        """A draw x ~ p(x|z), [..., D], for z [..., J].
+
+        Raises:
+          NotImplementedError: the likelihood has no `sample`.
+        """
+        return self.likelihood.sample(key, *self.decoder.apply(params["decoder"], z))
 
 
 def make_model(

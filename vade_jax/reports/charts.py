@@ -166,17 +166,20 @@ def draw_scatter(
 
     Args:
       points: [N, 2].
-      groups: [N], integers in 0..G-1.
+      groups: [N], integers in 0..G-1; -1 for a point of no group, which is drawn pale.
       names: [G].
       centres: [G, 2].
     """
-    sizes = np.bincount(groups, minlength=len(names))
+    in_group = groups >= 0
+    sizes = np.bincount(groups[in_group], minlength=len(names))
     named = np.argsort(-sizes, kind="stable")[:_MAX_NAMES]
 
     def draw(axes: Axes, theme: Theme) -> None:
         colour, marker = groups % len(theme.groups), groups // len(theme.groups) % len(_MARKERS)
-        for style in np.unique(np.stack([colour, marker]), axis=1).T:
-            x, y = points[(colour == style[0]) & (marker == style[1])].T
+        if not in_group.all():
+            axes.plot(*points[~in_group].T, "o", color=theme.line, markersize=2.6, markeredgewidth=0)
+        for style in np.unique(np.stack([colour, marker])[:, in_group], axis=1).T:
+            x, y = points[in_group & (colour == style[0]) & (marker == style[1])].T
             face, shape = theme.groups[style[0]], _MARKERS[style[1]]
             axes.plot(x, y, shape, color=face, markersize=2.6, alpha=0.75, markeredgewidth=0)
         font: dict[str, Any] = {"size": 11 if len(names) <= _MAX_CELLS else 8, "weight": "bold"}

@@ -1,11 +1,13 @@
 """The features in which clusters differ most from all rows."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from vade_jax.data.offsets import add_offset
 from vade_jax.data.scaling import moments
 from vade_jax.system.large_arrays import row_slices
 
@@ -20,16 +22,27 @@ class FeatureDifference(NamedTuple):
       mean: over the cluster's rows, in the units of the data.
       mean_of_all: over all rows.
       difference: of the two means, in standard deviations of all rows.
+      digits: significant digits that show a hundredth of a standard deviation, at least 4.
     """
 
     name: str
     mean: float
     mean_of_all: float
     difference: float
+    digits: int = 4
+
+    def format(self, mean: float) -> str:
+        """One of the two means as text."""
+        return f"{mean:.{self.digits}g}"
 
 
 def distinguishing_features(
-    x: np.ndarray, clusters: np.ndarray, shown: np.ndarray, num_clusters: int, names: Sequence[str]
+    x: np.ndarray,
+    clusters: np.ndarray,
+    shown: np.ndarray,
+    num_clusters: int,
+    names: Sequence[str],
+    offset: np.ndarray | None = None,
 ) -> dict[int, list[FeatureDifference]]:
     """The features in which clusters differ most from all rows.
 
@@ -39,6 +52,7 @@ def distinguishing_features(
       shown: the clusters to describe, none of them empty.
       num_clusters: K.
       names: of the columns, or ().
+      offset: [D], what was subtracted from the columns of the data to get x, or None.
 
     Returns:
       Cluster -> its five features with the largest differences, in descending order. Constant columns are left out.
@@ -52,6 +66,7 @@ def distinguishing_features(
         members = csr_matrix((np.ones(len(part)), (part, np.arange(len(part)))), (num_clusters, len(part)))
         sums += members @ x[rows].astype(np.float64)
     means = sums / np.maximum(np.bincount(clusters, minlength=num_clusters), 1)[:, None]
+    source_mean, source_means = add_offset(mean, offset), add_offset(means, offset)
     features = {}
     for cluster in shown:
         differences = (means[cluster] - mean)[varying] / deviation[varying]
@@ -59,9 +74,10 @@ def distinguishing_features(
         features[cluster] = [
             FeatureDifference(
                 name=names[column] if names else f"column {column}",
-                mean=means[cluster, column],
-                mean_of_all=mean[column],
+                mean=source_means[cluster, column],
+                mean_of_all=source_mean[column],
                 difference=difference,
+                digits=max(4, 2 + math.ceil(math.log10(1 + abs(source_mean[column]) / deviation[column]))),
             )
             for column, difference in zip(varying[largest], differences[largest], strict=True)
         ]

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from vade_jax.data.dataset import Dataset, sample_row_indices
 from vade_jax.inference.answers import Posterior, generate, log_likelihood, mean_elbo, posterior
+from vade_jax.inference.calibration import calibrated, calibration_temperature
 from vade_jax.initialization.modularity import mean_modularity
 from vade_jax.reports import label_scores
 from vade_jax.reports.label_scores import Confusion
@@ -51,21 +53,32 @@ class Evaluation:
     Attributes:
       posterior: q(c|x) of the training rows.
       test_posterior: q(c|x) of the test rows, or None.
-      scores: accuracy, nmi and ari of the scored rows; each None without labels.
-      confusion: of the scored rows; None without labels.
+      temperature: at which q(c|x) is calibrated; see `calibration_temperature`.
+      probabilities: [N, K], the calibrated cluster probabilities of the training rows.
+      test_probabilities: the same of the test rows, or None.
+      scores: accuracy, nmi and ari of the labelled ones of the scored rows; each None without labels.
+      training_scores: the same of the training rows that clusters are found on, to compare with the starting clusters.
+      labelled_rows: the number of scored rows that have a label.
+      confusion: of the labelled ones of the scored rows; None without labels.
       elbo: 'elbo' and its five terms by name, means over the scored rows, nats.
-      log_likelihoods: [R], the importance-weighted bound of log p(x) for R of the scored rows, nats.
+      log_likelihoods: [R], the importance-weighted bound of log p(x), nats, of R of the test rows, or of the rows of
+        the run that were not trained on. If there are neither, of R training rows.
       bound_samples: L, draws of z for that bound.
       occupancy: [K], the number of scored rows in each cluster.
       input_modularity: mean modularity of the training rows' clusters on the graphs of the inputs.
       starting_clusters: scores and modularities of the clusters that each stage started from, in order.
       accuracy_by_epoch: accuracy on the watched rows; None for epochs without clusters, or without labels.
-      samples: [K, 10, D], generated from each cluster, as the model sees rows; None if rows are not images.
+      samples: [K, 10, D], E[x|z] for draws of z from each cluster, as the model sees rows; None if rows are not images.
     """
 
     posterior: Posterior
     test_posterior: Posterior | None
+    temperature: float
+    probabilities: np.ndarray
+    test_probabilities: np.ndarray | None
     scores: dict[str, float | None]
+    training_scores: dict[str, float | None]
+    labelled_rows: int
     confusion: Confusion | None
     elbo: dict[str, float]
     log_likelihoods: np.ndarray
@@ -110,6 +123,7 @@ def evaluate_state(
     train_posterior = _posterior(run, state, train.x, posterior_key, options)
     test_posterior = None if test is None else _posterior(run, state, test.x, posterior_key, options)
     scored = train if test is None else test
+    allocate = functools.partial(empty_array, folder=run.folder)
     scored_posterior = train_posterior if test_posterior is None else test_posterior
     elbo = mean_elbo(
         run.model,
@@ -118,9 +132,10 @@ def evaluate_state(
         posterior_key,
         estimator=options.estimator,
         batch_size=min(options.batch_size, len(scored.x)),
-        allocate=functools.partial(empty_array, folder=run.folder),
+        allocate=allocate,
     )
-    bound_x = scored.x[sample_row_indices(len(scored.x), rows_key, options.bound_rows)]
+    candidates = _rows_not_trained_on(run, test)
+    bound_x = scored.x[candidates[sample_row_indices(len(candidates), rows_key, options.bound_rows)]]
     log_likelihoods = log_likelihood(
         run.model,
         state,
@@ -132,22 +147,41 @@ def evaluate_state(
     num_clusters = train_posterior.responsibilities.shape[1]
     samples = None
     if train.image_shape:
-        samples = generate(run.model, state.params, generate_key, range(num_clusters), _SAMPLES_PER_CLUSTER)
+        shape, cluster = (num_clusters, _SAMPLES_PER_CLUSTER), jnp.arange(num_clusters)[:, None]
+        samples, _ = generate(run.model, state.params, generate_key, shape, cluster, mean=True)
     clustered = clustered_row_indices(run)
+    last_clusters = starting_clusters.read(run, starting_clusters.finding_names(run)[-1])
+    temperature = calibration_temperature(train_posterior.responsibilities[clustered], last_clusters.memberships)
+    clustered_labels = None if train.labels is None else train.labels[clustered]
     return Evaluation(
         posterior=train_posterior,
         test_posterior=test_posterior,
+        temperature=temperature,
+        probabilities=calibrated(train_posterior.responsibilities, temperature, allocate),
+        test_probabilities=None
+        if test_posterior is None
+        else calibrated(test_posterior.responsibilities, temperature, allocate),
         scores=_scores(scored.labels, scored_posterior.clusters),
-        confusion=_confusion(scored.labels, scored_posterior.clusters, num_clusters),
+        training_scores=_scores(clustered_labels, train_posterior.clusters[clustered]),
+        labelled_rows=label_scores.num_labelled(scored.labels),
+        confusion=_confusion(scored, scored_posterior.clusters, num_clusters),
         elbo=elbo,
         log_likelihoods=log_likelihoods,
         bound_samples=options.bound_samples,
         occupancy=label_scores.occupancy(scored_posterior.clusters, num_clusters),
         input_modularity=mean_modularity(input_graphs, train_posterior.clusters[clustered]),
-        starting_clusters=_score_starting_clusters(run, None if train.labels is None else train.labels[clustered]),
+        starting_clusters=_score_starting_clusters(run, clustered_labels),
         accuracy_by_epoch=_accuracy_by_epoch(run, train.labels, total_epochs),
         samples=samples,
     )
+
+
+def _rows_not_trained_on(run: Run, test: Dataset | None) -> np.ndarray:
+    """Returns the indices of the scored rows that were not trained on; of all training rows if there are none."""
+    if test is not None:
+        return np.arange(len(test.x))
+    held_out = run.held_out_rows
+    return held_out if len(held_out) else np.arange(run.num_rows)
 
 
 def _posterior(run: Run, state: TrainState, x: np.ndarray, key: jax.Array, options: EvaluationOptions) -> Posterior:
@@ -163,13 +197,15 @@ def _posterior(run: Run, state: TrainState, x: np.ndarray, key: jax.Array, optio
 
 
 def _scores(labels: np.ndarray | None, clusters: np.ndarray) -> dict[str, float | None]:
-    if labels is None:
+    if labels is None or not label_scores.num_labelled(labels):
         return dict.fromkeys(("accuracy", "nmi", "ari"))
     return {**label_scores.scores(labels, clusters)}
 
 
-def _confusion(labels: np.ndarray | None, clusters: np.ndarray, num_clusters: int) -> Confusion | None:
-    return None if labels is None else label_scores.confusion(labels, clusters, num_clusters)
+def _confusion(rows: Dataset, clusters: np.ndarray, num_clusters: int) -> Confusion | None:
+    if rows.labels is None or not label_scores.num_labelled(rows.labels):
+        return None
+    return label_scores.confusion(rows.labels, clusters, num_clusters, rows.label_names)
 
 
 def _score_starting_clusters(run: Run, labels: np.ndarray | None) -> list[dict[str, Any]]:
@@ -189,7 +225,5 @@ def _score_starting_clusters(run: Run, labels: np.ndarray | None) -> list[dict[s
 def _accuracy_by_epoch(run: Run, labels: np.ndarray | None, total_epochs: int) -> list[float | None]:
     """On the watched rows, after each epoch of the run; None if there are no clusters or no labels."""
     rows, clusters = read_cluster_history(run, total_epochs)
-    return [
-        None if labels is None or epoch.min() < 0 else label_scores.scores(labels[rows], epoch)["accuracy"]
-        for epoch in clusters
-    ]
+    of_rows = None if labels is None else labels[rows]
+    return [None if epoch.min() < 0 else _scores(of_rows, epoch)["accuracy"] for epoch in clusters]

@@ -12,13 +12,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from vade_jax.data.dataset import Dataset, sample_row_indices
 from vade_jax.data.scaling import Scaling
-from vade_jax.inference.answers import Posterior, interpolate, make_embed
+from vade_jax.inference.answers import decode, interpolate, make_embed
 from vade_jax.initialization.umap_layouts import umap_layout_2d
 from vade_jax.reports.charts import Chart, draw_bars, draw_curves, draw_matrix, draw_scatter
 from vade_jax.reports.distinguishing_features import distinguishing_features
 from vade_jax.reports.evaluate_state import Evaluation
 from vade_jax.reports.image_strips import render_strip
-from vade_jax.reports.label_scores import Confusion
+from vade_jax.reports.label_scores import Confusion, num_labelled
 from vade_jax.runs.metrics_log import read_metrics
 from vade_jax.runs.run import KeyUse, Run
 from vade_jax.system.large_arrays import row_slices
@@ -43,7 +43,7 @@ class Clusters:
 
     Attributes:
       of_rows: [N], the cluster of each row.
-      certainty: [N], max_c q(c|x).
+      certainty: [N], the calibrated probability of the row's cluster.
       sizes: [K], number of rows.
       confidence: [K], mean certainty of the cluster's rows; NaN for an empty cluster.
       shown: the 30 largest clusters, without empty ones, ascending.
@@ -77,7 +77,7 @@ def write_report(
     Returns:
       The path of the page.
     """
-    clusters = _clusters(evaluation.posterior)
+    clusters = _clusters(evaluation.posterior.clusters, evaluation.probabilities)
     drawn = sample_row_indices(len(train.x), run.key(KeyUse.REPORT), _MAX_DRAWN_ROWS)
     num_clusters, latent_dim = state.params["prior"].means.shape
     page: dict[str, Any] = {
@@ -88,13 +88,14 @@ def write_report(
         "data": Path(settings["data.path"]).name if settings["data.name"] == "file" else settings["data.name"],
         "curves": _curves(read_metrics(run.folder / "metrics.jsonl"), num_clusters),
         "sizes": draw_bars(clusters.sizes, "rows"),
-        "confidence": draw_bars(clusters.confidence, "mean max q(c|x)", top=1.0),
+        "confidence": draw_bars(clusters.confidence, "mean probability", top=1.0),
         "latent": _latent_space(run, state, train, clusters, drawn, settings["evaluate.batch_size"]),
         "num_drawn": len(drawn),
         "latent_dim": latent_dim,
         "cluster_images": [],
         "interpolations": [],
         "features": {},
+        "some_unlabelled": train.labels is not None and num_labelled(train.labels) < len(train.labels),
         "confusion": evaluation.confusion and _confusion_chart(evaluation.confusion),
     }
     if evaluation.samples is not None and run.image_shape:
@@ -102,7 +103,9 @@ def write_report(
         page["cluster_images"] = list(_cluster_images(train.x, evaluation.samples, clusters, images))
         page["interpolations"] = list(_interpolations(run, state, clusters.shown, images))
     else:
-        page["features"] = distinguishing_features(train.x, clusters.of_rows, clusters.shown, num_clusters, train.names)
+        page["features"] = distinguishing_features(
+            train.x, clusters.of_rows, clusters.shown, num_clusters, train.names, train.offset
+        )
     path = run.folder / "report" / "index.html"
     path.parent.mkdir(exist_ok=True)
     path.write_text(_template().render(page), encoding="utf-8")
@@ -121,16 +124,14 @@ def _template() -> Template:
     return environment.get_template("report.html")
 
 
-def _clusters(posterior: Posterior) -> Clusters:
-    num_clusters = posterior.responsibilities.shape[1]
-    certainty = np.concatenate(
-        [posterior.responsibilities[rows].max(axis=1) for rows in row_slices(posterior.responsibilities)]
-    )
-    sizes = np.bincount(posterior.clusters, minlength=num_clusters)
-    total = np.bincount(posterior.clusters, certainty, num_clusters)
+def _clusters(clusters: np.ndarray, probabilities: np.ndarray) -> Clusters:
+    num_clusters = probabilities.shape[1]
+    certainty = np.concatenate([probabilities[rows].max(axis=1) for rows in row_slices(probabilities)])
+    sizes = np.bincount(clusters, minlength=num_clusters)
+    total = np.bincount(clusters, certainty, num_clusters)
     shown = np.sort(np.argsort(-sizes, kind="stable")[:_MAX_SHOWN_CLUSTERS])
     return Clusters(
-        of_rows=posterior.clusters,
+        of_rows=clusters,
         certainty=certainty,
         sizes=sizes,
         confidence=np.where(sizes > 0, total / np.maximum(sizes, 1), np.nan),
@@ -198,10 +199,12 @@ def _latent_space(
     layout = umap_layout_2d(np.concatenate([z_mean, centres]), seed=0)
     points, centre_points = layout[: len(z_mean)], layout[len(z_mean) :]
     charts = [("cluster", draw_scatter(points, clusters.of_rows[drawn], range(len(centres)), centre_points))]
-    if train.labels is not None:
-        names, groups = np.unique(train.labels[drawn], return_inverse=True)
-        medians = np.array([np.median(points[groups == group], axis=0) for group in range(len(names))])
-        charts.append(("label", draw_scatter(points, groups, names, medians)))
+    if train.labels is not None and num_labelled(train.labels[drawn]):
+        labels = train.labels[drawn]
+        present = np.unique(labels[labels >= 0])
+        medians = np.array([np.median(points[labels == label], axis=0) for label in present])
+        groups = np.where(labels >= 0, np.searchsorted(present, labels), -1)
+        charts.append(("label", draw_scatter(points, groups, [train.label_names[label] for label in present], medians)))
     return charts
 
 
@@ -266,6 +269,7 @@ def _interpolations(
     squares = np.square(np.asarray(means)[:, None] - np.asarray(means)[None]).sum(axis=-1)
     np.fill_diagonal(squares, np.inf)
     pairs = np.unique(np.sort(np.stack([np.arange(len(shown)), squares.argmin(axis=1)], axis=1), axis=1), axis=0)
-    lines = interpolate(run.model, state.params, means[pairs[:, 0]], means[pairs[:, 1]], _NUM_STEPS)
+    z = interpolate(means[pairs[:, 0]], means[pairs[:, 1]], _NUM_STEPS)
+    lines = decode(run.model, state.params, z)
     for (start, end), line in zip(pairs, lines, strict=True):
         yield shown[start], shown[end], images.render_scaled(line)

@@ -1,5 +1,9 @@
-"""Scores of a clustering against labels. No other code scores labels, and no code that trains imports this file."""
+"""Scores of a clustering against labels. No other code scores labels, and no code that trains imports this file.
 
+Labels are integers; those of unlabelled rows are below 0. Unlabelled rows are left out.
+"""
+
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,29 +16,44 @@ def clustering_accuracy(labels: np.ndarray, clusters: np.ndarray) -> float:
     """The share of rows whose cluster is matched to their label by the best one-to-one matching (Hungarian).
 
     Args:
-      labels: [N], integers or strings.
+      labels: [N], integers, below 0 for an unlabelled row.
       clusters: [N], integers.
 
     Returns:
-      The accuracy, in (0, 1].
+      The accuracy of the labelled rows, in (0, 1].
 
     Raises:
-      ValueError: the arrays are empty, or their lengths differ.
+      ValueError: no row is labelled, or the lengths differ.
     """
-    if len(labels) != len(clusters) or len(labels) == 0:
-        raise ValueError(
-            f"labels has length {len(labels)} and clusters {len(clusters)}; expected equal lengths above 0"
-        )
+    labels, clusters = _labelled_rows(labels, clusters)
     counts = contingency_matrix(labels, clusters)
     return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / len(labels))
 
 
+def num_labelled(labels: np.ndarray | None) -> int:
+    """The number of labelled rows among N with these labels [N], or without labels."""
+    return 0 if labels is None else int(np.count_nonzero(labels >= 0))
+
+
+def _labelled_rows(labels: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The labels and the clusters of the labelled rows.
+
+    Raises:
+      ValueError: no row is labelled, or the lengths differ.
+    """
+    if len(labels) != len(clusters) or num_labelled(labels) == 0:
+        raise ValueError(
+            f"labels has length {len(labels)} and clusters {len(clusters)}; expected equal lengths, and labelled rows"
+        )
+    return labels[labels >= 0], clusters[labels >= 0]
+
+
 class Confusion(NamedTuple):
-    """How many rows of each cluster have each label.
+    """How many labelled rows of each cluster have each label.
 
     Attributes:
       counts: [K, L], number of rows with each cluster and label.
-      labels: [L], ascending.
+      labels: [L], the names of the labels that occur, in the order of their numbers.
       order: [K], the clusters sorted by the label that the best matching gives them. Unmatched clusters follow the
         matched one of their most frequent label. Empty unmatched clusters are last.
     """
@@ -44,24 +63,34 @@ class Confusion(NamedTuple):
     order: np.ndarray
 
 
-def confusion(labels: np.ndarray, clusters: np.ndarray, num_clusters: int) -> Confusion:
-    """The confusion matrix of labels [N], integers or strings, and clusters [N] in 0..K-1."""
-    names, label_numbers = np.unique(labels, return_inverse=True)
-    cells = clusters.astype(np.int64) * len(names) + label_numbers
-    counts = np.bincount(cells, minlength=num_clusters * len(names)).reshape(num_clusters, len(names))
+def confusion(labels: np.ndarray, clusters: np.ndarray, num_clusters: int, names: Sequence[str]) -> Confusion:
+    """The confusion matrix of labels [N] with these names, and clusters [N] in 0..K-1.
+
+    Raises:
+      ValueError: no row is labelled, or the lengths differ.
+    """
+    labels, clusters = _labelled_rows(labels, clusters)
+    present, label_numbers = np.unique(labels, return_inverse=True)
+    cells = clusters.astype(np.int64) * len(present) + label_numbers
+    counts = np.bincount(cells, minlength=num_clusters * len(present)).reshape(num_clusters, len(present))
     matched_clusters, matched_labels = linear_sum_assignment(counts, maximize=True)
-    label_of_cluster = np.where(counts.any(axis=1), counts.argmax(axis=1), len(names))
+    label_of_cluster = np.where(counts.any(axis=1), counts.argmax(axis=1), len(present))
     label_of_cluster[matched_clusters] = matched_labels
     is_unmatched = np.isin(np.arange(num_clusters), matched_clusters, invert=True)
-    return Confusion(counts=counts, labels=names, order=np.lexsort((is_unmatched, label_of_cluster)))
+    shown = np.array([names[label] for label in present])
+    return Confusion(counts=counts, labels=shown, order=np.lexsort((is_unmatched, label_of_cluster)))
 
 
 def scores(labels: np.ndarray, clusters: np.ndarray) -> dict[str, float]:
-    """Scores of clusters [N] against labels [N].
+    """Scores of clusters [N] against labels [N], on the labelled rows.
 
     Returns:
       'accuracy', 'nmi' (normalized mutual information, arithmetic mean) and 'ari' (adjusted Rand index).
+
+    Raises:
+      ValueError: no row is labelled, or the lengths differ.
     """
+    labels, clusters = _labelled_rows(labels, clusters)
     return {
         "accuracy": clustering_accuracy(labels, clusters),
         "nmi": float(normalized_mutual_info_score(labels, clusters)),

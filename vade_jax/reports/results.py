@@ -20,7 +20,7 @@ from vade_jax.system.compile_time import compile_seconds
 from vade_jax.system.errors import DivergedError, damaged_file_errors
 
 ASSIGNMENTS = "assignments.npz"
-LOG_LIKELIHOODS = "log_likelihoods.npy"  # [R], ascending, of random scored rows
+LOG_LIKELIHOODS = "log_likelihoods.npy"  # [R], ascending, of rows that were not trained on
 _SUMMARY = ("input_modularity", "elbo", "accuracy", "nmi", "ari", "failure")  # of each of several runs
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn", "umap-learn", "orbax-checkpoint")
 
@@ -49,6 +49,7 @@ def write_results(
     seconds = progress.seconds
     content = {
         **evaluation.scores,
+        "training_scores": evaluation.training_scores,
         **evaluation.elbo,
         "log_likelihood": float(evaluation.log_likelihoods.mean(dtype=np.float64)),
         "log_likelihood_samples": evaluation.bound_samples,
@@ -58,8 +59,10 @@ def write_results(
         "accuracy_by_epoch": evaluation.accuracy_by_epoch,
         "treatments": progress.treatments,
         "input_modularity": evaluation.input_modularity,
+        "temperature": evaluation.temperature,
         "occupancy": evaluation.occupancy,
         "scored_rows": len(evaluation.scored_posterior.clusters),
+        "labelled_rows": evaluation.labelled_rows,
         "scored_on": "train" if evaluation.test_posterior is None else "test",
         "seed": seed,
         "seconds": {**seconds, "total": sum(seconds.values()), "compile": compile_seconds()},
@@ -76,9 +79,17 @@ def write_results(
 
 def _write_assignments(path: Path, evaluation: Evaluation) -> None:
     train, test = evaluation.posterior, evaluation.test_posterior
-    arrays: dict[str, Any] = {"cluster": train.clusters, "responsibilities": train.responsibilities}
+    arrays: dict[str, Any] = {
+        "cluster": train.clusters,
+        "probabilities": evaluation.probabilities,
+        "responsibilities": train.responsibilities,
+    }
     if test is not None:
-        arrays |= {"test_cluster": test.clusters, "test_responsibilities": test.responsibilities}
+        arrays |= {
+            "test_cluster": test.clusters,
+            "test_probabilities": evaluation.test_probabilities,
+            "test_responsibilities": test.responsibilities,
+        }
     with atomic_write(path) as partial:
         np.savez(partial, **arrays)
 
@@ -111,12 +122,18 @@ def read(workdir: Path) -> dict[str, Any]:
         return json.loads((workdir / RESULTS).read_text())
 
 
+def read_temperature(workdir: Path) -> float:
+    """The temperature of the calibrated probabilities; 1 for the results of older versions."""
+    return float(read(workdir).get("temperature", 1.0))
+
+
 def summary(results: dict[str, Any]) -> str:
     """The results as a short table."""
     seconds = results["seconds"]
     rows = [
         *((name, _one_line(run, name == results["run"])) for name, run in results.get("runs", {}).items()),
         ("rows scored", f"{results['scored_rows']} ({results['scored_on']})"),
+        *_label_scores(results),
         ("ELBO", f"{results['elbo']:.2f} nats"),
         (
             "log p(x), lower bound",
@@ -126,15 +143,28 @@ def summary(results: dict[str, Any]) -> str:
         ("cluster sizes", " ".join(map(str, results["occupancy"]))),
         ("seconds", f"{seconds['total']:.0f} in total; {seconds['compile']:.0f} of compilation, partly in parallel"),
     ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _label_scores(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The scores by labels as names and values. The starting clusters stand beside a score of the same rows."""
+    on_test = results["scored_on"] == "test"
+    training = results.get("training_scores", results)["accuracy"]  # newer than 0.1.0
+    beside = "" if training is None else f" (starting clusters {results['initialization']['accuracy']:.4f})"
+    lines = []
     if results["accuracy"] is not None:
-        after_sizes = len(results.get("runs", {})) + 1
-        rows[after_sizes:after_sizes] = [
-            ("accuracy", f"{results['accuracy']:.4f} (starting clusters {results['initialization']['accuracy']:.4f})"),
+        accuracy = f"{results['accuracy']:.4f}"
+        unlabelled = results["scored_rows"] - results.get("labelled_rows", results["scored_rows"])  # newer than 0.1.0
+        lines = [
+            *([("rows without a label", f"{unlabelled}, left out of the scores")] if unlabelled else []),
+            ("accuracy, test rows", accuracy) if on_test else ("accuracy", accuracy + beside),
             ("NMI", f"{results['nmi']:.4f}"),
             ("ARI", f"{results['ari']:.4f}"),
         ]
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+    if on_test and training is not None:
+        lines.append(("accuracy, training rows", f"{training:.4f}{beside}"))
+    return lines
 
 
 def _one_line(run: Mapping[str, Any], best: bool) -> str:

@@ -1,4 +1,4 @@
-"""Neighbour graphs of the inputs that clusters are found on. They are cached in the run's folder."""
+"""The rows that clusters are found on, and neighbour graphs of their inputs. They are cached in the run's folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.sparse import csr_matrix, load_npz, save_npz
 
+from vade_jax.data.equal_rows import first_equal_rows, is_first
 from vade_jax.data.scaling import Scaling
-from vade_jax.initialization import methods, neighbor_graphs
+from vade_jax.initialization import methods, neighbor_graphs, soft_memberships
 from vade_jax.runs.run import Run
 from vade_jax.system.atomic_files import atomic_write
+from vade_jax.system.errors import damaged_file_errors
 
 _MOVED_ROWS = 1024  # at a time
 _GRAPH_ROWS = 20_000  # rows that get edges; with this many, modularity ranks the rounds on MNIST as with all rows
@@ -30,20 +32,76 @@ class NeighborLists(NamedTuple):
     distances: np.ndarray
     indices: np.ndarray
 
+    def first(self, count: int) -> "NeighborLists":
+        """Returns the nearest count others."""
+        return NeighborLists(self.distances[:, :count], self.indices[:, :count])
+
+
+def write_representatives(run: Run, x: np.ndarray) -> None:
+    """Finds equal rows before clusters are found for the first time, and writes what `representatives` reads.
+
+    Without equal rows no file is written. The folder of an older version, which counted each row, keeps doing so.
+
+    Args:
+      run: the file is written to its folder.
+      x: [N, D], all rows, as stored.
+    """
+    if _graph_path(run).exists():
+        return
+    firsts = first_equal_rows(x)
+    if is_first(firsts).all():
+        return
+    with atomic_write(_representatives_path(run)) as partial:
+        np.save(partial, firsts)
+
+
+def representatives(run: Run) -> np.ndarray:
+    """Returns the index of the first row that equals each row, [N]; a row that equals no earlier one has its own.
+
+    Raises:
+      StorageError: the file is damaged.
+    """
+    path = _representatives_path(run)
+    if not path.exists():
+        return np.arange(run.num_rows)
+    with damaged_file_errors(path):
+        return np.load(path)
+
 
 def clustered_row_indices(run: Run) -> np.ndarray:
     """Returns the indices [M] of the rows that clusters are found on, ascending.
 
-    They are the same for every run on the same rows.
+    No two of them are equal: a graph that joins equal rows to each other may not join them to any others, and a layout
+    may put them anywhere. The indices are the same for every run on the same rows.
     """
-    if run.num_rows <= run.config.init.max_rows:
-        return np.arange(run.num_rows)
-    return np.sort(np.random.default_rng(0).choice(run.num_rows, run.config.init.max_rows, replace=False))
+    distinct = np.flatnonzero(is_first(representatives(run)))
+    if len(distinct) <= run.config.init.max_rows:
+        return distinct
+    return distinct[np.sort(np.random.default_rng(0).choice(len(distinct), run.config.init.max_rows, replace=False))]
+
+
+def count_equal_rows(run: Run) -> np.ndarray:
+    """Returns how many of all N rows equal each row that clusters are found on, itself included: [M], float32."""
+    return np.bincount(representatives(run))[clustered_row_indices(run)].astype(np.float32)
+
+
+def _representatives_path(run: Run) -> Path:
+    return run.folder / "representatives.npy"
+
+
+def _graph_path(run: Run) -> Path:
+    return run.folder / "input_graph.npz"
 
 
 def num_neighbors(run: Run, num_rows: int) -> int:
     """Returns how many neighbours each of num_rows rows gets."""
     return neighbor_graphs.num_neighbors(num_rows, run.config.model.num_clusters, run.config.init.neighbor_share)
+
+
+def num_soft_neighbors(run: Run, num_rows: int) -> int:
+    """Returns over how many neighbours memberships are averaged; 0 if they stay as found."""
+    most = run.config.init.soft_neighbors
+    return soft_memberships.num_soft_neighbors(num_rows, run.config.model.num_clusters, most) if most else 0
 
 
 def load_input_graphs(run: Run, scaling: Scaling, x: np.ndarray) -> list[csr_matrix]:
@@ -62,7 +120,7 @@ def load_input_graphs(run: Run, scaling: Scaling, x: np.ndarray) -> list[csr_mat
     """
     graph = _cached_input_graph(run, scaling, x)
     unmoved = load_input_neighbors(run, scaling, x) if run.augmentation else None
-    return [graph, _graph_of(unmoved)] if unmoved else [graph]
+    return [graph, _graph_of(run, unmoved)] if unmoved else [graph]
 
 
 def _cached_input_graph(run: Run, scaling: Scaling, x: np.ndarray) -> csr_matrix:
@@ -70,33 +128,34 @@ def _cached_input_graph(run: Run, scaling: Scaling, x: np.ndarray) -> csr_matrix
 
     def make(partial: Path) -> None:
         if not run.augmentation and (found := load_input_neighbors(run, scaling, x)):
-            save_npz(partial, _graph_of(found))
+            save_npz(partial, _graph_of(run, found))
         else:
             rows = x[clustered_row_indices(run)]
             save_npz(partial, build_input_graph(run, scaling, rows, num_neighbors(run, len(rows)), _GRAPH_ROWS))
 
-    return _load_or_compute(run.folder / "input_graph.npz", load_npz, make)
+    return _load_or_compute(_graph_path(run), load_npz, make)
 
 
 def load_input_neighbors(run: Run, scaling: Scaling, x: np.ndarray) -> NeighborLists | None:
     """Returns the nearest others of each input that clusters are found on, without hubs.
 
     Args:
-      run: its config says how many neighbours each row gets, and whether they are needed.
+      run: its config says how many neighbours are needed, and what for.
       scaling: of the rows.
       x: [N, D], all rows, as stored.
 
     Returns:
-      The neighbours of the M rows; None if nothing uses them.
+      The neighbours of the M rows, at least `num_neighbors` and `num_soft_neighbors`; None if nothing uses them.
     """
     init = run.config.init
     needs_unmoved = run.augmentation and init.part_rows
-    if init.method != "manifold" or not (init.neighbors == methods.BOTH or needs_unmoved):
+    in_layouts = init.method == "manifold" and (init.neighbors == methods.BOTH or needs_unmoved)
+    if not in_layouts and not init.soft_neighbors:
         return None
 
     def make(partial: Path) -> None:
         rows = np.asarray(scaling(jnp.asarray(x[clustered_row_indices(run)])))
-        count = num_neighbors(run, len(rows))
+        count = max(num_neighbors(run, len(rows)), num_soft_neighbors(run, len(rows)))
         distances, neighbors = neighbor_graphs.nearest_neighbors_without_hubs(rows, count)
         np.savez(partial, distances=distances.astype(np.float32), neighbors=neighbors.astype(np.int32))
 
@@ -119,9 +178,10 @@ def _load_or_compute(file: Path, read: Callable[[IO[bytes]], _T], make: Callable
             return read(stream)
 
 
-def _graph_of(neighbors: NeighborLists) -> csr_matrix:
+def _graph_of(run: Run, neighbors: NeighborLists) -> csr_matrix:
     num_rows = len(neighbors.indices)
-    return neighbor_graphs.neighbor_graph(np.arange(num_rows), neighbors.indices, num_rows)
+    nearest = neighbors.first(num_neighbors(run, num_rows))
+    return neighbor_graphs.neighbor_graph(np.arange(num_rows), nearest.indices, num_rows)
 
 
 def build_input_graph(run: Run, scaling: Scaling, x: np.ndarray, count: int, num_rows: int) -> csr_matrix:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from ml_collections import ConfigDict
 
 from vade_jax.data.scaling import Scaling
@@ -17,6 +18,8 @@ from vade_jax.settings import defaults, field_names, rules
 from vade_jax.system.devices import replicate
 from vade_jax.training.augmentation import Augmentation, random_affine
 from vade_jax.training.train_state import TrainState
+
+_MOST_HELD_OUT = 1000  # with as many rows, the share of outliers among new rows is known to a factor of 1.3
 
 
 class KeyUse(IntEnum):
@@ -57,6 +60,15 @@ class Run(NamedTuple):
         if not self.image_shape or not any(options.values()):
             return None
         return functools.partial(random_affine, image_shape=self.image_shape, **options)
+
+    @property
+    def held_out_rows(self) -> np.ndarray:
+        """The indices of the rows that no stage trains on, ascending, the same for every run on the same rows.
+
+        Their clusters are found like those of all rows. How likely they are says how likely new rows are.
+        """
+        count = min(round(self.config.data.held_out_share * self.num_rows), _MOST_HELD_OUT, self.num_rows - 1)
+        return np.sort(np.random.default_rng(1).choice(self.num_rows, count, replace=False))
 
     def num_epochs(self, section: ConfigDict) -> int:
         """Returns the number of epochs of a stage, see the function `num_epochs`.

@@ -15,7 +15,13 @@ from vade_jax.data.scaling import SCALINGS, Scaling
 from vade_jax.inference.answers import make_embed
 from vade_jax.networks.encoders_decoders import with_constant_log_var
 from vade_jax.runs import starting_clusters
-from vade_jax.runs.input_graphs import clustered_row_indices, load_input_graphs, load_input_neighbors
+from vade_jax.runs.input_graphs import (
+    clustered_row_indices,
+    count_equal_rows,
+    load_input_graphs,
+    load_input_neighbors,
+    write_representatives,
+)
 from vade_jax.runs.run import Run, read_run
 from vade_jax.runs.saved_model import LAST_STAGE, load_autoencoder, save_autoencoder
 from vade_jax.runs.starting_clusters import StartingClusters, align_names, finding_names, guide_names
@@ -242,6 +248,7 @@ def _start_from_clusters(run: Run, name: str, state: TrainState, x: np.ndarray) 
     """
     if name == finding_names(run)[0]:
         save_autoencoder(run, state)
+        processes.on_first_process(lambda: write_representatives(run, x), f"equal rows of {name}")
     sample = clustered_row_indices(run)
     embed = make_embed(run.model, min(run.config.evaluate.batch_size, len(sample)))
     z_mean, z_log_var = embed(state, x[sample])
@@ -251,7 +258,8 @@ def _start_from_clusters(run: Run, name: str, state: TrainState, x: np.ndarray) 
     clusters = starting_clusters.read(run, name)
     if _round_is_redundant(run, name, clusters):
         return None
-    return _replace_prior(state, prior_from_memberships(z_mean, np.exp(z_log_var), clusters.memberships))
+    memberships = clusters.memberships * count_equal_rows(run)[:, None]  # the prior's weights are shares of all rows
+    return _replace_prior(state, prior_from_memberships(z_mean, np.exp(z_log_var), memberships))
 
 
 def _write_starting_clusters(
@@ -272,6 +280,7 @@ def _write_starting_clusters(
     clusters = starting_clusters.find_starting_clusters(
         run,
         z_mean,
+        np.asarray(state.scaling(jnp.asarray(x[clustered_row_indices(run)]))),
         load_input_graphs(run, state.scaling, x),
         starting_clusters.read(run, before[-1]) if before else None,
         load_input_neighbors(run, state.scaling, x),

@@ -8,9 +8,17 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from scipy.sparse import csr_matrix
 
+from vade_jax.data.equal_rows import is_first
 from vade_jax.initialization import methods, neighbor_graphs
 from vade_jax.initialization.modularity import mean_modularity
-from vade_jax.runs.input_graphs import NeighborLists, clustered_row_indices, num_neighbors
+from vade_jax.initialization.soft_memberships import soften
+from vade_jax.runs.input_graphs import (
+    NeighborLists,
+    clustered_row_indices,
+    num_neighbors,
+    num_soft_neighbors,
+    representatives,
+)
 from vade_jax.runs.run import Run
 from vade_jax.runs.saved_model import LAST_STAGE
 from vade_jax.system import console
@@ -41,6 +49,7 @@ class StartingClusters(NamedTuple):
 def find_starting_clusters(
     run: Run,
     embeddings: np.ndarray,
+    inputs: np.ndarray,
     input_graphs: Sequence[csr_matrix],
     last: StartingClusters | None,
     input_neighbors: NeighborLists | None = None,
@@ -53,6 +62,7 @@ def find_starting_clusters(
     Args:
       run: its config names the method.
       embeddings: [M, J], of the rows that clusters are found on.
+      inputs: [M, D], the scaled inputs of these rows.
       input_graphs: [M, M] each, from `load_input_graphs`.
       last: the clusters of the stage before, or None. If they are unchanged, they are returned without a search.
       input_neighbors: from `load_input_neighbors`.
@@ -70,22 +80,29 @@ def find_starting_clusters(
         covariance=config.init.covariance,
         num_layouts=config.init.num_layouts,
         neighbor_share=config.init.neighbor_share,
-        input_neighbors=input_neighbors if config.init.neighbors == methods.BOTH else None,
+        input_neighbors=input_neighbors.first(num_neighbors(run, len(embeddings)))
+        if input_neighbors and config.init.neighbors == methods.BOTH
+        else None,
         components=config.init.components,
         part_rows=config.init.part_rows,
         input_graphs=input_graphs,
     )
-    memberships, scores = methods.METHODS[config.init.method](embeddings, options)
+    enough_rows = len(embeddings) >= config.model.num_clusters
+    method = methods.METHODS[config.init.method] if enough_rows else methods.one_cluster_each
+    memberships, scores = method(embeddings, options)
     modularity = np.array(mean_modularity(input_graphs, memberships.argmax(axis=1)))
     if last is not None and modularity <= last.modularity:
         return StartingClusters(last.memberships, np.array(scores), modularity, last.modularity, np.array(True))
+    if input_neighbors and (count := num_soft_neighbors(run, len(inputs))):
+        memberships = soften(memberships, inputs, input_neighbors.first(count).indices, config.seed)
     return StartingClusters(memberships.astype(np.float32), np.array(scores), modularity, modularity, np.array(False))
 
 
 def extend_to_all_rows(run: Run, stage: str, embeddings: np.ndarray, embed: Callable[[slice], np.ndarray]) -> None:
     """Writes memberships of all N rows for a stage whose clusters were found on M of them.
 
-    A row's memberships are the mean of those of its nearest neighbours among the M rows in the embedding.
+    A row has the memberships of the clustered row that it equals. If there is none, they are the mean of those of its
+    nearest neighbours among the M rows in the embedding.
 
     Args:
       run: the memberships are written to its folder.
@@ -95,6 +112,8 @@ def extend_to_all_rows(run: Run, stage: str, embeddings: np.ndarray, embed: Call
     """
     found = read(run, stage).memberships
     count = num_neighbors(run, len(found))
+    clustered, firsts = clustered_row_indices(run), representatives(run)
+    equals_clustered = np.isin(firsts, clustered)
     path = _all_rows_path(run, stage)
     all_rows = open_memmap(path, "w+", np.float32, (run.num_rows, found.shape[1]))
     with path.open("rb+") as file:
@@ -102,10 +121,15 @@ def extend_to_all_rows(run: Run, stage: str, embeddings: np.ndarray, embed: Call
     with console.progress_bar(desc="memberships", total=run.num_rows, unit="row", leave=False) as bar:
         for start in range(0, run.num_rows, _ROWS_AT_A_TIME):
             rows = slice(start, start + _ROWS_AT_A_TIME)
-            _, neighbors = neighbor_graphs.nearest_neighbors(embeddings, embed(rows), count)
-            all_rows[rows] = found[neighbors].mean(axis=1)
-            bar.update(len(neighbors))
-    all_rows[clustered_row_indices(run)] = found
+            if not equals_clustered[rows].all():
+                _, neighbors = neighbor_graphs.nearest_neighbors(embeddings, embed(rows), count)
+                all_rows[rows] = found[neighbors].mean(axis=1)
+            bar.update(len(firsts[rows]))
+    all_rows[clustered] = found
+    repeated = np.flatnonzero(~is_first(firsts))
+    for start in range(0, len(repeated), _ROWS_AT_A_TIME):
+        indices = repeated[start : start + _ROWS_AT_A_TIME]
+        all_rows[indices] = all_rows[firsts[indices]]
     all_rows.flush()
 
 

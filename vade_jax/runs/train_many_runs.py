@@ -45,7 +45,7 @@ def train_runs(runs: Sequence[Run], x: np.ndarray, side_by_side: bool | None = N
       Each run with its state and progress, or with the DivergedError that ended it, as soon as it ends.
     """
     options = runs[0].config.data
-    feed = Feed(x, options.max_resident_mib * _MIB, options.shard_mib * _MIB)
+    feed = Feed(x, options.max_resident_mib * _MIB, options.shard_mib * _MIB, runs[0].held_out_rows)
     if side_by_side is None:
         side_by_side = jax.default_backend() != "cpu"
     possible = feed.resident and len(runs) > 1 and not processes.is_distributed()
@@ -140,7 +140,11 @@ def _side_by_side(runs: Sequence[Run], x: np.ndarray, feed: Feed) -> Iterator[tu
             states, extra_arrays = zip(
                 *((request.state, request.extra_arrays) for request in map(requests.pop, group)), strict=True
             )
-            answers = dict(zip(group, epochs[name](states, feed.x, replicate(extra_arrays)), strict=True))
+            answers = dict(
+                zip(
+                    group, epochs[name](states, feed.x, replicate([*map(feed.trained_rows, extra_arrays)])), strict=True
+                )
+            )
             bar.set_postfix(stage=name, refresh=False)
             bar.update()
 

@@ -15,7 +15,8 @@ from vade_jax.system.errors import InputError, damaged_file_errors
 
 RESULTS = "results.json"
 CHECKPOINTS = "checkpoints"  # the folder of the training checkpoints
-_CONFIG, _DATA, _LOCK = "config.json", "data.json", ".lock"
+CONFIG = "config.json"
+_DATA, _LOCK = "data.json", ".lock"
 
 # Prefixes of fields that do not change training: a run may be resumed with other values.
 _FIELDS_WITHOUT_EFFECT = (
@@ -28,6 +29,8 @@ _FIELDS_WITHOUT_EFFECT = (
     "select_k.",
     "report",
 )
+
+_PATH = "data.path"  # not compared, because the rows are, wherever they lie now
 
 
 def check_is_folder(workdir: Path) -> None:
@@ -87,47 +90,72 @@ def claim(workdir: Path, settings: dict[str, Any], description: dict[str, Any], 
 
     Raises:
       InputError: the folder has a run with other settings or other rows, or cannot be written.
+      StorageError: the folder has a run whose config.json or data.json is damaged.
     """
     check_is_folder(workdir)
-    path = workdir / _CONFIG
-    if path.exists():
-        with damaged_file_errors(path):
-            ours, theirs = (
-                settings_that_change_training(json.loads(text)) for text in (json.dumps(settings), path.read_text())
-            )
-        usual = settings_that_change_training(defaults.get_config().to_dict())
-        theirs = usual | theirs  # a field that is newer than the run has its default
-        differing = [
-            f"{name} ({theirs.get(name)} there, {ours.get(name)} here)"
-            for name in sorted(ours.keys() | theirs.keys())
-            if ours.get(name) != theirs.get(name)
-        ]
-        if differing and not other_settings:
-            raise InputError(
-                "workdir",
-                f"{workdir} with a run of other settings: {', '.join(differing)}",
-                "the settings that the run was started with",
-                "Name another workdir, delete this one, or continue with the new settings: --resume=force.",
-            )
-        _check_rows(workdir, description)
+    if error := mismatch(workdir, settings, description, other_settings):
+        raise error
     with _unwritable_folder_errors(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
         write_json(workdir / _DATA, description)
-        write_json(path, settings)
+        write_json(workdir / CONFIG, settings)
 
 
-def _check_rows(workdir: Path, description: Mapping[str, Any]) -> None:
-    """Raises an InputError if the run in the folder was started with other rows."""
-    path = workdir / _DATA
-    with damaged_file_errors(path):
-        theirs = json.loads(path.read_text()).get("fingerprint")
-    if theirs and theirs != description["fingerprint"]:
-        raise InputError(
+def mismatch(
+    workdir: Path, settings: dict[str, Any], description: dict[str, Any], other_settings: bool = False
+) -> InputError | None:
+    """Returns the error that the folder has a run with other settings or rows; None if it has the same or no run.
+
+    The arguments are those of `claim`.
+
+    Raises:
+      StorageError: the run's config.json or data.json is damaged.
+    """
+    started = read_started(workdir)
+    if started is None:
+        return None
+    usual = settings_that_change_training(defaults.get_config().to_dict())
+    ours = settings_that_change_training(settings)
+    theirs = usual | settings_that_change_training(started[0])  # a field that is newer than the run has its default
+    ours, theirs = (json.loads(json.dumps(fields)) for fields in (ours, theirs))  # tuples are read from JSON as lists
+    differing = [
+        f"{name} ({theirs.get(name)} there, {ours.get(name)} here)"
+        for name in sorted(ours.keys() | theirs.keys())
+        if ours.get(name) != theirs.get(name) and name != _PATH
+    ]
+    if differing and not other_settings:
+        return InputError(
             "workdir",
-            f"{workdir} with a run of other rows",
-            "the rows that the run was started with",
-            "Name another workdir, or delete this one.",
+            f"{workdir} with a run of other settings: {', '.join(differing)}",
+            "the settings that the run was started with",
+            "Name another workdir, delete this one, or continue with the new settings: --resume=force.",
         )
+    rows = differing_rows(started[1], description)
+    if not rows and ours.get("data.test_split") == theirs.get("data.test_split"):
+        rows = differing_rows(started[1].get("test") or {}, description.get("test") or {})
+    if not rows:
+        return None
+    return InputError(
+        "workdir",
+        f"{workdir} with a run of other rows: here are {rows}",
+        "the rows that the run was started with",
+        "Name another workdir, or delete this one.",
+    )
+
+
+def differing_rows(known: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """Returns what differs between rows and those of a run, in words; '' if nothing does.
+
+    Args:
+      known: 'num_rows', 'num_features', 'fingerprint' and 'digest' of the run's rows; what is missing is not compared.
+      found: the same of the other rows.
+    """
+    for key, unit in (("num_rows", "rows"), ("num_features", "columns")):
+        if key in known and key in found and known[key] != found[key]:
+            return f"{found[key]} {unit} instead of {known[key]}"
+    key = "digest" if known.get("digest") else "fingerprint"  # runs of older versions have no digest of all rows
+    is_other = known.get(key) and found.get(key) and known[key] != found[key]
+    return "rows of other values or in another order" if is_other else ""
 
 
 def best_run_folder(workdir: Path) -> Path:
@@ -144,6 +172,22 @@ def settings_that_change_training(settings: Mapping[str, Any]) -> dict[str, Any]
     return {name: value for name, value in flatten(settings).items() if not name.startswith(_FIELDS_WITHOUT_EFFECT)}
 
 
+def read_started(workdir: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Returns the settings and the description of the run in the folder, which may not have ended; None without a run.
+
+    Raises:
+      StorageError: config.json or data.json is damaged.
+    """
+    if not (workdir / CONFIG).exists():
+        return None
+    return _read_dict(workdir / CONFIG), _read_dict(workdir / _DATA)
+
+
+def _read_dict(path: Path) -> dict[str, Any]:
+    with damaged_file_errors(path):
+        return dict(json.loads(path.read_text()))
+
+
 def read(workdir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the settings and the description that `claim` wrote.
 
@@ -151,7 +195,7 @@ def read(workdir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
       InputError: there is no run in the folder.
     """
     try:
-        return json.loads((workdir / _CONFIG).read_text()), json.loads((workdir / _DATA).read_text())
+        return json.loads((workdir / CONFIG).read_text()), json.loads((workdir / _DATA).read_text())
     except (OSError, ValueError) as error:
         raise InputError(
             "workdir", f"{workdir} without a run ({error})", "the folder of a trained run", "Train the run first."

@@ -6,16 +6,15 @@ from typing import Any
 import numpy as np
 
 from vade_jax.data.dataset import Dataset
-from vade_jax.data.scaling import SCALINGS
+from vade_jax.data.offsets import source_limits
+from vade_jax.data.scaling import SCALINGS, in_unit_interval, scaled_limits
 from vade_jax.networks.model import Model, Support, make_likelihood, make_model
 from vade_jax.settings.field_names import flatten
 from vade_jax.settings.rules import AUTO
 from vade_jax.system.errors import InputError
-from vade_jax.system.large_arrays import row_slices
 
 # What 'auto' chooses.
 _LIKELIHOOD_OF_SUPPORT: dict[Support, str] = {"unit_interval": "bernoulli", "real": "gaussian_shared"}
-_TOLERANCE = 1e-6  # around [0, 1], for rounding
 
 
 def resolve_auto_settings(settings: Mapping[str, Any], rows: Dataset) -> dict[str, tuple[Any, str]]:
@@ -66,7 +65,7 @@ def _suitable_pairs(rows: Dataset) -> tuple[str, tuple[tuple[str, Support], ...]
 
     Every built-in scaling and every support is in one of the pairs.
     """
-    low, high = rows.x.min(), rows.x.max()
+    low, high = source_limits(rows.x, rows.offset)
     if low >= 0 and high <= 1:
         return "every value lies in [0, 1]", (
             ("none", "unit_interval"),
@@ -91,18 +90,17 @@ def _suitable_pairs(rows: Dataset) -> tuple[str, tuple[tuple[str, Support], ...]
 
 def _pair_of_own_scaling(x: np.ndarray, scaling: str) -> tuple[str, tuple[tuple[str, Support], ...]]:
     """Returns what rows x [N, D] are after a scaling that is not built in, and its pair, like `_suitable_pairs`."""
-    low, high = _scaled_limits(x, *SCALINGS[scaling](x))
-    support: Support = "unit_interval" if _in_unit_interval(low, high) else "real"
+    low, high = scaled_limits(x, *SCALINGS[scaling](x))
+    support: Support = "unit_interval" if in_unit_interval(low, high) else "real"
     return f"the scaled values lie in [{low:.4g}, {high:.4g}]", ((scaling, support),)
 
 
-def check_against_data(settings: Mapping[str, Any], train: Dataset, test: Dataset | None) -> None:
-    """Checks the fields that depend on the rows.
+def check_against_data(settings: Mapping[str, Any], train: Dataset) -> None:
+    """Checks the fields that depend on the training rows. Rows that a trained model is asked about need not pass.
 
     Args:
       settings: nested sections, each field checked by itself, none of them 'auto'.
       train: the rows to cluster.
-      test: the rows to score, or None.
 
     Raises:
       InputError: the first field that does not suit the rows, or names code that cannot be imported.
@@ -119,9 +117,14 @@ def check_against_data(settings: Mapping[str, Any], train: Dataset, test: Datase
                 f"Set --config.{field}=0, or save the array as images.",
             )
     if model.likelihood.support == "unit_interval":
-        shift, scale = SCALINGS[flat["data.scaling"]](train.x)
-        for part in filter(None, (train, test)):
-            check_unit_interval(part.x, shift, scale, flat["model.likelihood"])
+        low, high = scaled_limits(train.x, *SCALINGS[flat["data.scaling"]](train.x))
+        if not in_unit_interval(low, high):
+            raise InputError(
+                "config.model.likelihood",
+                f"{flat['model.likelihood']!r} with scaled rows in [{low:.4g}, {high:.4g}]",
+                "values in [0, 1]",
+                "Set --config.data.scaling=range, or --config.model.likelihood=gaussian.",
+            )
 
 
 def _make_model(flat: Mapping[str, Any], rows: Dataset) -> Model:
@@ -137,58 +140,38 @@ def _make_model(flat: Mapping[str, Any], rows: Dataset) -> Model:
 
 
 def _check_number_of_rows(flat: Mapping[str, Any], x: np.ndarray) -> None:
-    """Checks that rows x [N, D] differ, and that there are enough for the clusters and for finding them."""
-    num_rows = len(x)
-    if all((x[part] == x[0]).all() for part in row_slices(x)):
+    """Checks that there are enough distinct rows x [N, D] for the clusters, and enough rows for finding them."""
+    num_rows, num_clusters = len(x), flat["model.num_clusters"]
+    num_distinct = count_distinct_rows(x, max(2, num_clusters))
+    if num_distinct == 1:
         raise InputError(
             "config.data.train_split",
             f"{flat['data.train_split']!r} with {num_rows} equal rows" if num_rows > 1 else "1 row",
             "rows that differ",
             "Check the file that they are read from, or add rows.",
         )
-    if flat["model.num_clusters"] > num_rows:
+    if num_clusters > num_distinct:
+        counted = "rows" if num_distinct == num_rows else f"different rows among the {num_rows}"
         raise InputError(
             "config.model.num_clusters",
-            f"{flat['model.num_clusters']}",
-            f"at most the number of rows, {num_rows}",
+            f"{num_clusters}",
+            f"at most the number of {counted}, {num_distinct}",
             "Use fewer clusters or more rows.",
         )
-    if flat["init.max_rows"] < max(2, flat["model.num_clusters"]):
+    if flat["init.max_rows"] < max(2, num_clusters):
         raise InputError(
             "config.init.max_rows",
             f"{flat['init.max_rows']}",
-            f"at least 2 and at least the number of clusters, {flat['model.num_clusters']}",
+            f"at least 2 and at least the number of clusters, {num_clusters}",
             "Leave it at 100000, the default.",
         )
 
 
-def check_unit_interval(x: np.ndarray, shift: np.ndarray, scale: np.ndarray, likelihood: str) -> None:
-    """Checks that scaled rows lie in [0, 1].
-
-    Args:
-      x: [N, D], as stored.
-      shift: [1, D] or [1, 1].
-      scale: [1, D] or [1, 1].
-      likelihood: the name of the likelihood that needs it, for the error.
-
-    Raises:
-      InputError: a scaled value is outside [0, 1].
-    """
-    low, high = _scaled_limits(x, shift, scale)
-    if not _in_unit_interval(low, high):
-        raise InputError(
-            "config.model.likelihood",
-            f"{likelihood!r} with scaled rows in [{low:.4g}, {high:.4g}]",
-            "values in [0, 1]",
-            "Set --config.data.scaling=range, or --config.model.likelihood=gaussian.",
-        )
-
-
-def _scaled_limits(x: np.ndarray, shift: np.ndarray, scale: np.ndarray) -> tuple[float, float]:
-    """Returns the smallest and the largest value of the rows x [N, D] after scaling."""
-    ends = (x.min(axis=0) - shift) * scale, (x.max(axis=0) - shift) * scale
-    return float(np.minimum(*ends).min()), float(np.maximum(*ends).max())
-
-
-def _in_unit_interval(low: float, high: float) -> bool:
-    return low >= -_TOLERANCE and high <= 1 + _TOLERANCE
+def count_distinct_rows(x: np.ndarray, enough: int) -> int:
+    """Returns how many different rows x [N, D] has, or `enough` if there are at least so many."""
+    found: set[bytes] = set()
+    for row in x:
+        found.add((row + row.dtype.type(0)).tobytes())  # -0.0 + 0 is 0.0
+        if len(found) == enough:
+            break
+    return len(found)

@@ -22,20 +22,30 @@ def get_config() -> ConfigDict:
     # A name in vade_jax.data.sources.SOURCES, or package.module:loader. 'file' reads data.path.
     config.data.name = "digits"
     # A .npy of rows [N, D] or images [N, H, W(, C)], an .npz with x (and labels y), a .csv, .tsv or .parquet table, an
-    # .h5ad of cells (counts are scaled to a total of 10,000 per cell, then log(1 + x)), or a folder of images.
+    # .h5ad of cells, or a folder of images.
+    # A run keeps the absolute path. --mode=predict reads new rows here; '' for the training rows. --mode=evaluate,
+    # select_k and generate find training rows here that have moved.
     config.data.path = ""
     # Column of labels, of a table or of an .h5ad's obs; 'folder' for a folder of images; '' for none. Labels are scored
     # and never trained on.
     config.data.label_column = ""
     config.data.id_column = ""  # column of ids, of a table or of an .h5ad's obs, for the output files; '' for none
+    # What is done to the cells of an .h5ad. 'counts': scale each cell to a total of 10,000, then log(1 + x); 'none';
+    # 'auto': 'counts' for non-negative integers that are not all 0 or 1, else 'none'.
+    config.data.normalize = "auto"
     config.data.image_size = 0  # resize images of a folder to this width and height, pixels; 0: all have one size
     # Folder of TFDS's data sets; '' for TFDS_DATA_DIR, else TFDS's default. For 'rcv1' scikit-learn's data folder.
     config.data.dir = ""
     config.data.train_split = "all"  # rows to cluster: a split, several joined by '+', or 'all'
     config.data.test_split = ""  # rows to score, never trained on; '' scores the training rows
-    # 'range': to [0, 1] by the smallest and largest value of all columns; 'standardize': each column to mean 0 and
-    # variance 1; 'rescale': each column to mean 0, and one factor for all to a mean variance of 1; 'none';
-    # 'auto': chosen from the rows; or another name in vade_jax.data.scaling.SCALINGS, or package.module:function.
+    # Share of the rows to cluster, at most 1,000 of them, that get a cluster but are not trained on. Outliers are rows
+    # less likely than these; 0: less likely than the training rows, which a network learns by heart.
+    config.data.held_out_share = 0.1
+    # 'range': to [0, 1] by the smallest and largest value of all columns; uint8 rows by 0 and the full scale of their
+    # bits, the least of 1, 2, 3, 4, 7, 8, 15, 16, ..., 128, 255 that reaches their maximum; 'standardize': each column
+    # to mean 0 and variance 1; 'rescale': each column to mean 0, and one factor for all to a mean variance of 1;
+    # 'none'; 'auto': chosen from the rows; or another name in vade_jax.data.scaling.SCALINGS, or
+    # package.module:function.
     config.data.scaling = "range"
     config.data.max_resident_mib = 2048.0  # rows up to this size are copied to every device; more rows are streamed
     config.data.shard_mib = 64.0  # size of one part of streamed rows
@@ -89,7 +99,11 @@ def get_config() -> ConfigDict:
     # 'manifold': clusters are split into groups of about this many rows, and a group moves to the cluster where most of
     # its neighbours among the inputs are; 0: no groups move.
     config.init.part_rows = 70
-    # Clusters are found on at most this many random rows; the other rows take the memberships of their neighbours.
+    # The memberships that a stage trains towards are less certain where this many of a row's nearest inputs, a Gaussian
+    # mixture or nearby groups of rows disagree with its cluster. At most a fifth of an average cluster's rows; 0: hard.
+    config.init.soft_neighbors = 40
+    # Clusters are found on at most this many random rows, no two of them equal. A row that equals one of them takes its
+    # memberships, and the other rows those of their neighbours.
     config.init.max_rows = 100_000
     config.init.log_var = -4.0  # log sigma_z^2 of the encoder when clustering starts
 
@@ -132,7 +146,8 @@ def get_config() -> ConfigDict:
     config.evaluate.estimator = "optimal"  # of q(c|x), for the clusters of rows and the reported ELBO
     config.evaluate.batch_size = 1024  # rows for one device call, over all devices
     config.evaluate.bound_samples = 50  # L of the importance-weighted bound ...
-    config.evaluate.bound_rows = 1000  # ... on this many random rows; 0: on all rows
+    # ... on this many random rows, of the test rows or of those held out; 0: on all of these.
+    config.evaluate.bound_rows = 1000
 
     config.checkpoint = ConfigDict()
     config.checkpoint.every_epochs = 10  # and at the end of each stage
@@ -141,21 +156,26 @@ def get_config() -> ConfigDict:
     config.predict = ConfigDict()  # --mode=predict: clusters of the rows in data.path
     config.predict.output = ""  # the .csv, .parquet or .npz to write; '' for predictions.npz in the workdir
     config.predict.with_log_likelihood = True  # also write log p(x) and outliers; takes many times longer
-    config.predict.outlier_share = 0.01  # outliers are less likely than all but this share of the scored rows
+    config.predict.with_responsibilities = False  # also write the model's own q(c|x), which is not calibrated
+    config.predict.outlier_share = 0.01  # the share of outliers among new rows like the training rows
 
-    config.generate = ConfigDict()  # --mode=generate: E[x|z] for draws of z, or for z on a line
+    config.generate = ConfigDict()  # --mode=generate: draws of the model, or a line between two points z
     config.generate.output = ""  # .png (images), .csv, .parquet or .npz; '' for generated.png or .csv in the workdir
     config.generate.seed = 0  # of the draws
-    config.generate.cluster = -1  # cluster to draw z from; -1: each cluster in turn
+    # 'sample': draws x ~ p(x|z), with its noise; 'mean': E[x|z]; 'auto': 'mean' for images and lines, else 'sample'.
+    config.generate.kind = "auto"
+    # '-1': c ~ Cat(pi) for every draw; 'each': as many draws of each cluster; or the number of one cluster;
+    # 'auto': 'each' for images, else '-1'.
+    config.generate.cluster = "auto"
     config.generate.between_clusters = ()  # two clusters: z goes from the first mean to the second; () for draws
     config.generate.between_rows = ()  # indices of two training rows: z goes from the first's mean to the second's
-    config.generate.num_samples = 10  # of each cluster, or on the line including both ends
+    config.generate.num_samples = 10  # rows in all; with 'each', of each cluster; on a line, including both ends
     config.generate.truncation = 0.0  # z lies within this many standard deviations of its cluster's mean; 0: no limit
 
     config.select_k = ConfigDict()  # --mode=select_k: recommends a number of clusters
     config.select_k.min_clusters = 1  # smallest K that is tried
     config.select_k.max_clusters = 20  # largest K that is tried
     config.select_k.num_splits = 5  # number of random splits of the rows into halves, which are clustered separately
-    config.select_k.max_rows = 10_000  # uses at most this many random rows
+    config.select_k.max_rows = 10_000  # uses at most this many random rows; equal ones count once
 
     return config.lock()

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from vade_jax.core.elbo import ESTIMATORS
 from vade_jax.data.scaling import SCALINGS
+from vade_jax.data.single_cells import NORMALIZATIONS
 from vade_jax.data.sources import SOURCES
 from vade_jax.initialization.methods import COVARIANCES, METHODS, NEIGHBORS
 from vade_jax.networks.encoders_decoders import NETWORKS
@@ -21,6 +22,8 @@ from vade_jax.training.objectives import CLUSTERING, PRETRAINING
 from vade_jax.training.optimizer import SCHEDULES
 
 AUTO = "auto"  # the value of a field that the rows decide
+EACH = "each"  # a value of generate.cluster
+SAMPLE, MEAN = "sample", "mean"  # the values of generate.kind, besides AUTO
 
 _LARGEST = sys.float_info.max  # NaN is not <= it
 
@@ -65,6 +68,7 @@ def _is(value: Any, kind: type) -> bool:
 
 _SEED = _rule(lambda value: _is(value, numbers.Integral) and 0 <= value < 2**32, "an integer in [0, 2^32)")
 _TEXT = _rule(lambda value: isinstance(value, str), "text")
+PATH = _rule(lambda value: isinstance(value, str), "text")
 _SWITCH = _rule(lambda value: isinstance(value, bool), "True or False")
 _NUMBER = _number(lambda value: True, "a number")
 _NOT_NEGATIVE = _number(lambda value: value >= 0, "a number >= 0")
@@ -81,6 +85,12 @@ _PAIR = _rule(
     ),
     "two integers >= 0, such as (0, 1), or ()",
 )
+_CLUSTER = _rule(
+    lambda value: (
+        value in (AUTO, EACH, "-1") or value.isdecimal() if isinstance(value, str) else _integer(-1).holds(value)
+    ),
+    f"the number of a cluster, -1, {EACH!r} or {AUTO!r}",
+)
 _FACTORS = _rule(
     lambda value: isinstance(value, tuple | list) and len(value) > 0 and all(_POSITIVE.holds(part) for part in value),
     "numbers > 0, such as (0.5, 1.0, 2.0)",
@@ -91,16 +101,18 @@ RULES: dict[str, Rule] = {
     "num_runs": _integer(1),
     "rate_factors": _FACTORS,
     "precision": _one_of(PRECISIONS),
-    "compilation_cache": _TEXT,
+    "compilation_cache": PATH,
     "report": _SWITCH,
     "data.name": _registered(SOURCES),
-    "data.path": _TEXT,
+    "data.path": PATH,
     "data.label_column": _TEXT,
     "data.id_column": _TEXT,
+    "data.normalize": _one_of(NORMALIZATIONS),
     "data.image_size": _integer(0),
-    "data.dir": _TEXT,
+    "data.dir": PATH,
     "data.train_split": _TEXT,
     "data.test_split": _TEXT,
+    "data.held_out_share": _number(lambda value: 0 <= value < 1, "a number in [0, 1)"),
     "data.scaling": _registered(SCALINGS, AUTO),
     "data.max_resident_mib": _NOT_NEGATIVE,
     "data.shard_mib": _POSITIVE,
@@ -121,7 +133,7 @@ RULES: dict[str, Rule] = {
     "optimizer.adam_epsilon": _POSITIVE,
     "optimizer.max_grad_norm": _NOT_NEGATIVE,
     "pretrain.objective": _one_of(PRETRAINING),
-    "pretrain.workdir": _TEXT,
+    "pretrain.workdir": PATH,
     "pretrain.num_epochs": _integer(0),
     "pretrain.batch_size": _integer(1),
     "pretrain.learning_rate": _POSITIVE,
@@ -135,6 +147,7 @@ RULES: dict[str, Rule] = {
     "init.neighbor_share": _FRACTION,
     "init.components": _integer(1),
     "init.part_rows": _integer(0),
+    "init.soft_neighbors": _integer(0),
     "init.max_rows": _integer(1),
     "init.log_var": _NUMBER,
     "guide.num_rounds": _integer(0),
@@ -167,12 +180,14 @@ RULES: dict[str, Rule] = {
     "evaluate.bound_rows": _integer(0),
     "checkpoint.every_epochs": _integer(1),
     "checkpoint.keep": _integer(1),
-    "predict.output": _TEXT,
+    "predict.output": PATH,
     "predict.with_log_likelihood": _SWITCH,
+    "predict.with_responsibilities": _SWITCH,
     "predict.outlier_share": _FRACTION,
-    "generate.output": _TEXT,
+    "generate.output": PATH,
     "generate.seed": _SEED,
-    "generate.cluster": _integer(-1),
+    "generate.kind": _one_of((AUTO, SAMPLE, MEAN)),
+    "generate.cluster": _CLUSTER,
     "generate.between_clusters": _PAIR,
     "generate.between_rows": _PAIR,
     "generate.num_samples": _integer(1),

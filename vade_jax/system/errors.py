@@ -105,6 +105,12 @@ def unreadable_file_errors(path: Path, expected: str, remedy: str) -> Iterator[N
         raise InputError("config.data.path", got, expected, remedy) from error
 
 
+def show_name(name: object) -> str:
+    """A name as it is shown in a message: quoted if it is empty or has blanks that would not be seen."""
+    text = str(name)
+    return text if text == " ".join(text.split()) and text else repr(text)
+
+
 def first_line(error: Exception) -> str:
     """First line of the message, at most 200 characters; the class name if it is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

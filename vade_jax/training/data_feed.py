@@ -22,16 +22,21 @@ class Feed:
       x: [N, D], on the devices if resident, else on the host.
     """
 
-    def __init__(self, x: np.ndarray, max_resident: float, shard_bytes: float):
+    def __init__(self, x: np.ndarray, max_resident: float, shard_bytes: float, held_out: np.ndarray | None = None):
         """Sends the rows to every device if they are small enough.
 
         Args:
           x: [N, D], as stored, in memory or in a memory-mapped file.
           max_resident: bytes; rows that take more are streamed to the devices, one shard at a time.
           shard_bytes: size of a shard, which holds at least one batch.
+          held_out: the indices of rows that are not trained on; other random rows take their places.
         """
         self.resident = x.nbytes <= max_resident
-        self.x: Any = gather_rows(x[rows_of_this_process(len(x))], len(x)) if self.resident else x
+        self._rows = None if held_out is None or not len(held_out) else _with_others(held_out, len(x))
+        self.x: Any = x
+        if self.resident:
+            own = rows_of_this_process(len(x))
+            self.x = gather_rows(x[own] if self._rows is None else x[self._rows[own]], len(x))
         self._shard_bytes = shard_bytes
 
     def train(
@@ -53,7 +58,7 @@ class Feed:
           The state after the epoch, and the mean of each metric over its steps.
         """
         if self.resident:
-            return epoch(state, {"x": self.x} | replicate(extra_arrays))
+            return epoch(state, {"x": self.x} | replicate(self.trained_rows(extra_arrays)))
         seed = int(jax.random.bits(jax.random.fold_in(state.key, state.step)))
         steps: list[int] = []
         means: list[Metrics] = []
@@ -65,6 +70,10 @@ class Feed:
             steps.append(num_rows // batch_size)
             means.append(shard_means)
         return state, jax.tree.map(lambda *values: np.average(values, weights=steps), *means)
+
+    def trained_rows(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns arrays [N, ...] of all rows as arrays [N, ...] of the rows that x on the devices holds."""
+        return arrays if self._rows is None else {name: array[self._rows] for name, array in arrays.items()}
 
     def _shards(self, arrays: dict[str, np.ndarray], batch_size: int, seed: int) -> Iterator[tuple[int, Any]]:
         """Yields all rows in shards of complete batches: the number of rows of a shard, and its arrays.
@@ -92,7 +101,15 @@ class Feed:
             outside = np.arange(num_blocks * _BLOCK if stop == num_rows else stop, stop)
             row_indices = np.sort((np.concatenate([in_blocks, outside]) + offset) % num_rows)
             own = row_indices[rows_of_this_process(len(row_indices))]
+            own = own if self._rows is None else self._rows[own]
             return len(row_indices), {name: array[own] for name, array in arrays.items()}
 
         shards = grain.MapDataset.range(math.ceil(num_rows / shard_rows)).map(read)
         return iter(shards.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)))
+
+
+def _with_others(held_out: np.ndarray, num_rows: int) -> np.ndarray:
+    """Returns the row indices [N], where other random rows take the places of the held-out ones."""
+    rows = np.arange(num_rows)
+    rows[held_out] = np.random.default_rng(0).choice(np.setdiff1d(rows, held_out), len(held_out))
+    return rows

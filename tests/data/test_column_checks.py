@@ -1,0 +1,59 @@
+"""Warnings about columns whose values float32 cannot tell apart, and about extreme values."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from vade_jax.data.column_checks import check_extreme_values
+from vade_jax.data.dataset import make_dataset
+from vade_jax.system.errors import InputError
+
+UNIT = np.random.default_rng(0).normal(size=(300, 3))
+
+
+def test_columns_that_lose_distinct_values_are_named_in_one_line():
+    times = 1.7e9 + np.arange(300.0)
+    times[5] = 0
+    x = np.column_stack([UNIT[:, 0], times, times[::-1]])
+    with pytest.warns(UserWarning, match="distinct values") as caught:
+        make_dataset(x, None, "x.csv", ("a", " t", "u"))
+    assert len(caught) == 1
+    assert "x.csv: float32 keeps few of the distinct values of the columns ' t' (4 of 300" in str(caught[0].message)
+    assert ", u (" in str(caught[0].message)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        UNIT,
+        1.7e9 + UNIT,
+        np.random.default_rng(0).standard_cauchy((5000, 2)),
+        100 + np.random.default_rng(0).random((100_000, 2)),
+        np.tile([0.3, 0.1 + 0.2], 50)[:, None],  # equal but for rounding errors
+        np.exp(5 * np.random.default_rng(0).normal(size=(5000, 2))),
+        10.0 ** np.random.default_rng(0).uniform(-20, 0, (5000, 2)),
+        np.where(np.random.default_rng(0).random((5000, 2)) < 0.005, 1e12, 0.0),
+    ],
+    ids=["normal", "times", "cauchy", "many rows", "rounding", "lognormal", "log-uniform", "rare events"],
+)
+def test_ordinary_values_and_heavy_tails_give_no_warning(x):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rows = make_dataset(x, None, "x")
+        check_extreme_values(rows.x, (), "x")
+
+
+def test_an_extreme_value_is_named_by_row_and_column():
+    x = UNIT.astype(np.float32)
+    x[17, 1] = -1e30
+    with pytest.warns(UserWarning, match=r"x.csv: beside the extreme values -1e\+30 in row 17, column b, float32"):
+        check_extreme_values(x, "abc", "x.csv")
+    x[17] = 1e30
+    with pytest.raises(InputError, match=r"x.csv with the extreme values 1e\+30 in row 17, column 0, .* rows that dif"):
+        check_extreme_values(x, (), "x.csv")
+
+
+def test_grey_values_and_constant_columns_are_not_extreme():
+    check_extreme_values(np.array([[0, 255]] * 3, np.uint8), (), "x")
+    check_extreme_values(np.array([[0, 1]] * 3 + [[1e30, 1]], np.float32), (), "x")

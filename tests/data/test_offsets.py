@@ -1,0 +1,84 @@
+"""Offsets of columns: which columns get one, that nothing is lost with it, and that other columns keep their bits."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vade_jax.data.dataset import make_dataset
+from vade_jax.data.offsets import add_offset, change_offset, choose_offset, source_limits, subtract_offset
+from vade_jax.system import large_arrays
+
+UNIT = np.random.default_rng(0).normal(size=(60, 1))
+
+
+def offset_of(*columns):
+    return choose_offset([np.column_stack(columns)])
+
+
+@pytest.mark.parametrize("size", [8, 2**20])
+def test_only_columns_that_float32_cannot_hold_get_an_offset(monkeypatch, size):
+    monkeypatch.setattr(large_arrays, "_VALUES_PER_SLICE", size)
+    times = 1.7e9 + 300 * UNIT
+    found = offset_of(times, UNIT, 500 + UNIT, 1e6 + np.arange(60), np.full(60, 0.1), -times)
+    assert found.tolist() == [times.min(), 0, 0, 0, 0, (-times).min()]  # whole numbers up to 2^24 are exact
+    assert offset_of(UNIT, 1e30 * UNIT, np.zeros(60)) is None
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float16, np.float32])
+def test_dtypes_that_float32_holds_have_no_offset(dtype):
+    assert choose_offset([(100 + np.arange(6).reshape(3, 2) / 64).astype(dtype)]) is None
+    assert choose_offset([np.float32(1.7e9) + np.arange(6, dtype=np.float32).reshape(3, 2) * 128]) is None
+
+
+def test_a_constant_column_has_an_offset_if_it_is_large():
+    assert offset_of(np.full(3, 1.7e9 + 1), np.full(3, 0.1)).tolist() == [1.7e9 + 1, 0]
+
+
+def test_values_that_are_not_finite_have_no_offset():
+    assert offset_of([1.7e9, np.nan, 1.7e9 + 1], [1.7e9, np.inf, 1.7e9 + 1]) is None
+
+
+def test_the_first_split_that_needs_an_offset_gives_it():
+    first, second = np.column_stack([UNIT, 1e9 + UNIT]), np.column_stack([2e9 + UNIT, 3e9 + UNIT])
+    assert choose_offset([first, second]).tolist() == [second[:, 0].min(), first[:, 1].min()]
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_integers_beyond_those_of_float64_keep_their_differences(dtype):
+    steps = np.array([[0], [1], [2], [1000]])
+    x = (2**62 + 4096 + steps).astype(dtype)
+    rows = make_dataset(x, None, "x")
+    np.testing.assert_array_equal(np.diff(rows.x, axis=0), np.diff(steps, axis=0))
+    assert subtract_offset(np.array([[0], [2**62]], dtype), np.array([2.0**62])).tolist() == [[-(2.0**62)], [0.0]]
+    # an offset of other rows that is no integer of this dtype
+    assert subtract_offset(np.array([[5]], dtype), np.array([0.5])).tolist() == [[4.5]]
+    assert subtract_offset(np.array([[5]], dtype), np.array([-(2.0**70)])).tolist() == [[2.0**70]]
+
+
+@given(st.floats(-1e12, 1e12), st.floats(1e-3, 1e3))
+def test_no_value_moves_by_more_than_a_small_part_of_the_range(centre, unit):
+    x = centre + unit * np.column_stack([UNIT, np.linspace(0, 1, 60)])
+    rows = make_dataset(x, None, "x")
+    moved = np.abs(add_offset(rows.x.astype(np.float64), rows.offset) - x).max(axis=0)
+    assert (moved <= 1e-4 * np.ptp(x, axis=0) + np.spacing(np.abs(x).max())).all()
+
+
+def test_an_offset_can_be_changed_and_added_back():
+    x = np.array([[0, 1], [2, 3]], np.float32)
+    old = np.array([1e9, 0])
+    assert change_offset(x, old, None).tolist() == [[1e9, 1], [1e9, 3]]
+    assert change_offset(x, old, np.array([1e9 + 2, 0])).tolist() == [[-2, 1], [0, 3]]
+    assert change_offset(x, old, old) is x
+    assert change_offset(x, None, None) is x
+    assert add_offset(x, old.tolist()).tolist() == [[1e9, 1], [1e9 + 2, 3]]
+    assert add_offset(x, None) is x
+    assert source_limits(x, old) == (1, 1e9 + 2)
+    assert source_limits(x, None) == (0, 3)
+
+
+def test_images_and_integers_of_8_bits_have_no_offset():
+    images = 1e9 + np.arange(8.0).reshape(2, 2, 2) * 64
+    assert make_dataset(images, None, "x").offset is None
+    rows = make_dataset(np.full((2, 2), 200, np.uint8), None, "x", offset=np.zeros(1))
+    assert (rows.x.dtype, rows.offset) == (np.uint8, None)

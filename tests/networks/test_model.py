@@ -1,0 +1,53 @@
+"""Draws x ~ p(x|z) of every likelihood, and of one without `sample`."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vade_jax.networks.model import LIKELIHOODS, Bernoulli, Likelihood, Model, make_likelihood
+
+DRAWS, FEATURES = 20_000, 5
+
+
+def heads_of(likelihood):
+    one = np.random.default_rng(0).normal(size=(2, 1, FEATURES)).astype(np.float32)
+    return [jnp.broadcast_to(head, (DRAWS, FEATURES)) for head in one[: 1 if isinstance(likelihood, Bernoulli) else 2]]
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_draws_have_the_mean_and_the_log_prob_of_the_likelihood(name):
+    likelihood = make_likelihood(name, -1.0)  # a bound that changes the variance
+    heads = heads_of(likelihood)
+    x = np.asarray(likelihood.sample(jax.random.key(0), *heads), np.float64)
+    assert x.shape == (DRAWS, FEATURES)
+    assert (np.abs(x.mean(0) - likelihood.mean(*heads)[0]) < 5 * x.std(0) / DRAWS**0.5).all()
+    # The score E[d log p(x|z) / d heads] is 0 for draws of p(x|z) and for no other mean or variance.
+    for index in range(len(heads)):
+        score = jax.grad(lambda *heads: likelihood.log_prob(jnp.float32(x), *heads).sum(), index)
+        gradient = np.asarray(score(*heads), np.float64)
+        assert (np.abs(gradient.mean(0)) < 5 * gradient.std(0) / DRAWS**0.5).all()
+
+
+class WithoutSample(Likelihood):
+    """As one that was written before likelihoods had `sample`."""
+
+    num_heads = 1
+
+    def log_prob(self, x, *heads):
+        return -jnp.abs(x - heads[0]).sum(-1) - x.shape[-1] * jnp.log(2.0)
+
+    def mean(self, *heads):
+        return heads[0]
+
+
+class Identity:
+    def apply(self, params, z):
+        return (z,)
+
+
+def test_a_likelihood_without_sample_still_has_a_mean():
+    model, z = Model(Identity(), Identity(), WithoutSample()), jnp.ones((3, 2))
+    np.testing.assert_array_equal(model.mean_x({"decoder": {}}, z), z)
+    with pytest.raises(NotImplementedError, match=r"^WithoutSample cannot draw x: define its method sample"):
+        jax.jit(model.sample_x)({"decoder": {}}, jax.random.key(0), z)

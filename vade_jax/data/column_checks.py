@@ -1,0 +1,105 @@
+"""Finds columns whose values float32 cannot tell apart, and the extreme values that hide the others of their column."""
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from vade_jax.data.offsets import column_limits, dense_rows, subtract_offset
+from vade_jax.system.errors import InputError, show_name
+
+_NUM_ROWS = 1000  # evenly spaced rows that are looked at
+_LEAST_KEPT = 0.9  # of the distinct values; random values of many rows share float32 numbers now and then
+_ROUNDING = 2.0**-44  # relative; closer values of float64 count as one value with rounding errors
+_FLOAT32_EPSILON = 2.0**-24  # relative error of rounding to float32
+_MAX_SHOWN = 5  # columns in a line
+
+
+def warn_of_merged_values(x: Any, offset: np.ndarray | None, where: str, names: Sequence[str]) -> None:
+    """Warns of the columns that have over a tenth fewer distinct values after x - offset is rounded to float32.
+
+    Args:
+      x: rows [N, D] of the source, of NumPy or SciPy.
+      offset: [D], or None.
+      where: the file or name of the rows.
+      names: the names of the columns, or ().
+    """
+    if np.can_cast(x.dtype, np.float32):
+        return
+    rows = dense_rows(x, _some_rows(x.shape[0]))
+    tolerance = _ROUNDING * np.abs(rows.astype(np.float64)).max(axis=0)
+    values = np.sort(subtract_offset(rows, np.zeros(1) if offset is None else offset), axis=0)
+    distinct = 1 + (np.diff(values, axis=0) > tolerance).sum(axis=0)
+    kept = 1 + (np.diff(values.astype(np.float32), axis=0) > 0).sum(axis=0)
+    merged = np.flatnonzero(kept < _LEAST_KEPT * distinct).tolist()
+    if merged:
+        columns = [f"{_column(names, j)} ({kept[j]} of {distinct[j]} in {len(rows)} rows)" for j in merged]
+        warnings.warn(
+            f"{where}: float32 keeps few of the distinct values of the columns {_first_of(columns)}. Subtract a "
+            "constant from each of them, or drop the rows that are far from the others.",
+            stacklevel=3,
+        )
+
+
+def check_extreme_values(x: np.ndarray, names: Sequence[str], where: str) -> None:
+    """Warns of extreme values beside which float32 cannot tell the other values of their column apart.
+
+    The standard deviation of a column is at least its largest distance from the median, divided by sqrt(N). If the
+    distance between the quartiles is below float32's precision at that size, the scaled column is constant but for its
+    extreme values. A heavy tail alone does not do this.
+
+    Args:
+      x: [N, D], the rows to train on, as stored.
+      names: the names of the columns, or ().
+      where: the data set.
+
+    Raises:
+      InputError: every column that varies has such a value, so that all other rows are equal.
+    """
+    if x.dtype == np.uint8:
+        return
+    low, high = column_limits(x)
+    first, median, third = np.quantile(x[_some_rows(len(x))].astype(np.float64), (0.25, 0.5, 0.75), axis=0)
+    size = np.maximum(high - median, median - low) / math.sqrt(len(x))
+    hidden = np.flatnonzero((third > first) & (third - first < _FLOAT32_EPSILON * size)).tolist()
+    if not hidden:
+        return
+    rows = [int(np.abs(x[:, j] - median[j]).argmax()) for j in hidden[:_MAX_SHOWN]]
+    values = [f"{x[row, j]:g} in row {row}, column {_column(names, j)}" for row, j in zip(rows, hidden, strict=False)]
+    extreme = _first_of([*values, *hidden[_MAX_SHOWN:]])
+    remedy = "Correct or drop these rows, or transform the columns, for example by a logarithm."
+    if len(hidden) == np.count_nonzero(high > low):
+        raise InputError("config.data.path", f"{where} with the extreme values {extreme}", "rows that differ", remedy)
+    warnings.warn(
+        f"{where}: beside the extreme values {extreme}, float32 cannot tell the other values of their columns apart. "
+        f"{remedy}",
+        stacklevel=3,
+    )
+
+
+def _some_rows(num_rows: int) -> np.ndarray:
+    return np.linspace(0, num_rows - 1, min(num_rows, _NUM_ROWS)).astype(np.int64)
+
+
+def _column(names: Sequence[str], column: int) -> str:
+    return show_name(names[column]) if names else str(column)
+
+
+def _first_of(texts: Sequence[object]) -> str:
+    shown = ", ".join(map(str, texts[:_MAX_SHOWN]))
+    return shown if len(texts) <= _MAX_SHOWN else f"{shown} and {len(texts) - _MAX_SHOWN:,} more"
+
+
+def check_frame(frame: Any) -> None:
+    """Raises an InputError if a column of a pandas frame holds dates, or categories that are not numbers."""
+    for name, dtype in frame.dtypes.items() if hasattr(frame, "iloc") and hasattr(frame, "columns") else ():
+        categories = getattr(dtype, "categories", None)
+        if dtype.kind in "mM" or (categories is not None and categories.dtype.kind not in "buif"):
+            raise InputError(
+                "X",
+                f"the column {name!r} of dtype {dtype}, which holds {str(frame[name].iloc[0])[:40]!r}",
+                "numbers in every column",
+                "Encode it as numbers (such as pandas.get_dummies(X)), or drop it.",
+            )
