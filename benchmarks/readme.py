@@ -13,6 +13,7 @@ from benchmarks import (
     faults,
     likelihood,
     markdown,
+    outliers,
     records,
     rivals,
     scaling,
@@ -293,6 +294,7 @@ _TABLES: dict[str, Callable[[], str]] = {
     "likelihood": likelihood_table,
     "calibration": calibration.markdown_table,
     "draws": draws.markdown_table,
+    "outliers": outliers.markdown_table,
 }
 
 
