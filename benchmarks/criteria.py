@@ -80,7 +80,7 @@ def candidates(folder: Path, neighbors: Sequence[int]) -> list[dict[str, Any]]:
     source = sources.load(config.data.name, config.data.path, config.data.dir, folder / "data")
     rows = splits.select_split(source, config.data.train_split, "config.data.train_split")
     assert rows.labels is not None
-    embeddings, _ = make_embed(run.model, min(config.evaluate.batch_size, len(rows.x)))(state, rows.x)
+    embeddings, _ = make_embed(run.model, config.evaluate.batch_size)(state, rows.x)
     row_indices, num_clusters = np.arange(len(embeddings)), config.model.num_clusters
     num_neighbors = neighbor_graphs.num_neighbors(len(embeddings), num_clusters, config.init.neighbor_share)
     spaces = {"embedding": embeddings, "inputs": np.asarray(state.scaling(jnp.asarray(rows.x)))}

@@ -149,7 +149,7 @@ def variance_by_z(run: Run, state: TrainState, x: np.ndarray) -> dict[str, float
       distribution with a full covariance for each cluster, fitted to the former.
     """
     rng, key = np.random.default_rng(run.config.seed), run.key(KeyUse.SAMPLES)
-    z_mean, z_log_var = answers.make_embed(run.model, min(1024, len(x)))(state, x)
+    z_mean, z_log_var = answers.make_embed(run.model, 1024)(state, x)
     of_rows = z_mean + np.exp(0.5 * z_log_var) * rng.standard_normal(z_mean.shape)
     found = clusters(run, state, x).clusters
     parts = [of_rows[found == cluster] for cluster in np.unique(found)]

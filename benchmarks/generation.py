@@ -91,7 +91,7 @@ def draw_training(folder: Path, path: Path) -> None:
     run, _, _ = saved_model.restore(folder)
     rows = read_rows(run)
     watched = watched_rows(run)
-    embed = answers.make_embed(run.model, min(run.config.evaluate.batch_size, len(watched)))
+    embed = answers.make_embed(run.model, run.config.evaluate.batch_size)
     moments = checkpoints_of(run, _PANELS)
     figure = Figure(figsize=(2.4 * len(moments), 2.7), dpi=120, layout="constrained")
     for axes, (state, progress) in zip(figure.subplots(1, len(moments), squeeze=False)[0], moments, strict=True):

@@ -105,7 +105,7 @@ def bounds(folder: Path, standard: bool, draws: list[int], num_rows: int) -> dic
     x = test.x[sample_row_indices(len(test.x), jax.random.key(0), num_rows)]
     found = {}
     for count in draws:
-        values = log_likelihood(run.model, state, x, jax.random.key(1), num_samples=count, batch_size=min(100, len(x)))
+        values = log_likelihood(run.model, state, x, jax.random.key(1), num_samples=count, batch_size=100)
         values = values.astype(np.float64)
         found[str(count)] = {"mean": float(values.mean()), "standard_error": float(values.std() / math.sqrt(len(x)))}
     return {"rows": len(x), "bounds": found}

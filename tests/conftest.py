@@ -76,10 +76,13 @@ def own_registries(monkeypatch):
     from vade_jax.data.scaling import SCALINGS
     from vade_jax.data.sources import SOURCES
     from vade_jax.networks.encoders_decoders import NETWORKS
-    from vade_jax.networks.model import LIKELIHOODS
+    from vade_jax.networks.likelihoods import LIKELIHOODS
+    from vade_jax.networks.model import make_model
 
     for registry in (LIKELIHOODS, NETWORKS, SCALINGS, SOURCES):
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+    yield
+    make_model.cache_clear()  # a name may have another factory in the next test
 
 
 @pytest.fixture(scope="session")

@@ -46,6 +46,7 @@ LIGHT = [
     "vade_jax.core.mixture_prior",
     "vade_jax.core.shapes",
     "vade_jax.networks.encoders_decoders",
+    "vade_jax.networks.likelihoods",
     "vade_jax.networks.model",
     "vade_jax.training.augmentation",
     "vade_jax.training.dec",
@@ -143,7 +144,19 @@ def test_pmap_stands_once():
 
 @pytest.mark.parametrize("module", LIGHT)
 def test_light_modules_import_jax_flax_and_optax_alone(module):
-    allowed = {"jax", "numpy", "flax", "optax", "vade_jax", "abc", "collections", "dataclasses", "itertools", "math"}
+    allowed = {
+        "jax",
+        "numpy",
+        "flax",
+        "optax",
+        "vade_jax",
+        "abc",
+        "collections",
+        "dataclasses",
+        "functools",
+        "itertools",
+        "math",
+    }
     assert {name.split(".")[0] for name in imports(MODULES[module])} <= {*allowed, "typing"}
 
 

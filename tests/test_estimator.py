@@ -1,5 +1,6 @@
 """The scikit-learn estimator: same clusters as the command line, scikit-learn's conventions, save and load."""
 
+import gc
 import pickle
 from pathlib import Path
 
@@ -47,6 +48,36 @@ def fast(**changes):
 @pytest.fixture(scope="module")
 def fitted():
     return fast().fit(X)
+
+
+def num_programs():
+    gc.collect()
+    return len(jax.devices()[0].client.live_executables())
+
+
+def test_no_program_is_compiled_or_kept_for_another_prediction(fitted):
+    def ask(rows):
+        fitted.predict_proba(rows), fitted.transform(rows), fitted.score_samples(rows), fitted.sample(len(rows))
+
+    ask(X[:1]), ask(X[:8])
+    before = num_programs()
+    for start in range(4):
+        ask(X[start : start + 1]), ask(X[start : start + 5 + start])
+    assert num_programs() == before
+
+
+def test_no_program_is_kept_for_another_fit():
+    fast().fit(X).predict(X)
+    before = num_programs()
+    fast(random_state=1).fit(X).predict(X)
+    assert num_programs() == before
+
+
+def test_a_pickle_has_nothing_that_is_on_a_device(fitted):
+    fitted.predict(X)
+    assert not [leaf for leaf in jax.tree.leaves(fitted.__getstate__()) if isinstance(leaf, jax.Array)]
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
 
 
 def test_fit_sets_the_attributes(fitted):

@@ -10,7 +10,7 @@ import vade_jax
 from vade_jax.commands.evaluate import evaluate
 from vade_jax.commands.train import train
 from vade_jax.data.dataset import Dataset
-from vade_jax.networks.model import Bernoulli
+from vade_jax.networks.likelihoods import Bernoulli
 from vade_jax.runs import workdir
 from vade_jax.runs.run import read_run
 from vade_jax.settings import data_dependent, rules

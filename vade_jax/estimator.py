@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, DensityMixin, TransformerMixin
@@ -34,6 +33,7 @@ from vade_jax.settings.field_names import flatten, nested
 from vade_jax.settings.paths import user_path
 from vade_jax.system.atomic_files import write_json
 from vade_jax.system.console import silence
+from vade_jax.system.devices import replicate
 from vade_jax.system.errors import InputError
 from vade_jax.system.precision import matmul_precision
 from vade_jax.training.train_state import TrainState
@@ -46,7 +46,6 @@ _FIELDS = {
     "likelihood": "model.likelihood",
     "scaling": "data.scaling",
 }
-_OWNER = "VaDE.fit"  # of the runs that another fit may replace
 
 
 class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, DensityMixin, BaseEstimator):
@@ -122,10 +121,9 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
           DivergedError: training collapsed and no cure helped.
         """
         array = self._array(X, ensure_min_samples=2)
-        shown = nullcontext() if self.verbose else silence()
-        with tempfile.TemporaryDirectory() as temporary, shown:
+        with tempfile.TemporaryDirectory() as temporary, nullcontext() if self.verbose else silence():
             folder = user_path(self.workdir or temporary)
-            train(self._config(), folder, Source({"train": self._dataset(array)}), owner=_OWNER)
+            train(self._config(), folder, Source({"train": self._dataset(array)}), owner="VaDE.fit")
             self._keep(folder, allow_import=True)  # only what this estimator's own parameters name
         return self
 
@@ -162,8 +160,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         """Reads from a workdir everything that prediction and `save` need."""
         run, state, self._progress = restore(folder, allow_import)
         self._settings, self._description = run.config.to_dict(), read(run.folder)[1]
-        scaling = state.scaling.shift, state.scaling.scale
-        self._params, self._scaling = jax.tree.map(np.asarray, (state.params, scaling))
+        self._params, self._scaling = jax.tree.map(np.asarray, (state.params, jax.tree.leaves(state.scaling)))
         self._log_likelihoods = np.load(run.folder / results.LOG_LIKELIHOODS)
         with np.load(run.folder / results.ASSIGNMENTS) as assignments:
             self.labels_ = assignments["cluster"]
@@ -171,12 +168,20 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         prior = self._params["prior"]
         self.weights_ = np.asarray(jax.nn.softmax(prior.logits))
         self.means_, self.covariances_ = prior.means, np.exp(prior.log_vars)
+        self._on_devices: tuple[Run, TrainState] | None = None
+        self._trained()
 
     def _trained(self) -> tuple[Run, TrainState]:
-        """The trained run and its state."""
+        """The trained run and its state on the devices, where copies and pickles have none."""
         check_is_fitted(self)
-        run = make_run(ConfigDict(self._settings), Path(), self._description)
-        return run, TrainState.create(self._params, run.key(KeyUse.STAGES), Scaling(*self._scaling))
+        if self._on_devices is None:
+            run = make_run(ConfigDict(self._settings), Path(), self._description)
+            state = TrainState.create(self._params, run.key(KeyUse.STAGES), Scaling(*self._scaling))
+            self._on_devices = run, replicate(state)
+        return self._on_devices
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: None if name == "_on_devices" else value for name, value in super().__getstate__().items()}
 
     @property
     def _n_features_out(self) -> int:
@@ -185,8 +190,8 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
     def _asked(self, X: Any) -> tuple[Run, TrainState, np.ndarray]:
         """The trained run, its state and the checked rows X [N, D]. Warns if rows are outside the training range."""
         run, state = self._trained()
-        prepared = Preparation.of_description(self._description)
-        dataset = self._dataset(self._array(X, reset=False), ReadOptions(prepared=prepared))
+        options = ReadOptions(prepared=Preparation.of_description(self._description))
+        dataset = self._dataset(self._array(X, reset=False), options)
         if description := describe_rows_outside(run, state, dataset.x):
             warnings.warn(description, UserWarning, stacklevel=3)
         return run, state, dataset.x
@@ -210,7 +215,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
     def transform(self, X: Any) -> np.ndarray:
         """The mean of q(z|x) of each row of X [N, D], as [N, J]."""
         run, state, x = self._asked(X)
-        return make_embed(run.model, min(run.config.evaluate.batch_size, len(x)))(state, x)[0]
+        return make_embed(run.model, run.config.evaluate.batch_size)(state, x)[0]
 
     def score_samples(self, X: Any) -> np.ndarray:
         """The importance-weighted bound of log p(x) of each scaled row of X [N, D], as [N], nats."""
@@ -242,7 +247,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         with matmul_precision(run.config.precision):
             key = run.key(KeyUse.SAMPLES)
             x, drawn = generate(run.model, state.params, key, (n_samples,), mean=mean)
-        return add_offset(np.asarray(state.scaling.inverse(jnp.asarray(x))), self._description.get("offset")), drawn
+        return add_offset(state.scaling.inverse(x), self._description.get("offset")), drawn
 
     def save(self, folder: str | Path) -> None:
         """Writes a workdir for `load` and for the command line; it has no pickle files. No `fit` replaces it.

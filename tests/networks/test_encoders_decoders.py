@@ -7,7 +7,8 @@ import pytest
 
 from vade_jax.core.likelihoods import log_prob_x_gaussian
 from vade_jax.networks.encoders_decoders import ConvDecoder, ConvEncoder, with_constant_log_var
-from vade_jax.networks.model import LIKELIHOODS, Gaussian, init_params, make_model
+from vade_jax.networks.likelihoods import LIKELIHOODS, Gaussian
+from vade_jax.networks.model import init_params, make_model
 
 LATENT_DIM = 3
 

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vade_jax.networks.model import LIKELIHOODS, Bernoulli, Likelihood, Model, make_likelihood
+from vade_jax.networks.likelihoods import LIKELIHOODS, Bernoulli, Likelihood, make_likelihood
+from vade_jax.networks.model import Model
 
 DRAWS, FEATURES = 20_000, 5
 

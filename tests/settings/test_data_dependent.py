@@ -7,7 +7,7 @@ from helpers.runs import fields
 from vade_jax.data import column_names
 from vade_jax.data.dataset import Dataset, make_dataset
 from vade_jax.data.scaling import SCALINGS
-from vade_jax.networks.model import LIKELIHOODS
+from vade_jax.networks.likelihoods import LIKELIHOODS
 from vade_jax.settings import data_dependent
 from vade_jax.system.errors import InputError
 

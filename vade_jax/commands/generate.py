@@ -133,7 +133,7 @@ def _ends_of_line(
         start, end = state.params["prior"].means[np.array(clusters)]
     else:
         x = reload_rows(run, path)[0].x[np.array(rows)]
-        start, end = make_embed(run.model, len(x))(state, x)[0]
+        start, end = make_embed(run.model, run.config.evaluate.batch_size)(state, x)[0]
     return start, end
 
 
@@ -141,7 +141,7 @@ def _write_rows(
     target: Path, run: Run, state: TrainState, x: np.ndarray, clusters: np.ndarray, description: Mapping[str, Any]
 ) -> None:
     """Writes rows [M, D], as the model sees them, in the units of the training rows, with their clusters [M]."""
-    stored = add_offset(np.asarray(state.scaling.inverse(jnp.asarray(x))), description.get("offset"))
+    stored = add_offset(state.scaling.inverse(x), description.get("offset"))
     column_names = list(description["names"]) or [f"column_{number}" for number in range(run.num_features)]
     output_files.write(target, {"cluster": clusters, "x": stored}, {"x": column_names})
 

@@ -110,7 +110,7 @@ def clusters(run: Run, state: TrainState, x: np.ndarray, folder: Path | None = N
             x,
             run.key(KeyUse.EVALUATION),
             estimator=run.config.evaluate.estimator,
-            batch_size=min(run.config.evaluate.batch_size, len(x)),
+            batch_size=run.config.evaluate.batch_size,
             allocate=functools.partial(empty_array, folder=folder),
         )
 
@@ -124,7 +124,7 @@ def log_likelihoods(run: Run, state: TrainState, x: np.ndarray, folder: Path | N
             x,
             run.key(KeyUse.EVALUATION),
             num_samples=run.config.evaluate.bound_samples,
-            batch_size=min(run.config.evaluate.batch_size, len(x)),
+            batch_size=run.config.evaluate.batch_size,
             allocate=functools.partial(empty_array, folder=folder),
         )
 

@@ -22,7 +22,6 @@ from vade_jax.initialization import number_of_clusters
 from vade_jax.initialization.methods import ClusteringOptions
 from vade_jax.initialization.neighbor_graphs import num_neighbors
 from vade_jax.initialization.number_of_clusters import RULE, EmbeddedRows, HeldOut, KScores, recommend, standard_error
-from vade_jax.reports.evaluate_state import MAX_BOUND_BATCH
 from vade_jax.runs.input_graphs import build_input_graph
 from vade_jax.runs.run import KeyUse, Run, read_run
 from vade_jax.runs.saved_model import load_autoencoder
@@ -132,7 +131,7 @@ def measure(run: Run, state: TrainState, x: np.ndarray, test_x: np.ndarray | Non
     x = x[sample_row_indices(len(x), rows_key, options.max_rows)]
     x = x[is_first(first_equal_rows(x))]  # equal rows in both halves would look like stable clusters
     check_range(options, len(x))
-    z_mean, z_log_var = make_embed(run.model, min(scoring.batch_size, len(x)))(state, x)
+    z_mean, z_log_var = make_embed(run.model, scoring.batch_size)(state, x)
     count = num_neighbors(len(x), options.max_clusters, run.config.init.neighbor_share)
     graph = build_input_graph(run, state.scaling, x, count, len(x))
     held_out_x = x if test_x is None else test_x
@@ -143,7 +142,7 @@ def measure(run: Run, state: TrainState, x: np.ndarray, test_x: np.ndarray | Non
         held_out_x[held_out],
         bound_key,
         num_samples=scoring.bound_samples,
-        batch_size=min(scoring.batch_size, MAX_BOUND_BATCH, len(held_out)),
+        batch_size=scoring.batch_size,
     )
     scores = number_of_clusters.measure(
         EmbeddedRows(z_mean=z_mean, z_var=np.exp(z_log_var), graph=graph),

@@ -104,9 +104,9 @@ class Scaling(struct.PyTreeNode):
         """x [B, D], float32, from rows as stored [B, D], of any dtype."""
         return (stored.astype(jnp.float32) - self.shift) * self.scale
 
-    def inverse(self, x: jax.Array) -> jax.Array:
+    def inverse(self, x: np.ndarray) -> np.ndarray:
         """Rows as stored [B, D], float32, from x [B, D]."""
-        return x / self.scale + self.shift
+        return x / np.asarray(self.scale) + np.asarray(self.shift)
 
 
 def scaled_limits(x: np.ndarray, shift: np.ndarray, scale: np.ndarray) -> tuple[float, float]:

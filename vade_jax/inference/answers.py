@@ -4,9 +4,10 @@ A likelihood with the support 'unit_interval' has no log p(x|z) outside [0, 1]. 
 they are outside the range of the training rows, are clipped to [0, 1] first.
 """
 
+import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +16,14 @@ import numpy as np
 from vade_jax.core.importance_weighted import importance_weighted_bound
 from vade_jax.core.mixture_prior import GMMPrior, sample_prior
 from vade_jax.data.scaling import clip_to_unit_interval
-from vade_jax.inference.row_map import Allocate, BatchFunction, RowMap, make_row_map
+from vade_jax.inference.row_map import Allocate, RowMap, make_row_map, padded_size
 from vade_jax.networks.model import Model, Params
 from vade_jax.training.objectives import Metrics, batch_elbo_terms, elbo_metrics, sample_z_each
 from vade_jax.training.train_state import TrainState
 
-_MAX_DECODED = 10_000  # draws of z for one device call of the decoder
+_KEPT_PROGRAMS = 64  # functions of the models used last, whose compiled programs are kept
+_MAX_DECODED = 8192  # draws of z for one device call of the decoder
+_MAX_BOUND_BATCH = 256  # rows for one device call of the bound: each row has many draws of z
 _X_NOISE = 2  # number of the key of x's noise; `sample_prior` splits the same key into numbers 0 and 1
 
 # log p(x|z), z, z_mean and z_log_var, the first arguments of `importance_weighted_bound`
@@ -39,17 +42,28 @@ class Posterior(NamedTuple):
     clusters: np.ndarray
 
 
-def _make_row_map(model: Model, fn: BatchFunction, batch_size: int, title: str = "rows") -> RowMap:
-    """`make_row_map` of a function of the model's input, which is clipped to the support of the likelihood."""
-    if model.likelihood.support == "real":
-        return make_row_map(fn, batch_size, title)
-    return make_row_map(lambda params, x, keys: fn(params, clip_to_unit_interval(x), keys), batch_size, title)
+@functools.lru_cache(maxsize=_KEPT_PROGRAMS)
+def _make_row_map(fn: Callable, model: Model, batch_size: int, title: str = "rows", **options: Any) -> RowMap:
+    """`make_row_map` of fn(model, params, x, keys, **options), for x clipped to the support of the likelihood.
+
+    Calls with the same arguments share one function, so the programs of a model are compiled once.
+    """
+
+    def batch(params: Params, x: jax.Array, keys: jax.Array) -> Any:
+        x = x if model.likelihood.support == "real" else clip_to_unit_interval(x)
+        return fn(model, params, x, keys, **options)
+
+    return make_row_map(batch, batch_size, title)
 
 
 def make_embed(model: Model, batch_size: int) -> Callable[[TrainState, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """A function (state, x [N, D] as stored) -> (z_mean, z_log_var), each [N, J]; it is compiled once."""
-    row_map = _make_row_map(model, lambda params, x, keys: model.encode(params, x), batch_size)
+    row_map = _make_row_map(_encode, model, batch_size)
     return lambda state, x: row_map(state.params, state.scaling, x, state.key)
+
+
+def _encode(model: Model, params: Params, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return model.encode(params, x)
 
 
 def posterior(
@@ -70,20 +84,22 @@ def posterior(
       x: [N, D], as stored.
       key: random key for one draw of z per row.
       estimator: of q(c|x): 'sample', 'mean' or 'optimal'.
-      batch_size: rows per device call.
+      batch_size: the most rows per device call.
       allocate: makes the arrays of the result.
 
     Returns:
       The posterior.
     """
-
-    def batch(params: Params, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
-        # XLA leaves out the decoder, because q(c|x) does not depend on it.
-        q_c = jnp.exp(batch_elbo_terms(model, params, {"x": x}, keys, estimator, num_samples=1).log_q_c)
-        return q_c, q_c.argmax(axis=-1).astype(jnp.int32)
-
-    row_map = _make_row_map(model, batch, batch_size, "clusters")
+    row_map = _make_row_map(_posterior, model, batch_size, "clusters", estimator=estimator)
     return Posterior(*row_map(state.params, state.scaling, x, key, allocate))
+
+
+def _posterior(
+    model: Model, params: Params, x: jax.Array, keys: jax.Array, *, estimator: str
+) -> tuple[jax.Array, jax.Array]:
+    # XLA leaves out the decoder, because q(c|x) does not depend on it.
+    q_c = jnp.exp(batch_elbo_terms(model, params, {"x": x}, keys, estimator, num_samples=1).log_q_c)
+    return q_c, q_c.argmax(axis=-1).astype(jnp.int32)
 
 
 def mean_elbo(
@@ -97,12 +113,13 @@ def mean_elbo(
     allocate: Allocate = np.empty,
 ) -> dict[str, float]:
     """The means of the ELBO ('elbo') and of its five terms, by name, over rows [N, D] as stored; nats."""
-
-    def batch(params: Params, x: jax.Array, keys: jax.Array) -> Metrics:
-        return elbo_metrics(batch_elbo_terms(model, params, {"x": x}, keys, estimator, num_samples=1))
-
-    rows = _make_row_map(model, batch, batch_size, "ELBO")(state.params, state.scaling, x, key, allocate)
+    row_map = _make_row_map(_elbo, model, batch_size, "ELBO", estimator=estimator)
+    rows = row_map(state.params, state.scaling, x, key, allocate)
     return {name: float(values.mean(dtype=np.float64)) for name, values in rows.items()}
+
+
+def _elbo(model: Model, params: Params, x: jax.Array, keys: jax.Array, *, estimator: str) -> Metrics:
+    return elbo_metrics(batch_elbo_terms(model, params, {"x": x}, keys, estimator, num_samples=1))
 
 
 def log_likelihood(
@@ -119,12 +136,15 @@ def log_likelihood(
 
     The draws are decoded one after the other, so the memory for decoding does not grow with L.
     """
+    row_map = _make_row_map(
+        _log_likelihood, model, min(batch_size, _MAX_BOUND_BATCH), "log p(x)", num_samples=num_samples
+    )
+    return row_map(state.params, state.scaling, x, key, allocate)
 
-    def batch(params: Params, x: jax.Array, keys: jax.Array) -> jax.Array:
-        draws = _sample_and_decode(model, params, x, keys, num_samples)
-        return importance_weighted_bound(*draws, params["prior"])
 
-    return _make_row_map(model, batch, batch_size, "log p(x)")(state.params, state.scaling, x, key, allocate)
+def _log_likelihood(model: Model, params: Params, x: jax.Array, keys: jax.Array, *, num_samples: int) -> jax.Array:
+    draws = _sample_and_decode(model, params, x, keys, num_samples=num_samples)
+    return importance_weighted_bound(*draws, params["prior"])
 
 
 def likelihood_under_priors(
@@ -138,18 +158,13 @@ def likelihood_under_priors(
       x: [N, D], as stored.
       key: random key for the draws.
       num_samples: L.
-      batch_size: rows per device call.
+      batch_size: the most rows per device call.
 
     Returns:
       A function prior -> the importance-weighted bound of log p(x), [N] nats. It is compiled once for each K.
     """
-
-    def batch(params: Params, x: jax.Array, keys: jax.Array) -> _Draws:
-        log_px_given_z, z, z_mean, z_log_var = _sample_and_decode(model, params, x, keys, num_samples)
-        # the row axis comes first, as in every array of a row map
-        return log_px_given_z.T, z.swapaxes(0, 1), z_mean, z_log_var
-
-    draws = _make_row_map(model, batch, batch_size)(state.params, state.scaling, x, key)
+    row_map = _make_row_map(_draws_by_row, model, min(batch_size, _MAX_BOUND_BATCH), num_samples=num_samples)
+    draws = row_map(state.params, state.scaling, x, key)
 
     @jax.jit
     def bound(draws: _Draws, prior: GMMPrior) -> jax.Array:
@@ -161,7 +176,13 @@ def likelihood_under_priors(
     return lambda prior: np.asarray(bound(draws, prior))
 
 
-def _sample_and_decode(model: Model, params: Params, x: jax.Array, keys: jax.Array, num_samples: int) -> _Draws:
+def _draws_by_row(model: Model, params: Params, x: jax.Array, keys: jax.Array, *, num_samples: int) -> _Draws:
+    """`_sample_and_decode` with the row axis first, as in every array of a row map."""
+    log_px_given_z, z, z_mean, z_log_var = _sample_and_decode(model, params, x, keys, num_samples=num_samples)
+    return log_px_given_z.T, z.swapaxes(0, 1), z_mean, z_log_var
+
+
+def _sample_and_decode(model: Model, params: Params, x: jax.Array, keys: jax.Array, *, num_samples: int) -> _Draws:
     """log p(x|z) [L, B], the draws z [L, B, J] of q(z|x), and its z_mean and z_log_var [B, J]."""
     z_mean, z_log_var = model.encode(params, x)
     z = sample_z_each(keys, z_mean, z_log_var, num_samples)
@@ -198,11 +219,16 @@ def generate(
     Raises:
       NotImplementedError: mean is False and the likelihood has no `sample`.
     """
-    z, c = sample_prior(key, params["prior"], shape, cluster, truncation)
-    return decode(model, params, z, None if mean else jax.random.fold_in(key, _X_NOISE)), np.asarray(c)
+    count = math.prod(shape)
+    padded = max(count, padded_size(count, _MAX_DECODED))  # the first draws do not depend on how many follow
+    if cluster is not None:
+        cluster = jnp.asarray(np.pad(np.broadcast_to(cluster, shape).reshape(-1), (0, padded - count), mode="edge"))
+    z, c = (np.asarray(array)[:count] for array in sample_prior(key, params["prior"], (padded,), cluster, truncation))
+    x = decode(model, params, z, None if mean else jax.random.fold_in(key, _X_NOISE))
+    return x.reshape(*shape, -1), c.reshape(shape)
 
 
-def decode(model: Model, params: Params, z: jax.Array, key: jax.Array | None = None) -> np.ndarray:
+def decode(model: Model, params: Params, z: jax.Array | np.ndarray, key: jax.Array | None = None) -> np.ndarray:
     """Draws x ~ p(x|z), or computes E[x|z].
 
     Args:
@@ -217,14 +243,21 @@ def decode(model: Model, params: Params, z: jax.Array, key: jax.Array | None = N
     Raises:
       NotImplementedError: there is a key, and the likelihood has no `sample`.
     """
-    mean_x, sample_x = jax.jit(model.mean_x), jax.jit(model.sample_x)
-    flat = z.reshape(-1, z.shape[-1])
+    mean_x, sample_x = _decoders(model)
+    flat = np.asarray(z).reshape(-1, z.shape[-1])
     parts = []
     for start in range(0, len(flat), _MAX_DECODED):
         part = flat[start : start + _MAX_DECODED]
-        x = mean_x(params, part) if key is None else sample_x(params, jax.random.fold_in(key, start), part)
-        parts.append(np.asarray(x))
+        padded = np.pad(part, ((0, padded_size(len(part), _MAX_DECODED) - len(part)), (0, 0)), mode="edge")
+        x = mean_x(params, padded) if key is None else sample_x(params, jax.random.fold_in(key, start), padded)
+        parts.append(np.asarray(x)[: len(part)])
     return np.concatenate(parts).reshape(*z.shape[:-1], -1)
+
+
+@functools.lru_cache(maxsize=_KEPT_PROGRAMS)
+def _decoders(model: Model) -> tuple[Callable, Callable]:
+    """The model's `mean_x` and `sample_x`, compiled once for each padded number of z."""
+    return jax.jit(model.mean_x), jax.jit(model.sample_x)
 
 
 def interpolate(start: jax.Array, end: jax.Array, num_steps: int) -> jax.Array:

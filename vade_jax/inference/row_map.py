@@ -46,27 +46,33 @@ class RowMap(Protocol):
         ...
 
 
+def padded_size(count: int, most: int) -> int:
+    """The next power of two from count on, at most `most`: a program for each of these few sizes serves any count."""
+    return min(most, 1 << (count - 1).bit_length())
+
+
 def make_row_map(fn: BatchFunction, batch_size: int, title: str = "rows") -> RowMap:
     """A function that applies fn to every row once, in batches that are split over the local devices.
 
     Args:
       fn: the function of a batch.
-      batch_size: rows per device call.
+      batch_size: the most rows per device call.
       title: title of the progress bar, which is shown for many batches only.
 
     Returns:
-      The function of all rows; it is compiled once, for any N.
+      The function of all rows. It is compiled once for any N >= batch_size, and once for the N below it that have the
+      same next power of two, to which they are padded.
     """
 
     def batch_fn(params: Any, scaling: Scaling, x: jax.Array, key: jax.Array, row_indices: jax.Array) -> Any:
         return fn(params, scaling(x), jax.vmap(jax.random.fold_in, (None, 0))(key, row_indices))
 
-    batch_positions = split_over_devices(batch_size, jax.local_device_count())
     compiled = over_devices(batch_fn, in_axes=(None, None, 0, None, 0), out_axes=0)
 
     def row_map(params: Any, scaling: Scaling, x: np.ndarray, key: jax.Array, allocate: Allocate = np.empty) -> Any:
         params, scaling, key = replicate((params, scaling, key))
         results, before = None, None
+        batch_positions = split_over_devices(padded_size(len(x), batch_size), jax.local_device_count())
         starts = range(0, len(x), batch_positions.size)
         few = len(starts) < _MIN_BATCHES_FOR_BAR
         for start in console.progress_bar(starts, disable=few, desc=title, unit="batch", leave=False):

@@ -24,7 +24,6 @@ from vade_jax.system.large_arrays import empty_array
 from vade_jax.training.train_state import TrainState
 
 _SAMPLES_PER_CLUSTER = 10
-MAX_BOUND_BATCH = 256  # rows for one device call of the bound: each row has many draws of z
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def evaluate_state(
         scored.x,
         posterior_key,
         estimator=options.estimator,
-        batch_size=min(options.batch_size, len(scored.x)),
+        batch_size=options.batch_size,
         allocate=allocate,
     )
     candidates = _rows_not_trained_on(run, test)
@@ -142,7 +141,7 @@ def evaluate_state(
         bound_x,
         bound_key,
         num_samples=options.bound_samples,
-        batch_size=min(options.batch_size, MAX_BOUND_BATCH, len(bound_x)),
+        batch_size=options.batch_size,
     )
     num_clusters = train_posterior.responsibilities.shape[1]
     samples = None
@@ -191,7 +190,7 @@ def _posterior(run: Run, state: TrainState, x: np.ndarray, key: jax.Array, optio
         x,
         key,
         estimator=options.estimator,
-        batch_size=min(options.batch_size, len(x)),
+        batch_size=options.batch_size,
         allocate=functools.partial(empty_array, folder=run.folder),
     )
 

@@ -195,7 +195,7 @@ def _latent_space(
 ) -> list[tuple[str, Chart]]:
     """(what the colours show, chart) of the drawn rows in two dimensions: by cluster, and by label if there are any."""
     centres = np.asarray(state.params["prior"].means)
-    z_mean, _ = make_embed(run.model, min(batch_size, len(drawn)))(state, train.x[drawn])
+    z_mean, _ = make_embed(run.model, batch_size)(state, train.x[drawn])
     layout = umap_layout_2d(np.concatenate([z_mean, centres]), seed=0)
     points, centre_points = layout[: len(z_mean)], layout[len(z_mean) :]
     charts = [("cluster", draw_scatter(points, clusters.of_rows[drawn], range(len(centres)), centre_points))]

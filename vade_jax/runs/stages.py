@@ -250,7 +250,7 @@ def _start_from_clusters(run: Run, name: str, state: TrainState, x: np.ndarray) 
         save_autoencoder(run, state)
         processes.on_first_process(lambda: write_representatives(run, x), f"equal rows of {name}")
     sample = clustered_row_indices(run)
-    embed = make_embed(run.model, min(run.config.evaluate.batch_size, len(sample)))
+    embed = make_embed(run.model, run.config.evaluate.batch_size)
     z_mean, z_log_var = embed(state, x[sample])
     processes.on_first_process(
         lambda: _write_starting_clusters(run, name, state, x, z_mean, embed), f"clusters of {name}"

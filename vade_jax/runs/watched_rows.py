@@ -42,7 +42,7 @@ class Watch:
     def __init__(self, run: Run, x: np.ndarray, num_epochs: int):
         """Selects the watched rows of x [N, D], and opens or creates trail.npy [num_epochs, W]."""
         self._rows = x[watched_rows(run)]
-        self._embed = make_embed(run.model, min(run.config.evaluate.batch_size, len(self._rows)))
+        self._embed = make_embed(run.model, run.config.evaluate.batch_size)
         self._log_responsibilities = jax.jit(optimal_log_responsibilities)
         path, shape = run.folder / _HISTORY, (num_epochs, len(self._rows))
         history = _open_history(path, shape)

@@ -8,7 +8,8 @@ import numpy as np
 from vade_jax.data.dataset import Dataset
 from vade_jax.data.offsets import source_limits
 from vade_jax.data.scaling import SCALINGS, in_unit_interval, scaled_limits
-from vade_jax.networks.model import Model, Support, make_likelihood, make_model
+from vade_jax.networks.likelihoods import Support, make_likelihood
+from vade_jax.networks.model import Model, make_model
 from vade_jax.settings.field_names import flatten
 from vade_jax.settings.rules import AUTO
 from vade_jax.system.errors import InputError

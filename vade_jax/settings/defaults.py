@@ -57,7 +57,7 @@ def get_config() -> ConfigDict:
     config.model.network = "mlp"
     config.model.hidden = (500, 500, 2000)  # widths of the MLP encoder; the decoder has them in reverse order
     # p(x|z): 'bernoulli' (x in [0, 1]), 'gaussian', 'gaussian_shared'; 'auto': chosen from the rows; or another name in
-    # vade_jax.networks.model.LIKELIHOODS, or package.module:factory.
+    # vade_jax.networks.likelihoods.LIKELIHOODS, or package.module:factory.
     config.model.likelihood = "bernoulli"
     config.model.min_log_var = -6.0  # lower bound of log sigma_x^2 of the Gaussian likelihoods
 

@@ -13,7 +13,7 @@ from vade_jax.data.single_cells import NORMALIZATIONS
 from vade_jax.data.sources import SOURCES
 from vade_jax.initialization.methods import COVARIANCES, METHODS, NEIGHBORS
 from vade_jax.networks.encoders_decoders import NETWORKS
-from vade_jax.networks.model import LIKELIHOODS
+from vade_jax.networks.likelihoods import LIKELIHOODS
 from vade_jax.settings.field_names import flatten
 from vade_jax.system.errors import InputError
 from vade_jax.system.precision import PRECISIONS

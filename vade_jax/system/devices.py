@@ -26,9 +26,18 @@ def over_devices(
     jit + shard_map: replace this line to migrate.
     """
     devices = None if all_processes else jax.local_devices()
-    return jax.pmap(
+    mapped = jax.pmap(
         fn, axis_name=DEVICES, in_axes=in_axes, out_axes=out_axes, donate_argnums=donate_argnums, devices=devices
     )
+    if all_processes and jax.process_count() > 1:
+        return mapped  # which turns each process's part into global arrays and back
+
+    def call(*args: Any) -> Any:
+        return mapped(*args)
+
+    # By itself pmap keeps each compiled program until the process ends. Those of jit go with the function. Not of
+    # `mapped` itself: its attribute `lower` would be the pmap's.
+    return jax.jit(call, donate_argnums=donate_argnums)
 
 
 def replicate(tree: Any) -> Any:
