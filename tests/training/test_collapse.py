@@ -57,6 +57,9 @@ def test_diagnose_signs_names_the_collapse(occupancy, confidence, spread, name):
         ([100.0, 95.0, 250.0], "exploding_loss"),
         ([-500.0, -600.0, 100.0], "exploding_loss"),
         ([-1.0, -3.0, 20.0], "exploding_loss"),
+        ([8.0, -8.0] * 10 + [12.0], None),  # noise of epochs that are one step
+        ([8.0, -8.0] * 10 + [200.0], "exploding_loss"),
+        ([100.0 - i for i in range(60)] + [200.0], "exploding_loss"),
     ],
 )
 def test_diagnose_losses_names_the_collapse(losses, name):

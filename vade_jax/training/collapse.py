@@ -11,6 +11,7 @@ _ACTIVE_SHARE = 0.01
 _EMPTY_SHARE = 0.01  # a cluster is empty below this share of the average cluster's rows
 _ONE_CLUSTER_EXCESS = 0.05  # one_cluster: fewer effective clusters than 1 + this share of K - 1
 _UNIFORM_EXCESS = 0.1  # uniform_responsibilities: mean max_c q(c|x) below 1/K + this share of 1 - 1/K
+_FEW_EPOCHS = 10  # exploding_loss: too few to tell how much the loss changes by chance
 
 
 class Signs(NamedTuple):
@@ -78,13 +79,15 @@ def diagnose_losses(losses: list[float], num_features: int) -> Diagnosis | None:
 
     Returns:
       'not_finite'; 'exploding_loss', if the last loss exceeds the smallest one by more than
-      max(|smallest|, |first|, D/10) nats; or None.
+      max(|smallest|, |first|, D/10, 10 median |change in an epoch|) nats; or None. On few rows an epoch is a step or
+      two, and its mean loss is noise of about the median change.
     """
     last = losses[-1]
     if not math.isfinite(last):
         return Diagnosis("not_finite", f"the loss is {last}")
     least = min(losses)
-    allowed = max(abs(least), abs(losses[0]), 0.1 * num_features)
+    noise = float(np.median(np.abs(np.diff(losses)))) if len(losses) > _FEW_EPOCHS else 0.0
+    allowed = max(abs(least), abs(losses[0]), 0.1 * num_features, 10 * noise)
     if last - least > allowed:
         return Diagnosis("exploding_loss", f"the loss rose from {least:.4g} to {last:.4g} nats")
     return None
