@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from benchmarks import records, seeds, text_tables
 from vade_jax.core.elbo import ESTIMATORS
 from vade_jax.data import sources, splits
-from vade_jax.runs.run import num_epochs
+from vade_jax.runs.run import stage_length
 from vade_jax.settings.field_names import flatten
 
 _STARTS: dict[str, dict[str, Any]] = {
@@ -109,7 +109,7 @@ def _pretraining(recipe: Mapping[str, Any], num_rows: int, factor: float) -> dic
     """
 
     def length(stage: str, asked: int) -> int:
-        return num_epochs(asked, recipe[f"{stage}.batch_size"], num_rows, recipe["optimizer.min_steps"])
+        return math.prod(stage_length(asked, recipe[f"{stage}.batch_size"], num_rows, recipe["optimizer.min_steps"]))
 
     lengths = {f"{stage}.num_epochs": length(stage, recipe[f"{stage}.num_epochs"]) for stage in _STAGES}
     lengths["pretrain.num_epochs"] = math.ceil(factor * lengths["pretrain.num_epochs"])

@@ -87,7 +87,11 @@ def test_stages_have_at_least_min_steps(tmp_path):
     config = tiny(optimizer__min_steps=100, train__num_epochs=1)
     train(config, tmp_path)
     records = read_metrics(tmp_path / "metrics.jsonl")
-    assert [record["stage"] for record in records] == ["pretrain"] * 4 + ["cluster"] * 4  # of 28 steps
+    # a pass has 28 steps; 4 are needed
+    assert [(record["stage"], record["step"]) for record in records] == [
+        *(("pretrain", step) for step in (28, 56, 84, 112)),
+        ("cluster", 112),
+    ]
 
 
 def test_finished_run_is_not_trained_again(finished, monkeypatch):

@@ -87,6 +87,20 @@ def test_held_out_rows_are_not_trained_on(shard_rows):
         assert set(rows) == set(range(NUM_ROWS)) - set(held_out)
 
 
+def test_a_streamed_epoch_of_several_passes_reads_the_rows_in_new_orders():
+    read = []
+    epoch = epoch_of(lambda params, batch: batch["bit"] + 0 * params["mean"])
+
+    def recording(state, data):
+        read.append(np.asarray(data["x"])[:, 0])
+        return epoch(state, data)
+
+    state, _ = Feed(X, 0, shard_bytes(NUM_ROWS)).train(recording, start(), {"bit": BIT}, BATCH, num_passes=2)
+    assert int(state.step) == 2 * (NUM_ROWS // BATCH)
+    assert [len(rows) for rows in read] == [len(read[0])] * 2
+    assert not np.array_equal(*read)
+
+
 @pytest.mark.parametrize("size", [4, 18, 50])
 def test_a_streamed_epoch_has_the_steps_and_means_of_a_resident_one(size):
     def loss(params, batch):

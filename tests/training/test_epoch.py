@@ -152,6 +152,18 @@ def test_an_epoch_reads_each_row_at_most_once_in_a_new_order(model):
     assert bits[0] != bits[1]
 
 
+def test_an_epoch_of_several_passes_is_as_many_epochs(model):
+    tx = sgd()
+    once, twice = (make_epoch(negative_elbo(model, "sample", 1), tx, 8, passes) for passes in (1, 2))
+    data = replicate({"x": X[:20]})
+    after, means = twice(start(model, tx), data)
+    middle, first = once(start(model, tx), data)
+    expected, second = once(middle, data)
+    assert_trees_close(after.params, expected.params, rtol=1e-6, atol=1e-7)
+    assert int(after.step) == int(expected.step) == 4
+    np.testing.assert_allclose(means["loss"], (first["loss"] + second["loss"]) / 2, rtol=1e-6)
+
+
 def test_an_epoch_compiles_once(model, compilations):
     tx = sgd()
     epoch = make_epoch(negative_elbo(model, "mean", 1), tx, 8)

@@ -71,28 +71,38 @@ class Run(NamedTuple):
         return np.sort(np.random.default_rng(1).choice(self.num_rows, count, replace=False))
 
     def num_epochs(self, section: ConfigDict) -> int:
-        """Returns the number of epochs of a stage, see the function `num_epochs`.
+        """Returns the number of epochs of a stage, see `stage_length`; 0 if it takes the autoencoder of another run."""
+        return 0 if section.get("workdir") else self._length(section)[0]
 
-        It is 0 if the section's `num_epochs` is 0, or if it takes the autoencoder of another run.
-        """
-        asked = 0 if section.get("workdir") else section.num_epochs
-        return num_epochs(asked, section.batch_size, self.num_rows, self.config.optimizer.min_steps)
+    def num_passes(self, section: ConfigDict) -> int:
+        """Returns how often an epoch of a stage goes through the rows, see `stage_length`."""
+        return self._length(section)[1]
+
+    def _length(self, section: ConfigDict) -> tuple[int, int]:
+        return stage_length(section.num_epochs, section.batch_size, self.num_rows, self.config.optimizer.min_steps)
 
     def key(self, use: KeyUse) -> jax.Array:
         """Returns the random key for one use of the seed."""
         return jax.random.fold_in(jax.random.key(self.config.seed), use)
 
 
-def num_epochs(asked: int, batch_size: int, num_rows: int, min_steps: int) -> int:
-    """Returns the number of epochs of a stage: as asked for, but enough for min_steps steps; 0 if 0 are asked for.
+def stage_length(asked: int, batch_size: int, num_rows: int, min_steps: int) -> tuple[int, int]:
+    """Returns the number of epochs of a stage, and how often each goes through the rows.
+
+    On few rows a stage needs many passes for min_steps steps. An epoch then has several passes, so that the number of
+    epochs stays below twice the one that is asked for: what is done after every epoch would take longer than training.
 
     Args:
-      asked: `num_epochs` of the stage's section.
+      asked: `num_epochs` of the stage's section; 0 for no epochs.
       batch_size: B, at most N.
       num_rows: N.
       min_steps: `optimizer.min_steps`.
     """
-    return max(asked, math.ceil(min_steps / (num_rows // batch_size))) if asked else 0
+    if not asked:
+        return 0, 1
+    passes = max(asked, math.ceil(min_steps / (num_rows // batch_size)))
+    each = passes // asked
+    return math.ceil(passes / each), each
 
 
 def make_run(config: ConfigDict, folder: Path, description: dict[str, Any]) -> Run:

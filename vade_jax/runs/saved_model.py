@@ -93,8 +93,8 @@ def _from_training_checkpoints(run: Run) -> tuple[TrainState, Progress] | None:
 
 
 def _has_ended(run: Run, progress: Progress) -> bool:
-    """Returns whether the last stage has done all its epochs."""
-    return (progress.stage, progress.epoch) == (LAST_STAGE, run.num_epochs(run.config.train))
+    """Returns whether the last stage has done all its epochs, or more of them, as in older versions on few rows."""
+    return progress.stage == LAST_STAGE and progress.epoch >= run.num_epochs(run.config.train)
 
 
 def save_autoencoder(run: Run, state: TrainState) -> None:

@@ -66,6 +66,7 @@ class Stage(NamedTuple):
       name: used in logs and checkpoints.
       objective: the loss that is minimised.
       num_epochs: number of epochs.
+      num_passes: how often an epoch goes through the rows.
       batch_size: B.
       learning_rates: 'learning_rate' and 'prior_learning_rate' -> schedule, without the state's rate factor.
       tx: the optimizer.
@@ -78,6 +79,7 @@ class Stage(NamedTuple):
     name: str
     objective: Objective
     num_epochs: int
+    num_passes: int
     batch_size: int
     learning_rates: dict[str, optax.Schedule]
     tx: optax.GradientTransformation
@@ -124,7 +126,7 @@ def make_stages(run: Run) -> list[Stage]:
 
 
 def _steps_per_epoch(run: Run, section: ConfigDict) -> int:
-    return run.num_rows // section.batch_size
+    return run.num_passes(section) * (run.num_rows // section.batch_size)
 
 
 def _kl_weight(run: Run, section: ConfigDict) -> Weight:
@@ -178,6 +180,7 @@ def _make_stage(
         name=name,
         objective=objective,
         num_epochs=epochs,
+        num_passes=run.num_passes(section),
         batch_size=section.batch_size,
         learning_rates={"learning_rate": rate, "prior_learning_rate": prior_rate},
         tx=make_tx(

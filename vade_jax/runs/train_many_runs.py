@@ -62,7 +62,9 @@ def _sequentially(runs: Sequence[Run], x: np.ndarray, feed: Feed) -> Iterator[tu
             with contextlib.closing(_with_outcome(train_run(run, x))) as steps:
                 while isinstance(step := steps.send(answer), EpochRequest):
                     epoch = programs.epoch(step.stage, step.state)
-                    answer = feed.train(epoch, step.state, step.extra_arrays, step.stage.batch_size)
+                    answer = feed.train(
+                        epoch, step.state, step.extra_arrays, step.stage.batch_size, step.stage.num_passes
+                    )
             if isinstance(step, Interrupted):
                 raise step
             yield run, step
@@ -87,7 +89,7 @@ class _Programs:
     def epoch(self, stage: Stage, state: TrainState) -> EpochProgram:
         """Returns the stage's epoch, for a state of these shapes."""
         if stage.name not in self._programs:
-            program = make_epoch(stage.objective, stage.tx, stage.batch_size)  # compiled by its first call
+            program = self._make_epoch(stage)  # compiled by its first call
             self._programs[stage.name] = lambda: program
             names = [other.name for other in self._stages]
             shapes = jax.eval_shape(lambda tree: tree, state)  # the state itself may be donated by then
@@ -98,10 +100,14 @@ class _Programs:
                     self._programs[later.name] = self._pool.submit(self._compile, later, shapes).result
         return self._programs[stage.name]()
 
+    def _make_epoch(self, stage: Stage) -> EpochProgram:
+        num_passes = stage.num_passes if self._feed.resident else 1  # a program has one shard of streamed rows
+        return make_epoch(stage.objective, stage.tx, stage.batch_size, num_passes)
+
     def _compile(self, stage: Stage, shapes: TrainState) -> EpochProgram:
         """Returns the stage's epoch, compiled for a state of these shapes."""
         x, num_clusters = self._feed.x, shapes.params["prior"].means.shape[0]
-        program = make_epoch(stage.objective, stage.tx, stage.batch_size)
+        program = self._make_epoch(stage)
         with self._precision():
             extra_array = jax.ShapeDtypeStruct((len(x), num_clusters), np.float32)
             program.compile(shapes, {"x": x, **dict.fromkeys(stage.extra_arrays, extra_array)})
@@ -136,7 +142,9 @@ def _side_by_side(runs: Sequence[Run], x: np.ndarray, feed: Feed) -> Iterator[tu
             group = [number for number, request in requests.items() if request.stage.name == name]
             if name not in epochs:
                 stage = requests[group[0]].stage
-                epochs[name] = make_epoch_of_runs(stage.objective, stage.tx, stage.batch_size, len(runs))
+                epochs[name] = make_epoch_of_runs(
+                    stage.objective, stage.tx, stage.batch_size, len(runs), stage.num_passes
+                )
             states, extra_arrays = zip(
                 *((request.state, request.extra_arrays) for request in map(requests.pop, group)), strict=True
             )

@@ -71,7 +71,7 @@ def get_config() -> ConfigDict:
     config.optimizer.final_fraction = 0.05  # lower bound of 'cosine' and 'staircase', as a fraction of the first rate
     config.optimizer.decay_rate = 0.9  # 'staircase': the rate is multiplied by this ...
     config.optimizer.decay_epochs = 10  # ... every this many epochs
-    config.optimizer.min_steps = 1000  # a stage gets more epochs on few rows, to have at least this many steps
+    config.optimizer.min_steps = 1000  # on few rows an epoch goes through them several times, for this many in a stage
     config.optimizer.adam_epsilon = 1e-8
     config.optimizer.max_grad_norm = 0.0  # a gradient of a larger global norm is scaled down to it, nats; 0: never
 

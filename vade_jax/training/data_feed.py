@@ -45,30 +45,33 @@ class Feed:
         state: TrainState,
         extra_arrays: dict[str, np.ndarray],
         batch_size: int,
+        num_passes: int = 1,
     ) -> tuple[TrainState, Metrics]:
         """Trains one epoch.
 
         Args:
-          epoch: as `make_epoch` returns it.
+          epoch: as `make_epoch` returns it, for num_passes if resident, else for one.
           state: the state before the epoch; its buffers are donated.
           extra_arrays: further arrays [N, ...] for the objective's batches, on the host.
           batch_size: B.
+          num_passes: how often the epoch goes through the rows.
 
         Returns:
           The state after the epoch, and the mean of each metric over its steps.
         """
         if self.resident:
             return epoch(state, {"x": self.x} | replicate(self.trained_rows(extra_arrays)))
-        seed = int(jax.random.bits(jax.random.fold_in(state.key, state.step)))
         steps: list[int] = []
         means: list[Metrics] = []
-        for num_rows, shard in self._shards({"x": self.x, **extra_arrays}, batch_size, seed):
-            if num_rows < batch_size:
-                break
-            state, shard_means = epoch(state, {name: gather_rows(part, num_rows) for name, part in shard.items()})
-            jax.block_until_ready(means[-1:])  # so that the devices hold at most this shard and the one before
-            steps.append(num_rows // batch_size)
-            means.append(shard_means)
+        for _ in range(num_passes):
+            seed = int(jax.random.bits(jax.random.fold_in(state.key, state.step)))
+            for num_rows, shard in self._shards({"x": self.x, **extra_arrays}, batch_size, seed):
+                if num_rows < batch_size:
+                    break
+                state, shard_means = epoch(state, {name: gather_rows(part, num_rows) for name, part in shard.items()})
+                jax.block_until_ready(means[-1:])  # so that the devices hold at most this shard and the one before
+                steps.append(num_rows // batch_size)
+                means.append(shard_means)
         return state, jax.tree.map(lambda *values: np.average(values, weights=steps), *means)
 
     def trained_rows(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

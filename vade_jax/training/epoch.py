@@ -105,15 +105,18 @@ class EpochProgram:
         self.compiled.lower(*like, self.batch_positions).compile()
 
 
-def make_epoch(objective: Objective, tx: optax.GradientTransformation, batch_size: int) -> EpochProgram:
-    """An epoch as one device call: a scan of `train_step` over the rows in random order.
+def make_epoch(
+    objective: Objective, tx: optax.GradientTransformation, batch_size: int, num_passes: int = 1
+) -> EpochProgram:
+    """An epoch as one device call: a scan of `train_step` over the rows in random order, once or several times.
 
-    The last N mod B rows of the order fill no batch and are left out of the epoch. Every epoch draws a new order.
+    The last N mod B rows of the order fill no batch and are left out of the pass. Every pass draws a new order.
 
     Args:
       objective: what to minimise.
       tx: the optimizer.
       batch_size: B, at most N.
+      num_passes: how often the epoch goes through the rows.
 
     Returns:
       The epoch; it is compiled at its first call.
@@ -124,7 +127,7 @@ def make_epoch(objective: Objective, tx: optax.GradientTransformation, batch_siz
     batch_positions = split_over_devices(batch_size, jax.device_count())
     batch_positions = batch_positions.reshape(jax.process_count(), jax.local_device_count(), -1)[jax.process_index()]
     compiled = over_devices(
-        functools.partial(_epoch, step, batch_size),
+        functools.partial(_epoch, step, batch_size, num_passes),
         in_axes=(None, None, 0),
         out_axes=None,
         donate_argnums=(0,),
@@ -134,30 +137,32 @@ def make_epoch(objective: Objective, tx: optax.GradientTransformation, batch_siz
 
 
 def _epoch(
-    step: Step, batch_size: int, state: TrainState, data: Batch, batch_positions: jax.Array
+    step: Step, batch_size: int, num_passes: int, state: TrainState, data: Batch, batch_positions: jax.Array
 ) -> tuple[TrainState, Metrics]:
-    """The state after a scan of the step over the rows in random order, and the means of its metrics.
+    """The state after scans of the step over the rows in random orders, and the means of its metrics.
 
     The means are over the steps whose loss is finite; `NOT_FINITE` is the share of the other steps.
     """
     num_rows = data["x"].shape[0]
     num_steps = num_rows // batch_size
     shuffle_key, noise_key = jax.random.split(state.key)
-    order = jax.random.permutation(jax.random.fold_in(shuffle_key, state.step), num_rows)
-    order = order[: num_steps * batch_size].reshape(num_steps, batch_size)
 
     def step_on_batch(state: TrainState, batch_rows: jax.Array) -> tuple[TrainState, Metrics]:
         rows = batch_rows[jnp.minimum(batch_positions, batch_size - 1)]
         return step(state, jax.tree.map(lambda array: array[rows], data), batch_positions)
 
-    end, metrics = lax.scan(step_on_batch, state.replace(key=noise_key), order)
+    def one_pass(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
+        order = jax.random.permutation(jax.random.fold_in(shuffle_key, state.step), num_rows)
+        return lax.scan(step_on_batch, state, order[: num_steps * batch_size].reshape(num_steps, batch_size))
+
+    end, metrics = lax.scan(one_pass, state.replace(key=noise_key), length=num_passes)
     finite = jnp.isfinite(metrics["loss"])
     means = jax.tree.map(lambda values: jnp.mean(values, where=finite), metrics)
     return end.replace(key=state.key), {**means, NOT_FINITE: jnp.mean(jnp.where(finite, 0.0, 1.0))}
 
 
 def make_epoch_of_runs(
-    objective: Objective, tx: optax.GradientTransformation, batch_size: int, num_runs: int
+    objective: Objective, tx: optax.GradientTransformation, batch_size: int, num_runs: int, num_passes: int = 1
 ) -> Callable[[Sequence[TrainState], jax.Array, Sequence[Batch]], list[tuple[TrainState, Metrics]]]:
     """An epoch of several runs on the same data as one device call; each device computes complete runs.
 
@@ -166,6 +171,7 @@ def make_epoch_of_runs(
       tx: the optimizer.
       batch_size: B, at most N.
       num_runs: R. Every call computes R runs, even if it gets fewer states.
+      num_passes: how often the epoch goes through the rows.
 
     Returns:
       A function (1 to R states, x [N, D] as stored, each run's own arrays [N, ...]) -> each run's state and means. Up
@@ -182,9 +188,11 @@ def make_epoch_of_runs(
         states: TrainState, extra_arrays: Batch, x: jax.Array, batch_positions: jax.Array
     ) -> tuple[TrainState, Metrics]:
         """An epoch of one device's runs; the leaves of states and extra_arrays have a leading axis over them."""
-        return jax.vmap(lambda state, own: _epoch(step, batch_size, state, {"x": x, **own}, batch_positions))(
-            states, extra_arrays
-        )
+
+        def epoch_of_run(state: TrainState, own: Batch) -> tuple[TrainState, Metrics]:
+            return _epoch(step, batch_size, num_passes, state, {"x": x, **own}, batch_positions)
+
+        return jax.vmap(epoch_of_run)(states, extra_arrays)
 
     compiled = over_devices(epoch, in_axes=(0, 0, None, None), out_axes=0, donate_argnums=(0,))
 
