@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -37,6 +38,40 @@ def test_handled_signal_does_not_end_the_process(monkeypatch):
     with pytest.raises(Interrupted), handle_signals():
         os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(0.3)
+
+
+def test_other_signals_end_no_run(monkeypatch):
+    monkeypatch.setattr(signals, "_GRACE", 0.1)
+    monkeypatch.setattr(os, "_exit", lambda status: pytest.fail("exited"))
+    seen = []
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: seen.append(number))
+    try:
+        with handle_signals():
+            os.kill(os.getpid(), signal.SIGUSR1)
+            time.sleep(0.3)
+            assert pending_signal() == 0
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert seen == [signal.SIGUSR1]
+
+
+def test_a_thread_that_defers_signals_does_not_defer_those_of_the_main_thread():
+    deferred, ended = threading.Event(), threading.Event()
+
+    def defer():
+        with defer_signals():
+            deferred.set()
+            ended.wait()
+
+    thread = threading.Thread(target=defer)
+    thread.start()
+    deferred.wait()
+    try:
+        with pytest.raises(Interrupted), handle_signals():
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        ended.set()
+        thread.join()
 
 
 @pytest.mark.parametrize("second_signal", [False, True])

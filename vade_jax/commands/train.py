@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import jax
 from ml_collections import ConfigDict
 
 from vade_jax.commands.evaluate import write_results
@@ -25,8 +24,6 @@ from vade_jax.system import compile_time, processes
 from vade_jax.system.console import print_line
 from vade_jax.system.errors import DivergedError, full_disk_errors
 from vade_jax.system.precision import matmul_precision
-
-_MIN_COMPILE_SECONDS = 0.1  # a program that compiles faster is not cached
 
 
 def train(
@@ -57,7 +54,14 @@ def train(
     rules.check_fields(config.to_dict())
     config = paths.expand_home(config)
     workdir.check_is_folder(folder)
-    _use_compilation_cache(config)
+    with compile_time.kept_programs(config.compilation_cache):
+        return _load_and_train(config, folder, source, force, owner, started)
+
+
+def _load_and_train(
+    config: ConfigDict, folder: Path, source: Source | None, force: bool, owner: str, started: float
+) -> dict[str, Any]:
+    """Does what `train` says, with checked settings; `started` is when it began, by `time.perf_counter`."""
     rows = load_rows(config, folder, source)
     check_extreme_values(rows.train.x, rows.train.names, config.data.path or "the training rows")
     config = _with_auto_settings(config, rows.train)
@@ -139,12 +143,6 @@ def _with_auto_settings(config: ConfigDict, rows: Dataset) -> ConfigDict:
         print_line(f"config.{name} = {value}: {reason}")
     values = {name: value for name, (value, _) in chosen.items()}
     return ConfigDict(field_names.nested(field_names.flatten(fields) | values))
-
-
-def _use_compilation_cache(config: ConfigDict) -> None:
-    if config.compilation_cache:
-        jax.config.update("jax_compilation_cache_dir", config.compilation_cache)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", _MIN_COMPILE_SECONDS)
 
 
 def _expand_runs(config: ConfigDict, folder: Path) -> Iterator[tuple[ConfigDict, Path]]:

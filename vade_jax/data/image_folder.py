@@ -1,7 +1,6 @@
 """Reads a folder of images."""
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from vade_jax.data.dataset import Dataset, ReadOptions, make_dataset
 from vade_jax.system.console import progress_bar
 from vade_jax.system.errors import InputError, unreadable_file_errors
 from vade_jax.system.large_arrays import empty_array
+from vade_jax.system.process_wide import filtered_warnings
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 LABELS = "folder"  # the only label column: the name of an image's folder
@@ -126,20 +126,19 @@ def _open(path: Path) -> Iterator[Any]:
         unreadable_file_errors(
             path, "a complete image of 8 bits per value", "Save it again, or remove it from the folder."
         ),
-        warnings.catch_warnings(),
+        filtered_warnings("error", Image.DecompressionBombWarning),
+        Image.open(path) as image,
     ):
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path) as image:
-            # pillow gives color images of 16 and of 8 bits the same mode; only the decoder's name differs.
-            deep = any(";16" in str(tile) for tile in getattr(image, "tile", ()))
-            if image.mode not in _MODES or deep:
-                raise InputError(
-                    "config.data.path",
-                    f"{path} with {'16 bits per value' if deep else f'the mode {image.mode}'}",
-                    f"an image of 8 bits per value, in one of the modes {', '.join(sorted(_MODES))}",
-                    "Save it as a PNG of 8 bits, grey or RGB, or save the values as an .npy.",
-                )
-            yield image
+        # pillow gives color images of 16 and of 8 bits the same mode; only the decoder's name differs.
+        deep = any(";16" in str(tile) for tile in getattr(image, "tile", ()))
+        if image.mode not in _MODES or deep:
+            raise InputError(
+                "config.data.path",
+                f"{path} with {'16 bits per value' if deep else f'the mode {image.mode}'}",
+                f"an image of 8 bits per value, in one of the modes {', '.join(sorted(_MODES))}",
+                "Save it as a PNG of 8 bits, grey or RGB, or save the values as an .npy.",
+            )
+        yield image
 
 
 def _is_grey(path: Path) -> bool:

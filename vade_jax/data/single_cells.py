@@ -1,6 +1,5 @@
 """Reads AnnData files (.h5ad) of cells and genes, and normalizes counts."""
 
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
@@ -18,6 +17,7 @@ from vade_jax.system.console import print_line
 from vade_jax.system.errors import InputError, unreadable_file_errors
 from vade_jax.system.large_arrays import empty_array, row_slices
 from vade_jax.system.optional_imports import import_extra
+from vade_jax.system.process_wide import filtered_warnings
 
 TOTAL = 10_000  # the sum of a cell's scaled counts
 NORMALIZATIONS = ("auto", "counts", "none")
@@ -56,9 +56,8 @@ def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
     anndata = import_extra("anndata", path, "config.data.path")
     with (
         unreadable_file_errors(path, "an AnnData with X, as write_h5ad writes it", "Check the path, or save it again."),
-        warnings.catch_warnings(),
+        filtered_warnings("ignore"),  # about repeated names, which are checked later, and old files
     ):
-        warnings.simplefilter("ignore")  # about repeated names, which are checked later, and old files
         cells = anndata.read_h5ad(path, backed="r")
         with closing(cells.file):
             labels, ids = labels_and_ids(cells.obs, path, options)

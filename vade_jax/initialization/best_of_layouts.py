@@ -20,6 +20,7 @@ from vade_jax.initialization.modularity import (
 from vade_jax.initialization.neighbor_graphs import merge_neighbor_lists, nearest_neighbors_without_hubs, neighbor_graph
 from vade_jax.initialization.umap_layouts import umap_layout
 from vade_jax.system import console
+from vade_jax.system.process_wide import PROCESS_WIDE
 
 _RESOLUTIONS = [1.5**power for power in range(6)]
 _ROWS_FOR_PROCESSES = 10_000  # with fewer rows, starting processes takes longer than making the layouts
@@ -151,7 +152,8 @@ def _best_on_layout(
     """
     scoring_graphs = input_graphs or [graph]
     found = []
-    with threadpool_limits(1):  # products of ten columns are so short that threads would mostly wait for each other
+    # Products of ten columns are so short that threads would mostly wait for each other.
+    with PROCESS_WIDE, threadpool_limits(1):
         pieces = None
         if search.part_rows and input_graphs:
             pieces = split_into_pieces(layout, search.part_rows, search.mixture_seeds[0])

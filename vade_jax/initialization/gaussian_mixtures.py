@@ -1,12 +1,11 @@
 """Gaussian mixtures fitted to rows by expectation-maximization."""
 
-import warnings
-
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from vade_jax.core.fit_prior import MIN_VAR
+from vade_jax.system.process_wide import filtered_warnings
 
 _MAX_ITERATIONS = 200
 _ROWS_TO_REFINE = 20_000
@@ -24,8 +23,7 @@ def fit_mixture(rows: np.ndarray, covariance: str, num_clusters: int, seed: int)
     Returns:
       The fitted mixture. It may not have converged: after 200 iterations it is returned without a warning.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with filtered_warnings("ignore", ConvergenceWarning):
         return GaussianMixture(
             num_clusters,
             covariance_type=covariance,
@@ -57,8 +55,7 @@ def refine_mixture(rows: np.ndarray, memberships: np.ndarray) -> GaussianMixture
     )
     precisions = np.linalg.inv(covariances + least_var * np.eye(rows.shape[1]))
     sizes = np.maximum(sizes, 0.5)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with filtered_warnings("ignore", ConvergenceWarning):
         return GaussianMixture(
             memberships.shape[1],
             reg_covar=least_var,

@@ -1,6 +1,5 @@
 """The methods that find starting clusters in embeddings. They read no labels."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -12,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from vade_jax.initialization.best_of_layouts import Search, best_on_layouts, make_layout_clusterer
 from vade_jax.initialization.gaussian_mixtures import fit_mixture
 from vade_jax.initialization.neighbor_graphs import num_neighbors
+from vade_jax.system.process_wide import filtered_warnings
 
 COVARIANCES = ("full", "diag")
 BOTH = "both"
@@ -103,8 +103,7 @@ def kmeans(embeddings: np.ndarray, options: ClusteringOptions) -> Clustering:
     Returns:
       Hard memberships; scores are negative inertias per row.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters
+    with filtered_warnings("ignore", ConvergenceWarning):  # fewer distinct rows than clusters
         restarts = [
             KMeans(options.num_clusters, n_init=1, random_state=seed).fit(embeddings)
             for seed in _make_seeds(options.seed, options.num_restarts)

@@ -1,12 +1,15 @@
 """Nearest neighbours of rows, and the graphs that join rows to them."""
 
 import functools
+import warnings
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.neighbors import NearestNeighbors
+
+from vade_jax.system.process_wide import PROCESS_WIDE
 
 _LEAST_NEIGHBORS, _MOST_NEIGHBORS = 10, 60
 _QUERIES = 1024  # at a time on the device
@@ -115,8 +118,8 @@ def find_hubs(neighbors: np.ndarray, num_rows: int) -> np.ndarray:
 
 
 def _search(rows: np.ndarray, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    distances, neighbors = NearestNeighbors(n_neighbors=count, n_jobs=-1).fit(rows).kneighbors(queries)
-    return distances, neighbors
+    with PROCESS_WIDE, warnings.catch_warnings():  # each of scikit-learn's threads replaces the filters of all
+        return NearestNeighbors(n_neighbors=count, n_jobs=-1).fit(rows).kneighbors(queries)
 
 
 def _search_on_device(rows: np.ndarray, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

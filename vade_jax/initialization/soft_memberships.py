@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 from vade_jax.core.temperature import fit_temperature, temper
 from vade_jax.initialization.gaussian_mixtures import refine_mixture
 from vade_jax.initialization.neighbor_graphs import neighbor_graph
+from vade_jax.system.process_wide import PROCESS_WIDE
 
 _NEIGHBOR_SHARE = 0.2  # of the rows of an average cluster: a larger neighbourhood would blur small clusters
 _LEAST_NEIGHBORS = 10
@@ -86,7 +87,8 @@ def _of_next_groups(points: np.ndarray, graph: csr_matrix, memberships: np.ndarr
     """
     num_rows, num_clusters = memberships.shape
     num_groups = max(2, min(_GROUPS * num_clusters, num_rows // _LEAST_GROUP))
-    groups = KMeans(num_groups, n_init=1, random_state=seed).fit_predict(points)
+    with PROCESS_WIDE:  # scikit-learn limits BLAS's threads
+        groups = KMeans(num_groups, n_init=1, random_state=seed).fit_predict(points)
     indicator = csr_matrix((np.ones(num_rows), (np.arange(num_rows), groups)), (num_rows, num_groups))
     links = (indicator.T @ graph @ indicator).toarray()
     np.fill_diagonal(links, 0)

@@ -2,7 +2,6 @@
 
 import functools
 import sys
-import warnings
 from types import ModuleType
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import scipy
 
 from vade_jax.initialization.neighbor_graphs import nearest_neighbors_without_hubs
+from vade_jax.system.process_wide import PROCESS_WIDE, filtered_warnings
 
 _LAYOUT_DIM = 10
 _LAYOUT_EPOCHS = 50  # umap-learn's defaults, 200 to 500, find the same clusters but take longer
@@ -17,6 +17,7 @@ _NEIGHBORS_2D = 15
 _EPOCHS_2D = 200
 _MIN_DIST_2D = 0.9  # with less, clusters shrink to dots
 _MIN_POINTS_2D = 10  # UMAP is not used for fewer
+_TENSORFLOW_PART = "umap.parametric_umap"
 
 
 def umap_layout_2d(points: np.ndarray, seed: int) -> np.ndarray:
@@ -74,23 +75,26 @@ def umap_layout(
         random_state=seed,
         n_jobs=1,
     )
-    with warnings.catch_warnings():  # it warns that it cannot add rows later, and that it searches small data itself
-        warnings.filterwarnings("ignore", message="precomputed_knn")
+    # It warns that it cannot add rows later, and that the graph falls into more than 2 * num_dims parts: it places them
+    # by their centres, which is what we want.
+    with filtered_warnings("ignore", pattern="precomputed_knn|Graph is not fully connected"):
         return umap.fit_transform(np.asarray(embeddings, np.float32))
 
 
 def _import_umap() -> Any:
     """Returns umap-learn's class UMAP; it is imported only when needed, since it compiles for seconds."""
-    # Without this entry umap-learn imports TensorFlow if it is installed, for a network that we do not use.
-    tensorflow = sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ImportWarning)
-            from umap import UMAP, spectral
-    finally:
-        if tensorflow is None:
-            del sys.modules["tensorflow"]
-    _seed_eigenvectors(spectral)
+    with PROCESS_WIDE:
+        is_first_import = "umap" not in sys.modules
+        if is_first_import:
+            # This part of umap-learn would import TensorFlow if it is installed. Users can import it after this.
+            sys.modules[_TENSORFLOW_PART] = None  # type: ignore[assignment]
+        try:
+            with filtered_warnings("ignore", ImportWarning):
+                from umap import UMAP, spectral
+        finally:
+            if is_first_import:
+                del sys.modules[_TENSORFLOW_PART]
+        _seed_eigenvectors(spectral)
     return UMAP
 
 

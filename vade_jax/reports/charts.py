@@ -1,7 +1,6 @@
 """Charts as PNG: arrays in, bytes out. Each chart is drawn for a light and for a dark page."""
 
 import io
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+
+from vade_jax.system.process_wide import PROCESS_WIDE, filtered_warnings
 
 _PIXELS_PER_INCH = 100  # on the page; the PNG has twice as many, for dense screens
 _MARKERS = ("o", "^", "s", "D")  # each with every colour: there can be more groups than colours
@@ -66,8 +67,8 @@ def _chart(width: float, height: float, draw: Callable[[Axes, Theme], None]) -> 
 
 
 def _png(width: float, height: float, draw: Callable[[Axes, Theme], None], theme: Theme) -> bytes:
-    with matplotlib.rc_context(_style(theme)), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # the font lacks some scripts
+    glyphs = filtered_warnings("ignore", pattern="Glyph")  # the font lacks some scripts
+    with PROCESS_WIDE, matplotlib.rc_context(_style(theme)), glyphs:
         figure = Figure((width, height), layout="constrained")
         draw(figure.add_subplot(), theme)
         with io.BytesIO() as file:

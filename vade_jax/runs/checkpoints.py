@@ -5,22 +5,31 @@ import dataclasses
 import gc
 import hashlib
 import json
-import sys
+import threading
+import time
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
 from vade_jax.runs.progress import Progress
 from vade_jax.system.console import print_line
 from vade_jax.system.devices import to_global, to_local
 from vade_jax.system.errors import StorageError, first_line, full_disk_errors
+from vade_jax.system.process_wide import SharedContext, filtered_warnings, undone_import_effects, undone_log_handler
 from vade_jax.training.train_state import TrainState
 
+with undone_import_effects():
+    import orbax.checkpoint as ocp
+
 _PARTS_WITHOUT_OPTIMIZER = tuple(field.name for field in dataclasses.fields(TrainState) if field.name != "opt_state")
+
+_saving = threading.Lock()  # Orbax numbers the saves of a process, and takes the number of a later one for its own
+_no_log_handler = SharedContext(undone_log_handler)
+_open: "weakref.WeakSet[Checkpoints]" = weakref.WeakSet()
 
 
 class Checkpoints:
@@ -51,8 +60,11 @@ class Checkpoints:
             # Without a prefix, processes could confuse the barriers of two folders.
             multiprocessing_options=ocp.options.MultiprocessingOptions(barrier_sync_key_prefix=folder.name),
         )
-        with full_disk_errors(folder):
+        with contextlib.ExitStack() as resources, full_disk_errors(folder):
+            resources.enter_context(_no_log_handler)
             self._manager = ocp.CheckpointManager(folder.resolve(), options=options, item_names=("state", "progress"))
+            self._resources = resources.pop_all()  # closed by __exit__
+        _open.add(self)
         for number in self.steps():
             with contextlib.suppress(Exception):  # a damaged checkpoint is reported when it is restored
                 self._policy.note(number, self._read_progress(number))
@@ -74,7 +86,8 @@ class Checkpoints:
         content = {**progress._asdict(), "due": scheduled}
         content["digest"] = _digest(state, content)
         self._policy.note(number, content)
-        with full_disk_errors(self._manager.directory):
+        with _saving, full_disk_errors(self._manager.directory):
+            self._wait_for_others()
             self._manager.save(
                 number,
                 args=ocp.args.Composite(
@@ -83,6 +96,12 @@ class Checkpoints:
             )
             if number == 1:
                 self._manager.wait_until_finished()
+
+    def _wait_for_others(self) -> None:
+        """Waits until no other folder's checkpoint is being written in this process."""
+        for other in _open - {self}:
+            while other._manager.is_saving_in_progress():
+                time.sleep(0.005)
 
     def steps(self, scheduled: bool = False) -> list[int]:
         """Returns the numbers of the checkpoints, ascending; of the scheduled ones only if asked."""
@@ -134,7 +153,7 @@ class Checkpoints:
         self, template: TrainState, number: int, without_optimizer: bool
     ) -> tuple[tuple[TrainState, Progress] | None, str]:
         """Returns a checkpoint and '', or None and the reason why it cannot be read."""
-        with _silence_unraisable():
+        with _ignored_coroutines():
             try:
                 return self._read(template, number, without_optimizer), ""
             except Exception as error:  # libraries raise errors of many types for a damaged file
@@ -170,20 +189,19 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with full_disk_errors(self._manager.directory):
+        with self._resources, full_disk_errors(self._manager.directory):
             self._manager.close()
+        _open.discard(self)
 
 
 @contextlib.contextmanager
-def _silence_unraisable() -> Iterator[None]:
-    """Hides the warnings about coroutines that Orbax never awaits when a read fails."""
-    hook = sys.unraisablehook
-    sys.unraisablehook = lambda _: None
-    try:
-        yield
-    finally:
-        gc.collect()
-        sys.unraisablehook = hook
+def _ignored_coroutines() -> Iterator[None]:
+    """Ignores the warnings about coroutines that Orbax never awaits when a read fails."""
+    with filtered_warnings("ignore", RuntimeWarning, "coroutine"):
+        try:
+            yield
+        finally:
+            gc.collect()
 
 
 class _KeepPolicy:

@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
 from vade_jax.system import console
 from vade_jax.system.atomic_files import atomic_write
+from vade_jax.system.process_wide import undone_import_effects
+
+with undone_import_effects():
+    from tensorboardX import SummaryWriter
 
 
 class Tracker:

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -27,7 +28,7 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(f"{signal.Signals(number).name}: run the same command again to resume")
 
 
-_deferring = 0
+_deferring = threading.local()  # depth: of the contexts that the thread is in; signals interrupt the main thread
 _received: list[int] = []
 
 
@@ -39,17 +40,21 @@ def pending_signal() -> int:
 @contextmanager
 def defer_signals() -> Iterator[None]:
     """A context that signals do not interrupt; the code in it checks `pending_signal` itself."""
-    global _deferring
-    _deferring += 1
+    _deferring.depth = _depth() + 1
     try:
         yield
     finally:
-        _deferring -= 1
+        _deferring.depth -= 1
+
+
+def _depth() -> int:
+    """In how many contexts of `defer_signals` the calling thread is."""
+    return getattr(_deferring, "depth", 0)
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
     _received.append(number)
-    if not _deferring:
+    if not _depth():
         raise Interrupted(number)
 
 
@@ -86,11 +91,24 @@ def exit_after_grace(status: int) -> None:
 def _exit_if_slow(receiver: socket.socket) -> None:
     """Ends the process after the grace period or at a second signal; returns if the sender is closed before."""
     with receiver:
-        if not (number := receiver.recv(1)):
+        if not (number := _next_signal(receiver)):
             return
-        receiver.settimeout(_GRACE)
+        deadline = time.monotonic() + _GRACE
         with contextlib.suppress(TimeoutError):
-            if not receiver.recv(1):
+            if not _next_signal(receiver, deadline):
                 return
-    print(f"error: {Interrupted(number[0])}", file=sys.stderr, flush=True)
-    os._exit(128 + number[0])
+    print(f"error: {Interrupted(number)}", file=sys.stderr, flush=True)
+    os._exit(128 + number)
+
+
+def _next_signal(receiver: socket.socket, deadline: float | None = None) -> int:
+    """The number of the next signal that ends a run; others are passed over. 0 if the sender is closed.
+
+    Raises:
+      TimeoutError: there is none until the deadline, by `time.monotonic`; None waits without end.
+    """
+    while True:
+        receiver.settimeout(None if deadline is None else max(1e-3, deadline - time.monotonic()))
+        received = receiver.recv(1)
+        if not received or received[0] in _SIGNALS:
+            return received[0] if received else 0

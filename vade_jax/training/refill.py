@@ -9,6 +9,7 @@ from sklearn.cluster import KMeans
 
 from vade_jax.core.fit_prior import prior_from_memberships
 from vade_jax.core.mixture_prior import GMMPrior, expected_log_prob_z_given_c, log_prob_c, optimal_log_responsibilities
+from vade_jax.system.process_wide import PROCESS_WIDE
 
 _MAX_SPLITS = 10
 
@@ -59,7 +60,8 @@ def _candidate_memberships(
     for split in largest:
         rows = np.flatnonzero(clusters == split)
         if split != cluster and len(np.unique(z_mean[rows], axis=0)) > 1:
-            halves = KMeans(2, n_init=1, random_state=seed).fit_predict(z_mean[rows])
+            with PROCESS_WIDE:  # scikit-learn limits BLAS's threads
+                halves = KMeans(2, n_init=1, random_state=seed).fit_predict(z_mean[rows])
             yield _reassign(memberships, rows[halves == 1], cluster)
 
 
