@@ -9,13 +9,14 @@ import pytest
 from helpers.runs import assert_same_bits, params_of, tiny
 
 from vade_jax.commands.evaluate import evaluate
+from vade_jax.commands.load_rows import reload_rows
 from vade_jax.commands.predict import predict
-from vade_jax.commands.train import train
+from vade_jax.commands.train import _expand_runs, train
 from vade_jax.data import sources
 from vade_jax.runs import train_many_runs
 from vade_jax.runs.checkpoints import Checkpoints
 from vade_jax.runs.metrics_log import read_metrics
-from vade_jax.runs.run import make_run
+from vade_jax.runs.run import make_run, read_run
 from vade_jax.system.errors import DivergedError
 from vade_jax.training.data_feed import Feed
 from vade_jax.training.epoch import make_epoch_of_runs
@@ -45,6 +46,26 @@ def test_each_run_equals_a_single_run(finished, digits_run, tmp_path):
         assert_same_bits(params_of(folder / f"seed{seed}"), params_of(single))
         of_sweep = json.loads((folder / f"seed{seed}" / "results.json").read_text())
         assert {**of_sweep, "seconds": None} == {**results, "seconds": None}
+
+
+@pytest.mark.parametrize(
+    ("factors", "names"),
+    [
+        ((1.0,), ["seed0", "seed1"]),
+        ((0.5, 1.0), ["seed0_rate0.5", "seed0_rate1", "seed1_rate0.5", "seed1_rate1"]),
+        ((0.1234567, 0.12345671), [f"seed{n}_rate{f}" for n in (0, 1) for f in ("0.1234567", "0.12345671")]),
+    ],
+)
+def test_each_run_has_its_own_folder(tmp_path, factors, names):
+    assert [folder.name for _, folder in _expand_runs(several(rate_factors=factors), tmp_path)] == names
+
+
+def test_a_run_of_several_finds_the_decoded_images_of_the_workdir(finished, monkeypatch):
+    folder, results = finished
+    read, load = [], sources.load
+    monkeypatch.setattr(sources, "load", lambda *a, cache_dir, **b: read.append(cache_dir) or load(*a, **b))
+    reload_rows(read_run(folder))
+    assert read == [folder / "data"]
 
 
 def test_the_run_with_the_highest_modularity_is_the_best(finished):

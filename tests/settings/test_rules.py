@@ -27,6 +27,8 @@ def test_a_value_of_the_wrong_type_names_its_field(name, value):
         ("seed", -1),
         ("seed", True),
         ("seed", 2**32),
+        ("rate_factors", ()),
+        ("rate_factors", (0.5, 0.5)),
         ("data__name", "mnits"),
         ("model__num_clusters", 0),
         ("model__num_clusters", 2.0),

@@ -95,7 +95,7 @@ def reload_rows(run: Run, path: str = "") -> tuple[Dataset, Dataset | None]:
         )
     place = {name: known.get(name, options[name]) for name in _PLACE} | ({"path": path} if path else {})
     try:
-        source = _load(run.config, place, run.folder)
+        source = _load(run.config, place, workdir.folder_of_all_runs(run.folder))
     except InputError as error:
         if path or error.field != "config.data.path" or os.path.exists(place["path"]):
             raise

@@ -148,11 +148,13 @@ def _with_auto_settings(config: ConfigDict, rows: Dataset) -> ConfigDict:
 def _expand_runs(config: ConfigDict, folder: Path) -> Iterator[tuple[ConfigDict, Path]]:
     """Yields the config and the folder of each run: every seed with every factor on its learning rates."""
     factors = config.rate_factors
+    short = [f"{factor:g}" for factor in factors]
+    rates = dict(zip(factors, short if len({*short}) == len(factors) else map(repr, factors), strict=True))
     is_single = config.num_runs * len(factors) == 1
     for number in range(config.num_runs):
         for factor in factors:
             of_run = ConfigDict(config.to_dict())
             of_run.update(num_runs=1, rate_factors=(1.0,), seed=(config.seed + number) % 2**32)
             of_run.optimizer.rate_factor *= factor
-            name = f"seed{of_run.seed}" + (f"_rate{factor:g}" if len(factors) > 1 else "")
+            name = f"seed{of_run.seed}" + (f"_rate{rates[factor]}" if len(factors) > 1 else "")
             yield of_run, folder if is_single else folder / name

@@ -167,6 +167,12 @@ def best_run_folder(workdir: Path) -> Path:
     return workdir / Path(name).name
 
 
+def folder_of_all_runs(folder: Path) -> Path:
+    """Returns the workdir that has the folder of one of several runs in it; the folder itself if it is the workdir."""
+    is_one_of_several = folder.name.startswith("seed") and (folder.parent / CONFIG).exists()
+    return folder.parent if is_one_of_several else folder
+
+
 def settings_that_change_training(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the fields that change training, by their dotted names."""
     return {name: value for name, value in flatten(settings).items() if not name.startswith(_FIELDS_WITHOUT_EFFECT)}

@@ -92,8 +92,10 @@ _CLUSTER = _rule(
     f"the number of a cluster, -1, {EACH!r} or {AUTO!r}",
 )
 _FACTORS = _rule(
-    lambda value: isinstance(value, tuple | list) and len(value) > 0 and all(_POSITIVE.holds(part) for part in value),
-    "numbers > 0, such as (0.5, 1.0, 2.0)",
+    lambda value: (
+        isinstance(value, tuple | list) and all(map(_POSITIVE.holds, value)) and 0 < len(value) == len({*value})
+    ),
+    "different numbers > 0, such as (0.5, 1.0, 2.0)",
 )
 
 RULES: dict[str, Rule] = {
