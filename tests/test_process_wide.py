@@ -36,7 +36,8 @@ x = np.random.default_rng(0).normal(size=(60, 3))
 x[:30] += 9
 settings = {
     "pretrain.num_epochs": 2, "guide.num_epochs": 1, "align.num_epochs": 0, "train.num_epochs": 1,
-    "optimizer.min_steps": 0, "init.num_layouts": 1, "init.num_restarts": 1, "checkpoint.every_epochs": 1, "evaluate.bound_samples": 2,
+    "optimizer.min_steps": 0, "init.num_layouts": 1, "init.num_restarts": 1, "checkpoint.every_epochs": 1,
+    "evaluate.bound_samples": 2,
     "compilation_cache": sys.argv[1],
 }
 failures, answers = [], []

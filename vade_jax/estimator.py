@@ -31,10 +31,10 @@ from vade_jax.runs.workdir import RESULTS, best_run_folder, claim, read
 from vade_jax.settings import defaults
 from vade_jax.settings.field_names import flatten, nested
 from vade_jax.settings.paths import user_path
-from vade_jax.system.atomic_files import write_json
+from vade_jax.system.atomic_files import atomic_write, write_json
 from vade_jax.system.console import silence
 from vade_jax.system.devices import replicate
-from vade_jax.system.errors import InputError
+from vade_jax.system.errors import InputError, with_storage_errors
 from vade_jax.system.precision import matmul_precision
 from vade_jax.training.train_state import TrainState
 
@@ -112,6 +112,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         self.verbose = verbose
         self.random_state = random_state
 
+    @with_storage_errors
     def fit(self, X: Any, y: object = None) -> "VaDE":
         """Clusters the rows of X [N, D].
 
@@ -119,6 +120,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
           InputError: a ValueError that names the setting, or the value of X, that cannot be used. Also if the workdir
             has a run that `fit` did not write, or an interrupted fit of other rows or settings.
           DivergedError: training collapsed and no cure helped.
+          StorageError: a file cannot be read or written, such as on a full disk.
         """
         array = self._array(X, ensure_min_samples=2)
         with tempfile.TemporaryDirectory() as temporary, nullcontext() if self.verbose else silence():
@@ -183,17 +185,16 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
     def __getstate__(self) -> dict[str, Any]:
         return {name: None if name == "_on_devices" else value for name, value in super().__getstate__().items()}
 
-    @property
-    def _n_features_out(self) -> int:
-        return self.means_.shape[1]
+    _n_features_out = property(lambda self: self.means_.shape[1])  # scikit-learn reads it
 
+    @with_storage_errors
     def _asked(self, X: Any) -> tuple[Run, TrainState, np.ndarray]:
         """The trained run, its state and the checked rows X [N, D]. Warns if rows are outside the training range."""
         run, state = self._trained()
         options = ReadOptions(prepared=Preparation.of_description(self._description))
         dataset = self._dataset(self._array(X, reset=False), options)
         if description := describe_rows_outside(run, state, dataset.x):
-            warnings.warn(description, UserWarning, stacklevel=3)
+            warnings.warn(description, UserWarning, stacklevel=4)
         return run, state, dataset.x
 
     def predict(self, X: Any) -> np.ndarray:
@@ -249,22 +250,26 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
             x, drawn = generate(run.model, state.params, key, (n_samples,), mean=mean)
         return add_offset(state.scaling.inverse(x), self._description.get("offset")), drawn
 
+    @with_storage_errors
     def save(self, folder: str | Path) -> None:
         """Writes a workdir for `load` and for the command line; it has no pickle files. No `fit` replaces it.
 
         Raises:
           InputError: the folder has another run, or cannot be written.
-          StorageError: the disk is full.
+          StorageError: a file cannot be written, such as on a full disk.
         """
         run, state = self._trained()
         folder = user_path(folder)
         claim(folder, self._settings, self._description | {OWNER: ""})
         save_model(run._replace(folder=folder), state, self._progress)
-        np.save(folder / results.LOG_LIKELIHOODS, self._log_likelihoods)
-        np.savez(folder / results.ASSIGNMENTS, cluster=self.labels_)
+        with atomic_write(folder / results.LOG_LIKELIHOODS) as partial:
+            np.save(partial, self._log_likelihoods)
+        with atomic_write(folder / results.ASSIGNMENTS) as partial:
+            np.savez(partial, cluster=self.labels_)
         write_json(folder / RESULTS, self.results_)
 
     @classmethod
+    @with_storage_errors
     def load(cls, folder: str | Path, allow_import: bool = False) -> "VaDE":
         """The fitted estimator from a workdir that `save` or the command line wrote.
 

@@ -36,33 +36,38 @@ def make(folder, *names):
     return folder
 
 
+def make_run(folder, description, *names):
+    workdir.claim(folder, fields(), description)
+    return make(folder, *names)
+
+
 def files(folder):
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_only_the_files_of_a_run_are_deleted(tmp_path):
-    folder = make(tmp_path / "run", *WRITTEN, *FOREIGN)
-    workdir.claim(folder, fields(), ROWS)
-    workdir.claim(make(folder / "seed3", *WRITTEN), fields(), ROWS)
-    workdir.claim(make(folder / "seed4_rate2", *WRITTEN, "mine.txt"), fields(), ROWS)
+    folder = make_run(tmp_path / "run", ROWS, *WRITTEN, *FOREIGN)
+    make_run(folder / "seed3", ROWS, *WRITTEN)
+    make_run(folder / "seed4_rate2", ROWS, *WRITTEN, "mine.txt")
     delete_replaced_run(folder, fields(), ROWS)
     assert files(folder) > {*WRITTEN, *FOREIGN}  # it is the same run
     delete_replaced_run(folder, fields(), OTHER_ROWS)
-    assert files(folder) == {*FOREIGN, "seed4_rate2/mine.txt"}
-    assert {path.name for path in folder.iterdir()} == {name.split("/")[0] for name in FOREIGN} | {"seed4_rate2"}
+    assert files(folder) == {*FOREIGN, "seed4_rate2/mine.txt", "data.json"}
+    kept = {"seed4_rate2", "data.json"}
+    assert {path.name for path in folder.iterdir()} == {name.split("/")[0] for name in FOREIGN} | kept
+    workdir.claim(folder, fields(), OTHER_ROWS)  # the folder is still ours
 
 
-def test_a_run_of_the_program_leaves_nothing(digits_run, tmp_path):
+def test_a_run_of_the_program_leaves_only_its_description(digits_run, tmp_path):
     folder = shutil.copytree(digits_run[0], tmp_path / "run", ignore=shutil.ignore_patterns("predictions.npz"))
     description = workdir.read(folder)[1] | {OWNER: "me"}
     (folder / "data.json").write_text(json.dumps(description))
     delete_replaced_run(folder, fields(), description)
-    assert files(folder) <= {".lock"}
+    assert files(folder) <= {".lock", "data.json"}
 
 
 def test_an_interrupted_deletion_is_finished_by_the_next_fit(tmp_path, monkeypatch):
-    folder = make(tmp_path / "run", *WRITTEN, "model/mine.txt")
-    workdir.claim(folder, fields(), ROWS)
+    folder = make_run(tmp_path / "run", ROWS, *WRITTEN, "model/mine.txt")
     unlink, deleted = Path.unlink, []
 
     def unlink_one(path):
@@ -83,8 +88,7 @@ def test_an_interrupted_deletion_is_finished_by_the_next_fit(tmp_path, monkeypat
 
 @pytest.mark.parametrize("owner", ["", "you"])
 def test_a_run_of_another_owner_stays(tmp_path, owner):
-    folder = make(tmp_path / "run", *WRITTEN)
-    workdir.claim(folder, fields(), {**ROWS, OWNER: owner})
+    folder = make_run(tmp_path / "run", {**ROWS, OWNER: owner}, *WRITTEN)
     before = files(folder)
     for description in (OTHER_ROWS, {**OTHER_ROWS, OWNER: ""}):
         delete_replaced_run(folder, fields(), description)
@@ -93,8 +97,7 @@ def test_a_run_of_another_owner_stays(tmp_path, owner):
 
 @pytest.mark.parametrize("part", ["", "seed0/"])
 def test_a_run_that_can_be_resumed_stays(tmp_path, part):
-    folder = make(tmp_path / "run", f"{part}checkpoints/7/state/d")
-    workdir.claim(folder, fields(), ROWS)
+    folder = make_run(tmp_path / "run", ROWS, f"{part}checkpoints/7/state/d")
     with pytest.raises(InputError, match=r"^workdir: got .*run with an interrupted fit of other rows"):
         delete_replaced_run(folder, fields(seed=1), ROWS)
     assert (folder / part / "checkpoints" / "7").is_dir()

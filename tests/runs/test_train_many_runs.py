@@ -61,7 +61,7 @@ def test_each_run_has_its_own_folder(tmp_path, factors, names):
 
 
 def test_a_run_of_several_finds_the_decoded_images_of_the_workdir(finished, monkeypatch):
-    folder, results = finished
+    folder, _ = finished
     read, load = [], sources.load
     monkeypatch.setattr(sources, "load", lambda *a, cache_dir, **b: read.append(cache_dir) or load(*a, **b))
     reload_rows(read_run(folder))

@@ -13,6 +13,7 @@ import pytest
 from helpers.runs import assert_same_bits, params_of, stop_after, tiny
 
 from vade_jax.commands.train import train
+from vade_jax.data import sources
 from vade_jax.runs import workdir
 from vade_jax.runs.metrics_log import read_metrics
 from vade_jax.system.errors import InputError, StorageError
@@ -41,6 +42,36 @@ def test_a_workdir_is_locked_until_its_process_ends(tmp_path):
         pass
     with workdir.locked(tmp_path):
         pass
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["data.json", "metrics.jsonl", "tensorboard/events.out.tfevents.1", "model/x", "checkpoints/1/x", "results.json"],
+)
+def test_a_folder_of_another_program_is_not_touched(tmp_path, name):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text('{"mine": 1}')
+    for use in (lambda: train(tiny(), tmp_path), lambda: workdir.claim(tmp_path, {}, {})):
+        with pytest.raises(
+            InputError, match=rf"^workdir: got .* with {name.split('/')[0]} but without our config.json"
+        ):
+            use()
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()] == [name]
+    assert (tmp_path / name).read_text() == '{"mine": 1}'
+
+
+def test_a_claim_that_was_killed_is_finished_by_the_next(tmp_path):
+    description = {"num_rows": 9, "num_features": 2, "digest": "a"}
+    (tmp_path / "data.json").write_text(json.dumps(description))  # it is written before config.json
+    workdir.claim(tmp_path, tiny().to_dict(), description)
+
+
+@pytest.mark.parametrize("length", [250, 300])
+def test_a_long_name_works_or_is_refused_before_the_rows_are_read(tmp_path, monkeypatch, length):
+    monkeypatch.setattr(sources, "load", lambda *_, **__: pytest.fail("read"))
+    with pytest.raises((InputError, pytest.fail.Exception), match="File name too long" if length > 255 else "read"):
+        train(tiny(), tmp_path / ("w" * length))
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_settings_are_refused_unless_forced(tmp_path, monkeypatch):

@@ -17,11 +17,12 @@ from vade_jax.runs.progress import Progress
 from vade_jax.runs.run import Run
 from vade_jax.runs.saved_model import restore
 from vade_jax.settings import field_names
-from vade_jax.system.errors import full_disk_errors
+from vade_jax.system.errors import with_storage_errors
 from vade_jax.system.precision import matmul_precision
 from vade_jax.training.train_state import TrainState
 
 
+@with_storage_errors
 def evaluate(folder: Path, path: str = "", allow_import: bool = False) -> dict[str, Any]:
     """Evaluates the trained run in the folder again, without training, and rewrites its results.
 
@@ -35,10 +36,12 @@ def evaluate(folder: Path, path: str = "", allow_import: bool = False) -> dict[s
 
     Raises:
       InputError: there is no such run, or its rows are missing or have changed; nothing was written.
+      StorageError: a file cannot be read or written.
     """
     run, state, progress = restore(folder, allow_import)
+    workdir.check_usable(folder)
     train_rows, test_rows = reload_rows(run, path)
-    with workdir.locked(folder), full_disk_errors(folder), matmul_precision(run.config.precision):
+    with workdir.locked(folder), matmul_precision(run.config.precision):
         return write_results(run, state, progress, train_rows, test_rows)
 
 

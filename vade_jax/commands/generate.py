@@ -21,7 +21,7 @@ from vade_jax.runs import workdir
 from vade_jax.runs.run import Run
 from vade_jax.runs.saved_model import restore
 from vade_jax.settings.rules import AUTO, EACH, MEAN
-from vade_jax.system.errors import InputError
+from vade_jax.system.errors import InputError, with_storage_errors
 from vade_jax.system.precision import matmul_precision
 from vade_jax.training.train_state import TrainState
 
@@ -29,6 +29,7 @@ _PICTURE = ".png"
 _ANY = -1  # for `cluster`: c ~ Cat(pi)
 
 
+@with_storage_errors
 def generate(
     folder: Path,
     output: str = "",
@@ -70,6 +71,7 @@ def generate(
     Raises:
       InputError: there is no such run, cluster or row, the options exclude each other, the likelihood cannot draw x, or
         the output cannot be used.
+      StorageError: a file cannot be read or written.
     """
     _check_one_source(cluster, between_clusters, between_rows)
     run, state, _ = restore(folder, allow_import)

@@ -15,12 +15,13 @@ from vade_jax.reports.results import LOG_LIKELIHOODS, read_temperature
 from vade_jax.runs.run import KeyUse, Run
 from vade_jax.runs.saved_model import restore
 from vade_jax.system.console import print_line
-from vade_jax.system.errors import InputError
+from vade_jax.system.errors import InputError, with_storage_errors
 from vade_jax.system.large_arrays import empty_array
 from vade_jax.system.precision import matmul_precision
 from vade_jax.training.train_state import TrainState
 
 
+@with_storage_errors
 def predict(
     folder: Path,
     path: str = "",
@@ -55,6 +56,7 @@ def predict(
 
     Raises:
       InputError: there is no such run, or the rows or the output cannot be used.
+      StorageError: a file cannot be read or written.
     """
     run, state, _ = restore(folder, allow_import)
     target = Path(output) if output else run.folder / "predictions.npz"
@@ -101,6 +103,7 @@ def print_rows_outside(run: Run, state: TrainState, x: np.ndarray, where: str) -
         print_line(f"{where}: {description}")
 
 
+@with_storage_errors
 def clusters(run: Run, state: TrainState, x: np.ndarray, folder: Path | None = None) -> Posterior:
     """The clusters of rows x [N, D], as stored, under a trained run. Large arrays are files in the folder."""
     with matmul_precision(run.config.precision):
@@ -115,6 +118,7 @@ def clusters(run: Run, state: TrainState, x: np.ndarray, folder: Path | None = N
         )
 
 
+@with_storage_errors
 def log_likelihoods(run: Run, state: TrainState, x: np.ndarray, folder: Path | None = None) -> np.ndarray:
     """The importance-weighted bound of log p(x), [N] nats, of rows x [N, D], as stored, under a trained run."""
     with matmul_precision(run.config.precision):

@@ -26,8 +26,8 @@ from vade_jax.runs.input_graphs import build_input_graph
 from vade_jax.runs.run import KeyUse, Run, read_run
 from vade_jax.runs.saved_model import load_autoencoder
 from vade_jax.settings import rules
-from vade_jax.system.atomic_files import write_json
-from vade_jax.system.errors import InputError
+from vade_jax.system.atomic_files import atomic_write, check_can_write, write_json
+from vade_jax.system.errors import InputError, with_storage_errors
 from vade_jax.system.precision import matmul_precision
 from vade_jax.training.collapse import effective_clusters
 from vade_jax.training.train_state import TrainState
@@ -55,6 +55,7 @@ def check_range(options: Mapping[str, Any], num_rows: int) -> None:
         )
 
 
+@with_storage_errors
 def select_k(
     folder: Path, options: Mapping[str, Any] | None = None, path: str = "", allow_import: bool = False
 ) -> dict[str, Any]:
@@ -74,6 +75,7 @@ def select_k(
     Raises:
       InputError: there is no such run, its rows are missing or have changed, or the range does not suit them; nothing
         was written.
+      StorageError: a file cannot be read or written.
     """
     run = read_run(folder, allow_import)
     if options is not None:
@@ -81,6 +83,7 @@ def select_k(
         rules.check_fields(fields)
         run = run._replace(config=ConfigDict(fields))
     check_range(run.config.select_k, run.num_rows)
+    check_can_write(run.folder / "select_k.json")
     state = load_autoencoder(run)
     train_rows, test_rows = reload_rows(run, path)
     started = time.perf_counter()
@@ -277,4 +280,5 @@ def save_chart(path: Path, rows: Sequence[Mapping[str, float]], recommended: int
         axes.locator_params(axis="x", integer=True)
         axes.set(title=title, xlabel="K")
         axes.legend()
-    figure.savefig(path)
+    with atomic_write(path) as partial:
+        figure.savefig(partial)

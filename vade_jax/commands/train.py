@@ -22,10 +22,11 @@ from vade_jax.runs.train_many_runs import Outcome, train_runs
 from vade_jax.settings import data_dependent, field_names, paths, rules
 from vade_jax.system import compile_time, processes
 from vade_jax.system.console import print_line
-from vade_jax.system.errors import DivergedError, full_disk_errors
+from vade_jax.system.errors import DivergedError, with_storage_errors
 from vade_jax.system.precision import matmul_precision
 
 
+@with_storage_errors
 def train(
     config: ConfigDict, folder: Path, source: Source | None = None, force: bool = False, owner: str = ""
 ) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def train(
     compile_time.start_counting()
     rules.check_fields(config.to_dict())
     config = paths.expand_home(config)
-    workdir.check_is_folder(folder)
+    workdir.check_usable(folder)
     with compile_time.kept_programs(config.compilation_cache):
         return _load_and_train(config, folder, source, force, owner, started)
 
@@ -70,7 +71,7 @@ def _load_and_train(
     description = _describe(rows) | {OWNER: owner}
     check_autoencoder(config, description)
     runs = [make_run(of_run, run_folder, description) for of_run, run_folder in _expand_runs(config, folder)]
-    with workdir.locked(folder) if processes.is_first() else nullcontext(), full_disk_errors(folder):
+    with workdir.locked(folder) if processes.is_first() else nullcontext():
         processes.on_first_process(lambda: _claim(folder, fields, runs, description, force), "claimed")
         if processes.is_first():
             tfds_images.cache_decoded_images(rows.source, config.data.name, folder / "data")

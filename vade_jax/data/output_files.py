@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from vade_jax.system.atomic_files import atomic_write
+from vade_jax.system.atomic_files import atomic_write, check_can_write
 from vade_jax.system.errors import InputError
 from vade_jax.system.large_arrays import row_slices
 from vade_jax.system.optional_imports import import_extra
@@ -23,12 +23,16 @@ def ending(path: Path) -> str:
 
 
 def check(path: Path, field: str, more_endings: tuple[str, ...] = ()) -> None:
-    """Raises an InputError if the path cannot be written. Writes nothing.
+    """Checks that a file can be written. Writes nothing.
 
     Args:
       path: the file. Upper and lower case of its ending are the same.
       field: its config field.
       more_endings: allowed endings besides those of WRITERS.
+
+    Raises:
+      InputError: the ending has no writer, or the folder is missing.
+      OSError: the folder cannot be written, or the name is too long.
     """
     endings = (*WRITERS, *more_endings)
     if ending(path) not in endings or not path.parent.is_dir() or path.is_dir():
@@ -40,6 +44,7 @@ def check(path: Path, field: str, more_endings: tuple[str, ...] = ()) -> None:
         )
     if ending(path) in _TABLES:
         import_extra("pandas", path, field)  # fails now and not after the computation
+    check_can_write(path)
 
 
 def write(path: Path, columns: Columns, names: ColumnNames) -> None:

@@ -21,6 +21,7 @@ from vade_jax.reports.image_strips import render_strip
 from vade_jax.reports.label_scores import Confusion, num_labelled
 from vade_jax.runs.metrics_log import read_metrics
 from vade_jax.runs.run import KeyUse, Run
+from vade_jax.system.atomic_files import atomic_write
 from vade_jax.system.large_arrays import row_slices
 from vade_jax.training.train_state import TrainState
 
@@ -108,7 +109,8 @@ def write_report(
         )
     path = run.folder / "report" / "index.html"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(_template().render(page), encoding="utf-8")
+    with atomic_write(path) as partial:
+        partial.write_text(_template().render(page), encoding="utf-8", errors="surrogateescape")
     return path
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib import image as mpl_image
 
+from vade_jax.system.atomic_files import atomic_write
+
 _MAX_SIDE = 64  # pixels of an image in a strip
 _MIN_SIDE = 32  # pixels of an image in a grid; smaller ones are enlarged
 
@@ -33,7 +35,8 @@ def save_sample_grid(path: Path, images: np.ndarray) -> None:
     """
     grid = _tile(_as_rgb(images), gap=1.0)
     scale = -(-_MIN_SIDE // images.shape[2])
-    mpl_image.imsave(path, grid.repeat(scale, axis=0).repeat(scale, axis=1))
+    with atomic_write(path) as partial:
+        mpl_image.imsave(partial, grid.repeat(scale, axis=0).repeat(scale, axis=1))
 
 
 def _as_rgb(images: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 from vade_jax.runs.progress import Progress
 from vade_jax.system.console import print_line
 from vade_jax.system.devices import to_global, to_local
-from vade_jax.system.errors import StorageError, first_line, full_disk_errors
+from vade_jax.system.errors import StorageError, first_line, storage_errors
 from vade_jax.system.process_wide import SharedContext, filtered_warnings, undone_import_effects, undone_log_handler
 from vade_jax.training.train_state import TrainState
 
@@ -60,7 +60,7 @@ class Checkpoints:
             # Without a prefix, processes could confuse the barriers of two folders.
             multiprocessing_options=ocp.options.MultiprocessingOptions(barrier_sync_key_prefix=folder.name),
         )
-        with contextlib.ExitStack() as resources, full_disk_errors(folder):
+        with contextlib.ExitStack() as resources, storage_errors(folder):
             resources.enter_context(_no_log_handler)
             self._manager = ocp.CheckpointManager(folder.resolve(), options=options, item_names=("state", "progress"))
             self._resources = resources.pop_all()  # closed by __exit__
@@ -86,7 +86,7 @@ class Checkpoints:
         content = {**progress._asdict(), "due": scheduled}
         content["digest"] = _digest(state, content)
         self._policy.note(number, content)
-        with _saving, full_disk_errors(self._manager.directory):
+        with _saving, storage_errors(self._manager.directory):
             self._wait_for_others()
             self._manager.save(
                 number,
@@ -130,7 +130,7 @@ class Checkpoints:
         Raises:
           StorageError: there are checkpoints, but none of them can be read.
         """
-        with full_disk_errors(self._manager.directory):
+        with storage_errors(self._manager.directory):
             self._manager.wait_until_finished()
         damaged = []
         for candidate in [number] if number is not None else reversed(self.steps(scheduled)):
@@ -189,7 +189,7 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._resources, full_disk_errors(self._manager.directory):
+        with self._resources, storage_errors(self._manager.directory):
             self._manager.close()
         _open.discard(self)
 

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from vade_jax.runs import workdir
-from vade_jax.runs.workdir import CHECKPOINTS, CONFIG, RESULTS
+from vade_jax.runs.workdir import CHECKPOINTS, CONFIG, DATA, RESULTS
 from vade_jax.system.errors import InputError
 
 OWNER = "owner"  # of a description: who may replace the run; '' for nobody
 
 _CHECKPOINT_FOLDERS = (CHECKPOINTS, "model", "autoencoder")
 # All other files of a run, in the order in which they are deleted. If that is interrupted, the next fit finds either a
-# run without checkpoints, which it deletes too, or no config.json, and so no run.
+# run without checkpoints, which it deletes too, or no config.json, and so no run. By data.json, which stays, it knows
+# that the folder is ours.
 _FILES = (
     "assignments.npz",
     "initialization_*.npz",
@@ -30,7 +31,6 @@ _FILES = (
     "tensorboard/events.out.tfevents.*",
     RESULTS,
     CONFIG,
-    "data.json",
 )
 
 
@@ -68,6 +68,7 @@ def _delete(folder: Path) -> None:
     """Deletes the files that a run wrote to the folder, those of several runs in subfolders, and empty subfolders."""
     for subfolder in (path.parent for path in folder.glob(f"seed*/{CONFIG}")):
         _delete(subfolder)
+        (subfolder / DATA).unlink(missing_ok=True)
         _remove_if_empty(subfolder)
     for checkpoints in (folder / name for name in _CHECKPOINT_FOLDERS):
         for path in checkpoints.glob("*"):

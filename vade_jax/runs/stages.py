@@ -1,5 +1,6 @@
 """The stages of a run: the loss, the optimizer, the number of epochs and the start of each, from the config."""
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -139,13 +140,10 @@ def _kl_weight(run: Run, section: ConfigDict) -> Weight:
 def _guided_stage(run: Run, name: str, section: ConfigDict) -> Stage:
     """Returns a stage that trains with q(c|x) fixed to the starting clusters: guide or align."""
     objective = guided_negative_elbo(run.model, section.num_samples, section.kl_c_weight)
-
-    def memberships(state: TrainState, x: np.ndarray) -> np.ndarray:
-        return starting_clusters.memberships(run, name)
-
-    return _make_stage(
-        run, name, objective, section, begin=_start_from_clusters, extra_arrays={"memberships": memberships}
-    )
+    # A large array is compared with its digest once, and not in every epoch.
+    memberships = functools.cache(functools.partial(starting_clusters.memberships, run, name))
+    arrays: dict[str, MakeArray] = {"memberships": lambda state, x: memberships()}
+    return _make_stage(run, name, objective, section, begin=_start_from_clusters, extra_arrays=arrays)
 
 
 def _make_stage(

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.format import open_memmap
 from scipy.sparse import csr_matrix
 
 from vade_jax.data.equal_rows import is_first
@@ -22,7 +21,8 @@ from vade_jax.runs.input_graphs import (
 from vade_jax.runs.run import Run
 from vade_jax.runs.saved_model import LAST_STAGE
 from vade_jax.system import console
-from vade_jax.system.atomic_files import atomic_write, reserve_disk_space
+from vade_jax.system.array_files import read_array, written_array
+from vade_jax.system.atomic_files import atomic_write
 from vade_jax.system.errors import damaged_file_errors
 
 _ROWS_AT_A_TIME = 2**16
@@ -114,32 +114,33 @@ def extend_to_all_rows(run: Run, stage: str, embeddings: np.ndarray, embed: Call
     count = num_neighbors(run, len(found))
     clustered, firsts = clustered_row_indices(run), representatives(run)
     equals_clustered = np.isin(firsts, clustered)
-    path = _all_rows_path(run, stage)
-    all_rows = open_memmap(path, "w+", np.float32, (run.num_rows, found.shape[1]))
-    with path.open("rb+") as file:
-        reserve_disk_space(file)
-    with console.progress_bar(desc="memberships", total=run.num_rows, unit="row", leave=False) as bar:
+    shape = run.num_rows, found.shape[1]
+    progress = console.progress_bar(desc="memberships", total=run.num_rows, unit="row", leave=False)
+    with written_array(_all_rows_path(run, stage), shape, np.float32) as all_rows, progress as bar:
         for start in range(0, run.num_rows, _ROWS_AT_A_TIME):
             rows = slice(start, start + _ROWS_AT_A_TIME)
             if not equals_clustered[rows].all():
                 _, neighbors = neighbor_graphs.nearest_neighbors(embeddings, embed(rows), count)
                 all_rows[rows] = found[neighbors].mean(axis=1)
             bar.update(len(firsts[rows]))
-    all_rows[clustered] = found
-    repeated = np.flatnonzero(~is_first(firsts))
-    for start in range(0, len(repeated), _ROWS_AT_A_TIME):
-        indices = repeated[start : start + _ROWS_AT_A_TIME]
-        all_rows[indices] = all_rows[firsts[indices]]
-    all_rows.flush()
+        all_rows[clustered] = found
+        repeated = np.flatnonzero(~is_first(firsts))
+        for start in range(0, len(repeated), _ROWS_AT_A_TIME):
+            indices = repeated[start : start + _ROWS_AT_A_TIME]
+            all_rows[indices] = all_rows[firsts[indices]]
 
 
 def memberships(run: Run, stage: str) -> np.ndarray:
-    """Returns the memberships [N, K] of all rows that a stage trains towards."""
+    """Returns the memberships [N, K] of all rows that a stage trains towards.
+
+    Raises:
+      StorageError: the file is damaged.
+    """
     path = _all_rows_path(run, stage)
     if not path.exists():  # clusters were found on all rows
         return read(run, stage).memberships
     with damaged_file_errors(path):
-        return np.load(path, mmap_mode="r")
+        return read_array(path)
 
 
 def _all_rows_path(run: Run, stage: str) -> Path:

@@ -10,13 +10,14 @@ from filelock import FileLock, Timeout
 
 from vade_jax.settings import defaults
 from vade_jax.settings.field_names import flatten
-from vade_jax.system.atomic_files import remove_partial, write_json
+from vade_jax.system.atomic_files import check_can_write, remove_partial, write_json
 from vade_jax.system.errors import InputError, damaged_file_errors
 
 RESULTS = "results.json"
 CHECKPOINTS = "checkpoints"  # the folder of the training checkpoints
 CONFIG = "config.json"
-_DATA, _LOCK = "data.json", ".lock"
+DATA = "data.json"
+_LOCK = ".lock"
 
 # Prefixes of fields that do not change training: a run may be resumed with other values.
 _FIELDS_WITHOUT_EFFECT = (
@@ -33,10 +34,56 @@ _FIELDS_WITHOUT_EFFECT = (
 _PATH = "data.path"  # not compared, because the rows are, wherever they lie now
 
 
-def check_is_folder(workdir: Path) -> None:
-    """Raises an InputError if workdir exists and is not a folder; writes nothing."""
-    if workdir.exists() and not workdir.is_dir():
+# What a run writes besides config.json, by which a folder of another program is recognized.
+_WRITTEN = (
+    DATA,
+    RESULTS,
+    CHECKPOINTS,
+    "model",
+    "autoencoder",
+    "report",
+    "tensorboard",
+    "metrics.jsonl",
+    "assignments.npz",
+    "log_likelihoods.npy",
+    "samples.png",
+)
+
+
+def check_usable(workdir: Path) -> None:
+    """Checks that a run can be written to the folder; writes nothing.
+
+    Raises:
+      InputError: the path is a file, cannot be written, or has no run but files with the names of a run's files.
+    """
+    with _unwritable_folder_errors(workdir):
+        is_file = workdir.exists() and not workdir.is_dir()
+        if not is_file:
+            check_can_write(workdir / CONFIG)
+    if is_file:
         raise InputError("workdir", f"the file {workdir}", "a folder or a new name", "Name another one.")
+    if foreign := _foreign_names(workdir):
+        raise InputError(
+            "workdir",
+            f"{workdir} with {', '.join(foreign)} but without our {CONFIG}",
+            "a new folder, or the folder of a run",
+            "Name another folder, so that these files stay as they are.",
+        )
+
+
+def _foreign_names(workdir: Path) -> list[str]:
+    """The names in the folder that a run would write over, if the folder has no run."""
+    if (workdir / CONFIG).exists() or _is_description(workdir / DATA):
+        return []
+    return [name for name in _WRITTEN if (workdir / name).exists()]
+
+
+def _is_description(path: Path) -> bool:
+    """Whether a data.json is ours. A process that is killed while it writes or deletes a run leaves it alone."""
+    try:
+        return {"num_rows", "num_features"} <= dict(json.loads(path.read_text())).keys()
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 @contextmanager
@@ -48,7 +95,7 @@ def locked(workdir: Path) -> Iterator[None]:
     Raises:
       InputError: another process has locked the folder, or it cannot be created or written.
     """
-    check_is_folder(workdir)
+    check_usable(workdir)
     with _unwritable_folder_errors(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
         lock = FileLock(workdir / _LOCK)
@@ -92,12 +139,12 @@ def claim(workdir: Path, settings: dict[str, Any], description: dict[str, Any], 
       InputError: the folder has a run with other settings or other rows, or cannot be written.
       StorageError: the folder has a run whose config.json or data.json is damaged.
     """
-    check_is_folder(workdir)
+    check_usable(workdir)
     if error := mismatch(workdir, settings, description, other_settings):
         raise error
     with _unwritable_folder_errors(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
-        write_json(workdir / _DATA, description)
+        write_json(workdir / DATA, description)
         write_json(workdir / CONFIG, settings)
 
 
@@ -186,7 +233,7 @@ def read_started(workdir: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """
     if not (workdir / CONFIG).exists():
         return None
-    return _read_dict(workdir / CONFIG), _read_dict(workdir / _DATA)
+    return _read_dict(workdir / CONFIG), _read_dict(workdir / DATA)
 
 
 def _read_dict(path: Path) -> dict[str, Any]:
@@ -201,7 +248,7 @@ def read(workdir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
       InputError: there is no run in the folder.
     """
     try:
-        return json.loads((workdir / CONFIG).read_text()), json.loads((workdir / _DATA).read_text())
+        return json.loads((workdir / CONFIG).read_text()), json.loads((workdir / DATA).read_text())
     except (OSError, ValueError) as error:
         raise InputError(
             "workdir", f"{workdir} without a run ({error})", "the folder of a trained run", "Train the run first."

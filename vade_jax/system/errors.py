@@ -1,11 +1,13 @@
 """Errors that the user can fix, and the exit statuses of the program."""
 
 import errno
+import functools
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 
 class InputError(ValueError):
@@ -69,22 +71,60 @@ def damaged_file_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-_FULL_OR_LOCKED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
+_REMEDIES = {
+    errno.ENOSPC: "Make space there (for temporary files, TMPDIR can name another folder)",
+    errno.EDQUOT: "Make space there (for temporary files, TMPDIR can name another folder)",
+    errno.EROFS: "Name a folder that can be written",
+    errno.EACCES: "Change its permissions, or name another place",
+    errno.EPERM: "Change its permissions, or name another place",
+    errno.ENAMETOOLONG: "Use a shorter name",
+    errno.EIO: "Check the disk",
+}
 
 
 @contextmanager
-def full_disk_errors(folder: Path) -> Iterator[None]:
-    """Turns an error about a full or unwritable disk into a StorageError; other errors pass."""
+def storage_errors(place: Path) -> Iterator[None]:
+    """Turns an error of the file system into a StorageError of one line; other errors pass.
+
+    Args:
+      place: what could not be read or written, if the error does not say it.
+    """
     try:
         yield
+    except (InputError, DivergedError, StorageError):
+        raise
+    except OSError as error:
+        raise _storage_error(error, error.errno or 0, error.filename or place) from error
     except Exception as error:  # TensorStore raises a ValueError that contains the system's message
-        reason = next((os.strerror(code) for code in _FULL_OR_LOCKED if os.strerror(code) in str(error)), None)
-        if reason is None or isinstance(error, StorageError):
+        number = next((number for number in _REMEDIES if os.strerror(number) in str(error)), 0)
+        if not number:
             raise
-        raise StorageError(
-            f"{folder} cannot be written: {reason}. Fix this, then run the same command again: it resumes from the "
-            "last checkpoint."
-        ) from error
+        raise _storage_error(error, number, place) from error
+
+
+def _storage_error(error: Exception, number: int, place: object) -> StorageError:
+    reason = os.strerror(number) if number else getattr(error, "strerror", None) or first_line(error)
+    remedy = _REMEDIES.get(number, "Check this place")
+    return StorageError(
+        f"{show_name(place)} cannot be read or written: {reason}. {remedy}, then run the same command again; training "
+        "resumes from its last checkpoint."
+    )
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def with_storage_errors(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorates a function with `storage_errors`; the place is the first path among its arguments."""
+
+    @functools.wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+        paths = (value for value in (*args, *kwargs.values()) if isinstance(value, Path))
+        with storage_errors(next(paths, Path(tempfile.gettempdir()))):
+            return function(*args, **kwargs)
+
+    return guarded
 
 
 @contextmanager

@@ -1,6 +1,9 @@
 """Arrays of any size: large ones are kept in files and processed in slices."""
 
+import errno
 import math
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,12 +31,23 @@ def empty_array(shape: tuple[int, ...], dtype: Any, folder: Path | None = None) 
     Raises:
       OSError: the disk has no space for the file.
     """
-    if math.prod(shape) * np.dtype(dtype).itemsize <= _BYTES_IN_MEMORY:
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size <= _BYTES_IN_MEMORY:
         return np.empty(shape, dtype)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        array = np.memmap(file, dtype, "w+", shape=shape)
-        reserve_disk_space(file)
-        return array
+    try:
+        if size > free_disk_space(folder):  # reserving it would fill the disk first
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with tempfile.TemporaryFile(dir=folder) as file:
+            array = np.memmap(file, dtype, "w+", shape=shape)
+            reserve_disk_space(file)
+            return array
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder or tempfile.gettempdir())) from error
+
+
+def free_disk_space(folder: Path | None = None) -> int:
+    """The free bytes for files in a folder; None for the system's folder of temporary files."""
+    return shutil.disk_usage(folder or tempfile.gettempdir()).free
 
 
 def row_slices(x: Any) -> Iterator[slice]:
