@@ -49,7 +49,7 @@ def main(argv: list[str]) -> None:
         with handle_signals(), nullcontext() if processes.is_first() else console.silence():
             answer = modes[FLAGS.mode](config)
         if processes.is_first():
-            print(answer)
+            print(console.printable(answer))
     except Interrupted as error:
         exit_after_grace(error.status)
         _leave(error, error.status)
@@ -169,7 +169,9 @@ def _define_flags(argv: list[str]) -> None:
 
 
 def _leave(error: BaseException, status: int) -> NoReturn:
-    print(f"error: {error}", file=sys.stderr)
+    from vade_jax.system.console import printable
+
+    print(f"error: {printable(str(error))}", file=sys.stderr)
     sys.exit(status)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import zipfile
 
 import anndata
 import numpy as np
@@ -119,6 +120,13 @@ def array(x):
     return lambda path: np.save(path, x, allow_pickle=True)
 
 
+def write_huge_header(path):
+    """An array of a petabyte, of which only the header is there."""
+    with zipfile.ZipFile(path, "w") as file, file.open("x.npy", "w") as member:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (10**9, 10**6)}
+        np.lib.format.write_array_header_1_0(member, header)
+
+
 def arrays(**named):
     return lambda path: np.savez(path, **named)
 
@@ -142,6 +150,23 @@ def arrays(**named):
         ("x.npz", arrays(x=ROWS, y=np.zeros((6, 1))), r"6 rows and labels of shape \(6, 1\)"),
         ("x.npz", arrays(x=ROWS, y=np.float64(1)), r"6 rows and labels of shape \(\)"),
         ("x.npz", arrays(x=ROWS, y=np.array([{}] * 6, object)), "cannot be read .*allow_pickle"),
+        ("x.npz", arrays(x_train=ROWS, y=np.zeros(5)), r"array x_train with 6 rows and labels of shape \(5,\)"),
+        (
+            "x.npz",
+            arrays(x_train=ROWS, x_test=ROWS, y=np.zeros(6)),
+            "labels y beside the rows x_train, x_test,",
+        ),
+        (
+            "x.npz",
+            arrays(x_train=ROWS, y_test=np.zeros(6)),
+            "labels y_test beside the rows x_train, .* labels y_train",
+        ),
+        (
+            "x.npz",
+            arrays(data=[1.0], indices=[0], indptr=[0, 1], shape=[2_000_000, 2_000_000]),
+            r"shape \(2000000, 2000000\), which takes 14,901 GiB with its zeros, expected at most .* TMPDIR",
+        ),
+        ("x.npz", write_huge_header, r"the array x of shape \(1000000000, 1000000\) is larger than the memory"),
         ("x.npz", arrays(x=ROWS, x_train=ROWS), "with the arrays x and x_train, expected one array for the split"),
         (
             "x.npz",
@@ -235,6 +260,11 @@ def test_npz_labels_may_be_text_or_have_gaps(tmp_path):
     assert splits["train"].label_names == ("0", "1", "2")
     assert splits["train"].labels.tolist() == [0, 1, 2, -1, 1, 2]
     assert splits["test"].label_names == ("a", "b")
+
+
+def test_labels_y_belong_to_the_only_rows(tmp_path):
+    np.savez(tmp_path / "x.npz", x_train=ROWS, y=[0, 1, 2, 0, 1, 2])
+    assert file_formats.read(str(tmp_path / "x.npz"))["train"].labels.tolist() == [0, 1, 2, 0, 1, 2]
 
 
 def test_unrelated_arrays_of_an_npz_are_not_read(tmp_path):

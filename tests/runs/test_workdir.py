@@ -1,15 +1,14 @@
 """Workdirs: one process at a time, one set of settings, damaged files and full disks."""
 
-import contextlib
 import gc
 import json
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from helpers.disks import mounted
 from helpers.runs import assert_same_bits, params_of, stop_after, tiny
 
 from vade_jax.commands.train import train
@@ -129,18 +128,6 @@ def test_a_damaged_cache_is_made_again(stopped, tmp_path, name):
     path.write_bytes(path.read_bytes()[:20] + b"\xff")
     train(tiny(guide__num_rounds=1), folder)
     assert_same_bits(params_of(folder), stopped[1])
-
-
-@contextlib.contextmanager
-def mounted(folder, options):
-    folder.mkdir(exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    if os.geteuid() or shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("only root can mount a small disk")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of coroutines that Orbax never awaits

@@ -1,5 +1,6 @@
 """Reads files and folders of rows, with one reader for each file ending."""
 
+import math
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -8,12 +9,14 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.lib.format import open_memmap
+from numpy.lib.npyio import NpzFile
 from scipy.sparse import csr_matrix
 
 from vade_jax.data import image_folder, single_cells, tables
 from vade_jax.data.dataset import DEFAULT_READ_OPTIONS, Dataset, ReadOptions, check_numeric, make_dataset
 from vade_jax.data.offsets import choose_offset
 from vade_jax.system.errors import InputError, unreadable_file_errors
+from vade_jax.system.large_arrays import free_disk_space, memory_size
 
 
 def read(path: str, options: ReadOptions = DEFAULT_READ_OPTIONS) -> dict[str, Dataset]:
@@ -100,15 +103,32 @@ def _read_npz(path: Path, options: ReadOptions) -> dict[str, Dataset]:
             "Rename or remove the others.",
         )
     offset = _offset_of_splits(rows, options)
+    labels = {} if options.expected else _labels_of_splits(arrays, list(rows), path)
     return {
         name[2:] or "train": make_dataset(
             x,
-            None if options.expected else arrays.get(f"y{name[1:]}"),
+            labels.get(name),
             f"{path}, array {name}",
             offset=offset,
         )
         for name, x in rows.items()
     }
+
+
+def _labels_of_splits(arrays: Mapping[str, np.ndarray], rows: list[str], path: Path) -> dict[str, np.ndarray]:
+    """The labels of each array of rows, by its name: y belongs to x, and to another array if that is the only one."""
+    names = {f"y{name[1:]}": name for name in rows}
+    if len(rows) == 1 and names.keys().isdisjoint(arrays):
+        names["y"] = rows[0]
+    labels = [name for name in arrays if _is_part(name, "y")]
+    if lonely := [name for name in labels if name not in names]:
+        raise InputError(
+            "config.data.path",
+            f"{path} with labels {lonely[0]} beside the rows {', '.join(rows)}",
+            f"the labels {', '.join(f'y{name[1:]}' for name in rows)}, or none",
+            "Rename or remove them.",
+        )
+    return {names[name]: arrays[name] for name in labels}
 
 
 def _is_part(name: str, letter: str) -> bool:
@@ -132,6 +152,8 @@ _CSR_PARTS = {"data", "indices", "indptr", "shape"}  # scipy.sparse.save_npz's n
 def _sparse(parts: Mapping[str, np.ndarray], path: Path) -> csr_matrix:
     """The matrix [N, D] of these CSR parts, of a dtype that holds their values and is not an integer of 8 bits."""
     check_numeric(parts["data"].dtype, f"{path}, array data,")
+    if parts["shape"].dtype.kind in "iu":
+        _check_fits_on_disk(parts, path)
     try:
         matrix_format = parts.get("format", np.array("csr")).astype(str).item()
         if matrix_format != "csr":
@@ -175,7 +197,35 @@ def _load_npz(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
             for name in loaded.files
             if _is_part(name, "x") or _is_part(name, "y") or (sparse and name in {*_CSR_PARTS, "format"})
         ]
+        for name in known:
+            _check_fits_in_memory(loaded, name)
         return {name: loaded[name] for name in known}, [name for name in loaded.files if name not in known]
+
+
+def _check_fits_on_disk(parts: Mapping[str, np.ndarray], path: Path) -> None:
+    """Raises an InputError if a sparse matrix with its zeros is larger than the free space for temporary files."""
+    shape, free = tuple(map(int, np.ravel(parts["shape"]))), free_disk_space()
+    size = np.dtype(np.float32).itemsize * math.prod(shape)
+    if size > free:
+        raise InputError(
+            "config.data.path",
+            f"{path} with a sparse matrix of shape {shape}, which takes {size / 2**30:,.0f} GiB with its zeros",
+            f"at most {free / 2**30:,.0f} GiB, the free space for temporary files",
+            "Leave out columns or rows, or set TMPDIR to a folder with more space.",
+        )
+
+
+def _check_fits_in_memory(loaded: NpzFile, name: str) -> None:
+    """Raises a ValueError if the array of this name is larger than the memory, by its header."""
+    assert loaded.zip is not None  # it is open
+    with loaded.zip.open(f"{name}.npy") as file:
+        read_header = _HEADERS.get(np.lib.format.read_magic(file))
+        shape, _, dtype = read_header(file) if read_header else ((), False, np.dtype(np.uint8))
+    if math.prod(shape) * dtype.itemsize > memory_size():
+        raise ValueError(f"the array {name} of shape {shape} is larger than the memory: save it as an .npy")
+
+
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def _unreadable_array_errors(path: Path) -> AbstractContextManager[None]:

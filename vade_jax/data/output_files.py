@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from vade_jax.system.atomic_files import atomic_write, check_can_write
+from vade_jax.system.console import printable
 from vade_jax.system.errors import InputError
 from vade_jax.system.large_arrays import row_slices
 from vade_jax.system.optional_imports import import_extra
@@ -73,7 +74,7 @@ def _write_npz(path: Path, columns: Columns, names: ColumnNames) -> None:
 
 def _write_csv(path: Path, columns: Columns, names: ColumnNames) -> None:
     for number, frame in enumerate(_iterate_frames(columns, names)):
-        frame.to_csv(path, index=False, mode="a" if number else "w", header=not number)
+        frame.to_csv(path, index=False, mode="a" if number else "w", header=not number, errors="surrogateescape")
 
 
 def _write_parquet(path: Path, columns: Columns, names: ColumnNames) -> None:
@@ -81,12 +82,15 @@ def _write_parquet(path: Path, columns: Columns, names: ColumnNames) -> None:
     from pyarrow.parquet import ParquetWriter
 
     writer = None
-    for frame in _iterate_frames(columns, names):
-        table = pyarrow.Table.from_pandas(frame, preserve_index=False)
-        writer = writer or ParquetWriter(path, table.schema)
-        writer.write_table(table)
-    if writer:
-        writer.close()
+    with path.open("wb") as file:  # pyarrow cannot open a name that is no UTF-8
+        for frame in _iterate_frames(columns, names):
+            for name in frame.select_dtypes(object):  # nor write such text
+                frame[name] = [printable(value) if isinstance(value, str) else value for value in frame[name]]
+            table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+            writer = writer or ParquetWriter(file, table.schema)
+            writer.write_table(table)
+        if writer:
+            writer.close()
 
 
 def _iterate_frames(columns: Columns, names: ColumnNames) -> Iterator[Any]:

@@ -200,7 +200,8 @@ def _check_first_line(names: list[str], separator: str, path: Path) -> None:
 
 
 def _read_parquet(pandas: Any, path: Path, text_columns: AbstractSet[str]) -> Any:
-    frame = pandas.read_parquet(path)
+    with path.open("rb") as file:  # pyarrow cannot open a name that is no UTF-8
+        frame = pandas.read_parquet(file)
     for name in text_columns & set(frame.columns):
         if frame[name].isna().any():  # integers beside a missing value became float64
             exact = pandas.read_parquet(path, columns=[name], dtype_backend="numpy_nullable")

@@ -11,6 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from vade_jax.system.console import printable
 from vade_jax.system.process_wide import PROCESS_WIDE, filtered_warnings
 
 _PIXELS_PER_INCH = 100  # on the page; the PNG has twice as many, for dense screens
@@ -241,5 +242,5 @@ def draw_matrix(
 
 
 def _shorten(name: object) -> str:
-    text = str(name)
+    text = printable(str(name))
     return text if len(text) <= _MAX_NAME_LENGTH else text[: _MAX_NAME_LENGTH - 1] + "…"

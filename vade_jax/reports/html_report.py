@@ -22,6 +22,7 @@ from vade_jax.reports.label_scores import Confusion, num_labelled
 from vade_jax.runs.metrics_log import read_metrics
 from vade_jax.runs.run import KeyUse, Run
 from vade_jax.system.atomic_files import atomic_write
+from vade_jax.system.console import printable
 from vade_jax.system.large_arrays import row_slices
 from vade_jax.training.train_state import TrainState
 
@@ -110,7 +111,7 @@ def write_report(
     path = run.folder / "report" / "index.html"
     path.parent.mkdir(exist_ok=True)
     with atomic_write(path) as partial:
-        partial.write_text(_template().render(page), encoding="utf-8", errors="surrogateescape")
+        partial.write_text(printable(_template().render(page)), encoding="utf-8")
     return path
 
 

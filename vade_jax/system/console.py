@@ -13,7 +13,17 @@ _silent: ContextVar[bool] = ContextVar("silent", default=False)
 def print_line(line: str) -> None:
     """Prints a line, above any progress bar."""
     if not _silent.get():
-        tqdm.write(line)
+        tqdm.write(printable(line))
+
+
+def printable(text: str) -> str:
+    r"""Text that every screen and file can show: the bytes of a file name that are no UTF-8 become escapes.
+
+    Example:
+      >>> printable("caf\udce9.png")  # as Python reads the file name b"caf\xe9.png"
+      'caf\\xe9.png'
+    """
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def progress_bar(iterable: Iterable[Any] | None = None, disable: bool = False, **options: Any) -> tqdm:

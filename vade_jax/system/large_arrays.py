@@ -50,6 +50,11 @@ def free_disk_space(folder: Path | None = None) -> int:
     return shutil.disk_usage(folder or tempfile.gettempdir()).free
 
 
+def memory_size() -> int:
+    """The bytes of memory that this machine has."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def row_slices(x: Any) -> Iterator[slice]:
     """Slices that cover the rows of x [N, ...] in order, each at most 256 MiB in float64; x can be of any library."""
     size = max(1, _VALUES_PER_SLICE // max(1, math.prod(x.shape[1:])))
