@@ -28,6 +28,7 @@ def main(argv: list[str]) -> None:
     from vade_jax.reports import results
     from vade_jax.settings import paths, rules
     from vade_jax.system import console, processes
+    from vade_jax.system.compile_time import kept_programs
     from vade_jax.system.errors import DivergedError, InputError, StorageError
     from vade_jax.system.signals import Interrupted, exit_after_grace, handle_signals
 
@@ -36,17 +37,23 @@ def main(argv: list[str]) -> None:
     workdir = paths.user_path(FLAGS.workdir)
     modes: dict[str, Callable[[ConfigDict], str]] = {
         "train": lambda config: results.summary(train(config, workdir, force=FLAGS.resume == "force")),
-        "evaluate": lambda config: results.summary(evaluate(workdir, _moved_rows(config), FLAGS.allow_import)),
+        "evaluate": lambda config: results.summary(
+            evaluate(workdir, _moved_rows(config), FLAGS.allow_import, _settings_of_run(config))
+        ),
         "predict": lambda config: f"wrote {_predict(config, workdir)}",
         "generate": lambda config: f"wrote {_generate(config, workdir)}",
-        "select_k": lambda config: summary(select_k(workdir, config.select_k, _moved_rows(config), FLAGS.allow_import)),
+        "select_k": lambda config: summary(
+            select_k(workdir, config.select_k, _moved_rows(config), FLAGS.allow_import, _settings_of_run(config))
+        ),
     }
     try:
         rules.check_fields(FLAGS.config.to_dict())
+        _check_flags()
         config = paths.expand_home(FLAGS.config)
         if FLAGS.coordinator:
             processes.initialize_distributed(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
-        with handle_signals(), nullcontext() if processes.is_first() else console.silence():
+        shown = nullcontext() if processes.is_first() else console.silence()
+        with handle_signals(), shown, kept_programs(config.compilation_cache):
             answer = modes[FLAGS.mode](config)
         if processes.is_first():
             print(console.printable(answer))
@@ -57,9 +64,41 @@ def main(argv: list[str]) -> None:
         _leave(error, error.status)
 
 
+def _check_flags() -> None:
+    """Raises an InputError for the first flag that --mode would ignore."""
+    from vade_jax.settings.mode_settings import check_settings_of_mode
+    from vade_jax.system.errors import InputError
+
+    check_settings_of_mode(FLAGS.mode, _given_settings())
+    if FLAGS.mode != "train" and FLAGS.resume == "force":
+        raise InputError("resume", f"'force' with --mode={FLAGS.mode}", "it with --mode=train", "Leave it out.")
+    if FLAGS.mode != "train" and FLAGS.coordinator:
+        raise InputError(
+            "coordinator",
+            f"{FLAGS.coordinator!r} with --mode={FLAGS.mode}",
+            "no coordinator, since only --mode=train runs on several processes",
+            "Start one process, without --coordinator, --num_processes and --process_id.",
+        )
+    for name in ("num_processes", "process_id"):
+        if FLAGS[name].value != FLAGS[name].default and not FLAGS.coordinator:
+            raise InputError(name, FLAGS[name].value, "it beside --coordinator", "Add --coordinator=HOST:PORT.")
+
+
+def _given_settings() -> dict[str, Any]:
+    """The settings that the command line gives: dotted name -> value."""
+    return config_flags.get_override_values(FLAGS["config"])
+
+
+def _settings_of_run(config: ConfigDict) -> dict[str, Any]:
+    """The settings that the command line gives in place of those of the run in the workdir."""
+    values = {name: config[name] for name in ("precision", "report")}
+    values |= {f"evaluate.{name}": value for name, value in config.evaluate.items()}
+    return {name: value for name, value in values.items() if name in _given_settings()}
+
+
 def _moved_rows(config: ConfigDict) -> str:
     """Where the file of the training rows is now: --config.data.path on the command line; '' where it was."""
-    return config.data.path if "data.path" in config_flags.get_override_values(FLAGS["config"]) else ""
+    return config.data.path if "data.path" in _given_settings() else ""
 
 
 def _predict(config: ConfigDict, workdir: Path) -> Path:
@@ -71,6 +110,7 @@ def _predict(config: ConfigDict, workdir: Path) -> Path:
         with_responsibilities=config.predict.with_responsibilities,
         outlier_share=config.predict.outlier_share,
         allow_import=FLAGS.allow_import,
+        settings=_settings_of_run(config),
     )
 
 
@@ -87,6 +127,7 @@ def _generate(config: ConfigDict, workdir: Path) -> Path:
         truncation=config.generate.truncation,
         path=_moved_rows(config),
         allow_import=FLAGS.allow_import,
+        settings=_settings_of_run(config),
     )
 
 

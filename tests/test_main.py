@@ -1,5 +1,6 @@
 """The command line: exit statuses, one-line errors, and a run from training to predictions."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,25 @@ def test_the_last_value_of_a_tuple_counts(command_line, tmp_path, last):
     assert answer.stderr.startswith("error: config.model.hidden: got (64, -1), expected integers >= 1")
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--config.generate.seed=3"], "config.generate.seed: got a value with --mode=train, expected a setting that"),
+        (["--mode=predict", "--config.train.num_epochs=3"], "config.train.num_epochs: got a value with --mode=predict"),
+        (["--mode=evaluate", "--resume=force"], "resume: got 'force' with --mode=evaluate"),
+        (["--num_processes=2"], "num_processes: got 2, expected it beside --coordinator"),
+        (["--process_id=1"], "process_id: got 1, expected it beside --coordinator"),
+        (["--mode=predict", "--coordinator=a:1"], "no coordinator, since only --mode=train runs on several processes"),
+    ],
+)
+def test_flags_that_a_mode_would_ignore_are_refused(command_line, tmp_path, flags, words):
+    answer = command_line(f"--workdir={tmp_path / 'run'}", *flags)
+    assert answer.returncode == 2
+    assert words in answer.stderr
+    assert answer.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
 def test_workdir_is_required():
     answer = main()
     assert answer.returncode == 2
@@ -114,6 +134,11 @@ def test_train_evaluate_and_predict_in_another_folder(command_line, tmp_path):
     assert evaluated.returncode == 0
     table = [line for line in trained.stdout.splitlines() if not line.startswith("seconds")]
     assert [line for line in evaluated.stdout.splitlines() if not line.startswith("seconds")] == table
+    flags = ["--config.evaluate.bound_rows=7", "--config.evaluate.bound_samples=3"]
+    changed = command_line("--mode=evaluate", "--workdir=run", *flags, folder=tmp_path)
+    assert changed.returncode == 0, changed.stderr
+    assert "(L = 3, 7 rows)" in changed.stdout
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["evaluate"]["bound_rows"] == 7
     refused = command_line("--mode=evaluate", "--workdir=run", "--config.data.path=x.npy", folder=tmp_path)
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: config.data.path: got 'x.npy', expected no path, since the data set")

@@ -14,7 +14,7 @@ from vade_jax.reports.evaluate_state import Evaluation, EvaluationOptions, evalu
 from vade_jax.runs import workdir
 from vade_jax.runs.input_graphs import load_input_graphs
 from vade_jax.runs.progress import Progress
-from vade_jax.runs.run import Run
+from vade_jax.runs.run import Run, with_settings
 from vade_jax.runs.saved_model import restore
 from vade_jax.settings import field_names
 from vade_jax.system.errors import with_storage_errors
@@ -23,13 +23,17 @@ from vade_jax.training.train_state import TrainState
 
 
 @with_storage_errors
-def evaluate(folder: Path, path: str = "", allow_import: bool = False) -> dict[str, Any]:
+def evaluate(
+    folder: Path, path: str = "", allow_import: bool = False, settings: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Evaluates the trained run in the folder again, without training, and rewrites its results.
 
     Args:
       folder: the workdir of a finished run, or of several runs: the best one is evaluated.
       path: where the file of its rows is now; '' for where it was in training.
       allow_import: whether the run's settings can import code (package.module:factory); only for trusted folders.
+      settings: dotted name -> value, in place of the run's own: those of the section evaluate, which are kept in its
+        config.json, and precision and report.
 
     Returns:
       The content of results.json.
@@ -39,9 +43,11 @@ def evaluate(folder: Path, path: str = "", allow_import: bool = False) -> dict[s
       StorageError: a file cannot be read or written.
     """
     run, state, progress = restore(folder, allow_import)
+    run = with_settings(run, settings)
     workdir.check_usable(folder)
     train_rows, test_rows = reload_rows(run, path)
     with workdir.locked(folder), matmul_precision(run.config.precision):
+        workdir.change_settings(run.folder, settings or {})
         return write_results(run, state, progress, train_rows, test_rows)
 
 

@@ -18,7 +18,7 @@ from vade_jax.inference import answers
 from vade_jax.inference.answers import make_embed
 from vade_jax.reports.image_strips import save_sample_grid
 from vade_jax.runs import workdir
-from vade_jax.runs.run import Run
+from vade_jax.runs.run import Run, with_settings
 from vade_jax.runs.saved_model import restore
 from vade_jax.settings.rules import AUTO, EACH, MEAN
 from vade_jax.system.errors import InputError, with_storage_errors
@@ -42,6 +42,7 @@ def generate(
     truncation: float = 0.0,
     path: str = "",
     allow_import: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes a file with draws of the model, or with points on a line, in the units of the training rows.
 
@@ -64,6 +65,7 @@ def generate(
         limit.
       path: for between_rows, where the file of the training rows is now; '' for where it was in training.
       allow_import: whether the run's settings can import code (package.module:factory); only for trusted folders.
+      settings: dotted name -> value, in place of the run's own: precision.
 
     Returns:
       The path of the file.
@@ -75,6 +77,7 @@ def generate(
     """
     _check_one_source(cluster, between_clusters, between_rows)
     run, state, _ = restore(folder, allow_import)
+    run = with_settings(run, settings)
     description = workdir.read(run.folder)[1]
     image_shape = description["image_shape"]
     target = Path(output) if output else run.folder / ("generated.png" if image_shape else "generated.csv")

@@ -1,7 +1,9 @@
 """Predicts the clusters of rows with a trained run, their log p(x), and which rows are outliers."""
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from vade_jax.inference.answers import Posterior, log_likelihood, posterior
 from vade_jax.inference.calibration import calibrated
 from vade_jax.inference.outliers import outlier_threshold
 from vade_jax.reports.results import LOG_LIKELIHOODS, read_temperature
-from vade_jax.runs.run import KeyUse, Run
+from vade_jax.runs.run import KeyUse, Run, with_settings
 from vade_jax.runs.saved_model import restore
 from vade_jax.system.console import print_line
 from vade_jax.system.errors import InputError, with_storage_errors
@@ -30,6 +32,7 @@ def predict(
     with_responsibilities: bool = False,
     outlier_share: float = 0.01,
     allow_import: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes a file with the clusters of rows.
 
@@ -50,6 +53,7 @@ def predict(
       with_responsibilities: whether to write the model's own q(c|x), which is not calibrated.
       outlier_share: in [0, 1].
       allow_import: whether the run's settings can import code (package.module:factory); only for trusted folders.
+      settings: dotted name -> value, in place of the run's own: evaluate.batch_size and precision.
 
     Returns:
       The path of the file.
@@ -59,6 +63,7 @@ def predict(
       StorageError: a file cannot be read or written.
     """
     run, state, _ = restore(folder, allow_import)
+    run = with_settings(run, settings)
     target = Path(output) if output else run.folder / "predictions.npz"
     output_files.check(target, "config.predict.output")
     rows = read_rows(run, path)

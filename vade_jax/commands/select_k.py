@@ -23,9 +23,8 @@ from vade_jax.initialization.methods import ClusteringOptions
 from vade_jax.initialization.neighbor_graphs import num_neighbors
 from vade_jax.initialization.number_of_clusters import RULE, EmbeddedRows, HeldOut, KScores, recommend, standard_error
 from vade_jax.runs.input_graphs import build_input_graph
-from vade_jax.runs.run import KeyUse, Run, read_run
+from vade_jax.runs.run import KeyUse, Run, read_run, with_settings
 from vade_jax.runs.saved_model import load_autoencoder
-from vade_jax.settings import rules
 from vade_jax.system.atomic_files import atomic_write, check_can_write, write_json
 from vade_jax.system.errors import InputError, with_storage_errors
 from vade_jax.system.precision import matmul_precision
@@ -57,7 +56,11 @@ def check_range(options: Mapping[str, Any], num_rows: int) -> None:
 
 @with_storage_errors
 def select_k(
-    folder: Path, options: Mapping[str, Any] | None = None, path: str = "", allow_import: bool = False
+    folder: Path,
+    options: Mapping[str, Any] | None = None,
+    path: str = "",
+    allow_import: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Recommends a number of clusters for the rows of a run, and writes select_k.json and select_k.png.
 
@@ -68,6 +71,8 @@ def select_k(
       options: the section select_k of a config; None for that of the run.
       path: where the file of its rows is now; '' for where it was in training.
       allow_import: whether the run's settings can import code (package.module:factory); only for trusted folders.
+      settings: dotted name -> value, in place of the run's own: precision, and evaluate.batch_size,
+        bound_samples and bound_rows.
 
     Returns:
       The content of select_k.json.
@@ -77,11 +82,8 @@ def select_k(
         was written.
       StorageError: a file cannot be read or written.
     """
-    run = read_run(folder, allow_import)
-    if options is not None:
-        fields = {**run.config.to_dict(), "select_k": dict(options)}
-        rules.check_fields(fields)
-        run = run._replace(config=ConfigDict(fields))
+    of_range = {f"select_k.{name}": value for name, value in (options or {}).items()}
+    run = with_settings(read_run(folder, allow_import), {**of_range, **(settings or {})})
     check_range(run.config.select_k, run.num_rows)
     check_can_write(run.folder / "select_k.json")
     state = load_autoencoder(run)

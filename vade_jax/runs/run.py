@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -124,6 +125,23 @@ def make_run(config: ConfigDict, folder: Path, description: dict[str, Any]) -> R
         min_log_var=config.model.min_log_var,
     )
     return Run(config, folder, model, description["num_rows"], description["num_features"], image_shape)
+
+
+def with_settings(run: Run, settings: Mapping[str, Any] | None) -> Run:
+    """Returns the run with other values of some settings.
+
+    Args:
+      run: trained.
+      settings: dotted name -> value.
+
+    Raises:
+      InputError: a value that the setting cannot have.
+    """
+    if not settings:
+        return run
+    fields = field_names.nested(field_names.flatten(run.config.to_dict()) | dict(settings))
+    rules.check_fields(fields)
+    return run._replace(config=ConfigDict(fields))
 
 
 def read_run(folder: Path, allow_import: bool = False) -> Run:

@@ -9,7 +9,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from vade_jax.settings import defaults
-from vade_jax.settings.field_names import flatten
+from vade_jax.settings.field_names import flatten, nested
 from vade_jax.system.atomic_files import check_can_write, remove_partial, write_json
 from vade_jax.system.errors import InputError, damaged_file_errors
 
@@ -146,6 +146,17 @@ def claim(workdir: Path, settings: dict[str, Any], description: dict[str, Any], 
         workdir.mkdir(parents=True, exist_ok=True)
         write_json(workdir / DATA, description)
         write_json(workdir / CONFIG, settings)
+
+
+def change_settings(workdir: Path, settings: Mapping[str, Any]) -> None:
+    """Changes settings of the run in the folder that do not change training.
+
+    Args:
+      workdir: the folder, with config.json.
+      settings: dotted name -> value; those that change training are left out.
+    """
+    changes = {name: value for name, value in settings.items() if name.startswith(_FIELDS_WITHOUT_EFFECT)}
+    write_json(workdir / CONFIG, nested(flatten(read(workdir)[0]) | changes))
 
 
 def mismatch(
