@@ -80,11 +80,6 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
       covariances_: [K, J], the diagonals of the cluster covariances.
       results_: the content of `results.json`.
       n_features_in_: D.
-
-    Example:
-      >>> from vade_jax import VaDE
-      >>> VaDE(n_clusters=3).get_params()["latent_dim"]
-      10
     """
 
     def __init__(
