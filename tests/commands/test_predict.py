@@ -95,3 +95,22 @@ def test_best_of_several_runs_predicts(tmp_path):
     best = json.loads((tmp_path / "run" / results["run"] / "results.json").read_text())
     with np.load(path) as answer:
         assert np.bincount(answer["cluster"], minlength=10).tolist() == best["occupancy"]
+
+
+def test_far_rows_are_outliers_with_probabilities_that_sum_to_1(trained, tmp_path):
+    digits = sources.load("digits").splits["train"].x[:60].astype(np.float64)
+    far = np.concatenate([digits * 1e3, digits * -1e20, digits + 1e30 * np.eye(64)[:60]])
+    answer = predicted(trained, tmp_path, far)
+    np.testing.assert_allclose(answer["probabilities"].sum(axis=1), 1, atol=1e-5)
+    assert answer["outlier"].all()
+    assert not np.isnan(answer["log_likelihood"]).any()
+    assert predicted(trained, tmp_path, far, outlier_share=0.0)["outlier"].all()
+
+
+@pytest.mark.parametrize("value", [1e39, -1e39, np.nan, np.inf])
+def test_values_that_float32_cannot_hold_are_refused_in_one_line(trained, tmp_path, value):
+    x = np.zeros((2, 64))
+    x[1, 5] = value
+    with pytest.raises(InputError, match=r"row 1, column 5") as error:
+        predicted(trained, tmp_path, x)
+    assert "\n" not in str(error.value)

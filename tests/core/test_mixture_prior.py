@@ -255,3 +255,11 @@ def test_only_differences_of_logits_matter(inputs, logit):
     np.testing.assert_allclose(
         mixture_prior.log_prob_c(shifted.prior), mixture_prior.log_prob_c(inputs.prior), atol=1e-4
     )
+
+
+@pytest.mark.parametrize("clusters", [3, 100])
+@each_responsibility
+def test_responsibilities_sum_to_1_where_every_density_overflows(name, clusters):
+    inputs = make_inputs((5,), clusters=clusters)
+    q_c = np.exp(compiled(name)(inputs._replace(z=1e25 * inputs.z)))
+    np.testing.assert_allclose(q_c.sum(axis=-1), 1, rtol=1e-5)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
-from vade_jax.inference.outliers import outlier_threshold
+from vade_jax.inference.outliers import are_outliers, outlier_threshold
 
 
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.1])
@@ -39,3 +39,19 @@ def test_the_ends_of_the_range():
     assert outlier_threshold(rows, 0.0) == -np.inf
     assert outlier_threshold(rows, 1.0) == 29
     assert np.isfinite(outlier_threshold(rows[:2], 0.01))
+
+
+def test_a_log_likelihood_that_is_not_finite_is_an_outlier_at_every_threshold():
+    rows = np.array([-np.inf, np.nan, np.inf, -5.0, 3.0])
+    np.testing.assert_array_equal(are_outliers(rows, -4.0), [True, True, True, True, False])
+    np.testing.assert_array_equal(are_outliers(rows, -np.inf), [True, True, True, False, False])
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.3])
+@pytest.mark.parametrize("lowest", [np.nan, -np.inf])
+def test_rows_that_are_not_finite_give_a_threshold_that_is_a_number(share, lowest):
+    for count in (1, 3, 30):
+        rows = np.concatenate([np.full(count, lowest), np.random.default_rng(0).normal(size=100)])
+        threshold = outlier_threshold(rows, share)
+        assert not np.isnan(threshold)
+        assert threshold == outlier_threshold(np.where(np.isnan(rows), -np.inf, rows), share)

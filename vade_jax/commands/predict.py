@@ -12,7 +12,7 @@ from vade_jax.data import output_files
 from vade_jax.data.scaling import count_outside_unit_interval
 from vade_jax.inference.answers import Posterior, log_likelihood, posterior
 from vade_jax.inference.calibration import calibrated
-from vade_jax.inference.outliers import outlier_threshold
+from vade_jax.inference.outliers import are_outliers, outlier_threshold
 from vade_jax.reports.results import LOG_LIKELIHOODS, read_temperature
 from vade_jax.runs.run import KeyUse, Run, with_settings
 from vade_jax.runs.saved_model import restore
@@ -40,10 +40,10 @@ def predict(
     probability_K-1. It has id if the rows have ids. With with_responsibilities it also has the model's own q(c|x) as
     responsibilities, in a table as responsibility_0 to responsibility_K-1. With with_log_likelihood it also has
     log_likelihood, the importance-weighted bound in nats, and outlier: whether the bound is below that of all but a
-    share outlier_share of rows that were not trained on.
+    share outlier_share of rows that were not trained on, or is not finite.
 
     Values outside the range of the training rows are clipped to it if the likelihood needs x in [0, 1]. A line says how
-    many rows have such values.
+    many rows have such values. If one is outside by more than 16 times this range, log p(x) is -inf.
 
     Args:
       folder: the workdir of a finished run, or of several runs: the best one predicts.
@@ -79,7 +79,7 @@ def predict(
     if with_log_likelihood:
         threshold = _outlier_threshold(run, outlier_share)
         bound = log_likelihoods(run, state, rows.x, target.parent)
-        columns |= {"log_likelihood": bound, "outlier": bound < threshold}
+        columns |= {"log_likelihood": bound, "outlier": are_outliers(bound, threshold)}
     numbers = range(run.config.model.num_clusters)
     names = {
         "probabilities": [f"probability_{c}" for c in numbers],

@@ -216,6 +216,8 @@ def log_prob_normal(x: jax.Array, mean: jax.Array, log_var: jax.Array) -> jax.Ar
 def _log_posterior(log_pz_given_c: jax.Array, prior: GMMPrior) -> jax.Array:
     """log softmax_c [log p(z|c) + log p(c)], [..., K]."""
     # Far from every cluster, log p(z|c) is so large that log p(c) would be rounded away. Shifts do not change softmax.
+    # Where even log p(z|c) overflows to -inf, -inf - (-inf) would be NaN.
+    log_pz_given_c = jnp.maximum(log_pz_given_c, jnp.finfo(log_pz_given_c.dtype).min)
     relative = log_pz_given_c - lax.stop_gradient(log_pz_given_c.max(axis=-1, keepdims=True))
     return jax.nn.log_softmax(relative + _log_prob_c_like(relative, prior), axis=-1)
 

@@ -1,7 +1,6 @@
 """What a trained model computes: clusters, the ELBO and the likelihood of rows, and samples.
 
-A likelihood with the support 'unit_interval' has no log p(x|z) outside [0, 1]. Rows that scaling maps outside, because
-they are outside the range of the training rows, are clipped to [0, 1] first.
+Every answer on rows is that of a `BoundedModel`, which also takes rows far from the training rows.
 """
 
 import functools
@@ -15,7 +14,7 @@ import numpy as np
 
 from vade_jax.core.importance_weighted import importance_weighted_bound
 from vade_jax.core.mixture_prior import GMMPrior, sample_prior
-from vade_jax.data.scaling import clip_to_unit_interval
+from vade_jax.inference.far_rows import BoundedModel
 from vade_jax.inference.row_map import Allocate, RowMap, make_row_map, padded_size
 from vade_jax.networks.model import Model, Params
 from vade_jax.training.objectives import Metrics, batch_elbo_terms, elbo_metrics, sample_z_each
@@ -44,14 +43,14 @@ class Posterior(NamedTuple):
 
 @functools.lru_cache(maxsize=_KEPT_PROGRAMS)
 def _make_row_map(fn: Callable, model: Model, batch_size: int, title: str = "rows", **options: Any) -> RowMap:
-    """`make_row_map` of fn(model, params, x, keys, **options), for x clipped to the support of the likelihood.
+    """`make_row_map` of fn(bounded, params, x, keys, **options), where bounded is the model for any rows.
 
     Calls with the same arguments share one function, so the programs of a model are compiled once.
     """
+    bounded = BoundedModel(model.encoder, model.decoder, model.likelihood)
 
     def batch(params: Params, x: jax.Array, keys: jax.Array) -> Any:
-        x = x if model.likelihood.support == "real" else clip_to_unit_interval(x)
-        return fn(model, params, x, keys, **options)
+        return fn(bounded, params, x, keys, **options)
 
     return make_row_map(batch, batch_size, title)
 
@@ -62,7 +61,7 @@ def make_embed(model: Model, batch_size: int) -> Callable[[TrainState, np.ndarra
     return lambda state, x: row_map(state.params, state.scaling, x, state.key)
 
 
-def _encode(model: Model, params: Params, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _encode(model: BoundedModel, params: Params, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
     return model.encode(params, x)
 
 
@@ -95,7 +94,7 @@ def posterior(
 
 
 def _posterior(
-    model: Model, params: Params, x: jax.Array, keys: jax.Array, *, estimator: str
+    model: BoundedModel, params: Params, x: jax.Array, keys: jax.Array, *, estimator: str
 ) -> tuple[jax.Array, jax.Array]:
     # XLA leaves out the decoder, because q(c|x) does not depend on it.
     q_c = jnp.exp(batch_elbo_terms(model, params, {"x": x}, keys, estimator, num_samples=1).log_q_c)
@@ -118,7 +117,7 @@ def mean_elbo(
     return {name: float(values.mean(dtype=np.float64)) for name, values in rows.items()}
 
 
-def _elbo(model: Model, params: Params, x: jax.Array, keys: jax.Array, *, estimator: str) -> Metrics:
+def _elbo(model: BoundedModel, params: Params, x: jax.Array, keys: jax.Array, *, estimator: str) -> Metrics:
     return elbo_metrics(batch_elbo_terms(model, params, {"x": x}, keys, estimator, num_samples=1))
 
 
@@ -134,7 +133,8 @@ def log_likelihood(
 ) -> np.ndarray:
     """The importance-weighted bound of log p(x) from L = num_samples draws: [N], nats, for rows [N, D] as stored.
 
-    The draws are decoded one after the other, so the memory for decoding does not grow with L.
+    The draws are decoded one after the other, so the memory for decoding does not grow with L. The bound of a row far
+    from the training rows is a very low number or -inf, never NaN.
     """
     row_map = _make_row_map(
         _log_likelihood, model, min(batch_size, _MAX_BOUND_BATCH), "log p(x)", num_samples=num_samples
@@ -142,9 +142,12 @@ def log_likelihood(
     return row_map(state.params, state.scaling, x, key, allocate)
 
 
-def _log_likelihood(model: Model, params: Params, x: jax.Array, keys: jax.Array, *, num_samples: int) -> jax.Array:
+def _log_likelihood(
+    model: BoundedModel, params: Params, x: jax.Array, keys: jax.Array, *, num_samples: int
+) -> jax.Array:
     draws = _sample_and_decode(model, params, x, keys, num_samples=num_samples)
-    return importance_weighted_bound(*draws, params["prior"])
+    bound = importance_weighted_bound(*draws, params["prior"])
+    return jnp.where(model.is_far(x) | jnp.isnan(bound), -jnp.inf, bound)
 
 
 def likelihood_under_priors(
@@ -176,13 +179,15 @@ def likelihood_under_priors(
     return lambda prior: np.asarray(bound(draws, prior))
 
 
-def _draws_by_row(model: Model, params: Params, x: jax.Array, keys: jax.Array, *, num_samples: int) -> _Draws:
+def _draws_by_row(model: BoundedModel, params: Params, x: jax.Array, keys: jax.Array, *, num_samples: int) -> _Draws:
     """`_sample_and_decode` with the row axis first, as in every array of a row map."""
     log_px_given_z, z, z_mean, z_log_var = _sample_and_decode(model, params, x, keys, num_samples=num_samples)
     return log_px_given_z.T, z.swapaxes(0, 1), z_mean, z_log_var
 
 
-def _sample_and_decode(model: Model, params: Params, x: jax.Array, keys: jax.Array, *, num_samples: int) -> _Draws:
+def _sample_and_decode(
+    model: BoundedModel, params: Params, x: jax.Array, keys: jax.Array, *, num_samples: int
+) -> _Draws:
     """log p(x|z) [L, B], the draws z [L, B, J] of q(z|x), and its z_mean and z_log_var [B, J]."""
     z_mean, z_log_var = model.encode(params, x)
     z = sample_z_each(keys, z_mean, z_log_var, num_samples)

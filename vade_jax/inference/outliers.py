@@ -1,4 +1,4 @@
-"""The log-likelihood below which a row is an outlier."""
+"""Outliers: rows whose log p(x) is below that of almost all rows that were not trained on."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def outlier_threshold(log_likelihoods: np.ndarray, share: float) -> float:
     then a quantile of the predictive distribution of one more row.
 
     Args:
-      log_likelihoods: [R], log p(x) of rows that were not trained on, nats.
+      log_likelihoods: [R], log p(x) of rows that were not trained on, nats; NaN counts as -inf.
       share: in [0, 1].
 
     Returns:
@@ -25,9 +25,27 @@ def outlier_threshold(log_likelihoods: np.ndarray, share: float) -> float:
         return -np.inf
     num_rows = len(log_likelihoods)
     tail = max(round(_TAIL_SHARE * num_rows), _LEAST_TAIL)
-    if share * (num_rows + 1) >= 1 or tail >= num_rows:
-        return float(np.quantile(log_likelihoods, share, method="weibull"))
-    ascending = np.sort(log_likelihoods).astype(np.float64)
+    known = np.where(np.isnan(log_likelihoods), -np.inf, log_likelihoods)
+    with np.errstate(invalid="ignore"):  # from -inf to -inf
+        if share * (num_rows + 1) >= 1 or tail >= num_rows:
+            threshold = np.quantile(known, share, method="weibull")
+        else:
+            threshold = _in_exponential_tail(np.sort(known).astype(np.float64), tail, share)
+    return -np.inf if np.isnan(threshold) else float(threshold)
+
+
+def _in_exponential_tail(ascending: np.ndarray, tail: int, share: float) -> float:
+    """The quantile of a share of values [R], if the smallest ones, tail in number, are exponential."""
     start = ascending[tail]
     mean_excess = (start - ascending[:tail]).mean()
-    return float(start - tail * mean_excess * ((tail / num_rows / share) ** (1 / tail) - 1))
+    return start - tail * mean_excess * ((tail / len(ascending) / share) ** (1 / tail) - 1)
+
+
+def are_outliers(log_likelihoods: np.ndarray, threshold: float) -> np.ndarray:
+    """Returns whether rows are outliers, [N].
+
+    Args:
+      log_likelihoods: [N], nats. One that is not finite is below every threshold.
+      threshold: nats; see `outlier_threshold`.
+    """
+    return ~(np.isfinite(log_likelihoods) & (log_likelihoods >= threshold))
