@@ -267,6 +267,6 @@ def _decoders(model: Model) -> tuple[Callable, Callable]:
 
 def interpolate(start: jax.Array, end: jax.Array, num_steps: int) -> jax.Array:
     """Evenly spaced z from start to end, [..., J] each and both included: [..., num_steps, J]."""
-    share = jnp.linspace(0.0, 1.0, num_steps)
+    share = jnp.linspace(0.0, 1.0, num_steps, dtype=start.dtype)
     share = jnp.expand_dims(share, (*range(start.ndim - 1), start.ndim))
     return (1 - share) * jnp.expand_dims(start, -2) + share * jnp.expand_dims(end, -2)

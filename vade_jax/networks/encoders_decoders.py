@@ -123,7 +123,7 @@ class SharedLogVar(nn.Module):
         """(mean, log_var), each [..., D], for z [..., J]."""
         (mean,) = self.decoder(z)
         # Adam moves each parameter by about the learning rate in a step, which is too slow for a scale.
-        log_var = self.rate * self.param("log_var", nn.initializers.zeros, ())
+        log_var = self.rate * self.param("log_var", nn.initializers.zeros, (), jnp.float32)
         return mean, jnp.broadcast_to(log_var, mean.shape)
 
 

@@ -115,13 +115,12 @@ def init_params(key: jax.Array, model: Model, num_features: int, num_clusters: i
       {'encoder', 'decoder', 'prior'}.
     """
     encoder_key, decoder_key = jax.random.split(key)
+    prior_shapes = (num_clusters,), (num_clusters, latent_dim), (num_clusters, latent_dim)
     init_encoder, init_decoder = _initializers(model)
     return {
-        "encoder": init_encoder(encoder_key, jnp.zeros((1, num_features))),
-        "decoder": init_decoder(decoder_key, jnp.zeros((1, latent_dim))),
-        "prior": GMMPrior(
-            jnp.zeros(num_clusters), jnp.zeros((num_clusters, latent_dim)), jnp.zeros((num_clusters, latent_dim))
-        ),
+        "encoder": init_encoder(encoder_key, jnp.zeros((1, num_features), jnp.float32)),
+        "decoder": init_decoder(decoder_key, jnp.zeros((1, latent_dim), jnp.float32)),
+        "prior": GMMPrior(*(jnp.zeros(shape, jnp.float32) for shape in prior_shapes)),
     }
 
 

@@ -180,5 +180,6 @@ def initial_state(run: Run) -> TrainState:
     """Returns the state before the first stage, without an optimizer and with a scaling that changes nothing."""
     sizes = run.config.model
     params = init_params(run.key(KeyUse.PARAMS), run.model, run.num_features, sizes.num_clusters, sizes.latent_dim)
-    unscaled = Scaling(jnp.zeros((1, run.num_features)), jnp.ones((1, run.num_features)))
+    shape = 1, run.num_features
+    unscaled = Scaling(jnp.zeros(shape, jnp.float32), jnp.ones(shape, jnp.float32))
     return replicate(TrainState.create(params, run.key(KeyUse.STAGES), unscaled))

@@ -226,11 +226,13 @@ def _make_targets(run: Run, targets: Callable[[np.ndarray, GMMPrior], np.ndarray
 
 def _fit_scaling(run: Run, name: str, state: TrainState, x: np.ndarray) -> TrainState:
     """Returns the state with the scaling of the training rows, and with a small constant variance of q(z|x)."""
-    shift, scale = SCALINGS[run.config.data.scaling](x)
     shape = state.scaling.shift.shape
+    shift, scale = (
+        jnp.broadcast_to(jnp.asarray(part, jnp.float32), shape) for part in SCALINGS[run.config.data.scaling](x)
+    )
     encoder = with_constant_log_var(state.params["encoder"], run.config.init.log_var)
     return state.replace(
-        scaling=Scaling(jnp.broadcast_to(shift, shape), jnp.broadcast_to(scale, shape)),
+        scaling=Scaling(shift, scale),
         params={**state.params, "encoder": encoder},
     )
 

@@ -31,9 +31,10 @@ def random_affine(
       [D]; each pixel is interpolated linearly between the four nearest pixels.
     """
     height, width, _ = image_shape
-    *shift, turn = jax.random.uniform(key, (3,), minval=-1.0)
-    angle = turn * jnp.deg2rad(max_degrees)
-    rows, columns = jnp.meshgrid(jnp.arange(float(height)), jnp.arange(float(width)), indexing="ij")
+    *shift, turn = jax.random.uniform(key, (3,), jnp.float32, minval=-1.0)
+    angle = turn * jnp.deg2rad(jnp.float32(max_degrees))
+    sides = (jnp.arange(size, dtype=jnp.float32) for size in (height, width))
+    rows, columns = jnp.meshgrid(*sides, indexing="ij")
     down = rows - (height - 1) / 2 - shift[0] * max_shift * height
     right = columns - (width - 1) / 2 - shift[1] * max_shift * width
     source_positions = (

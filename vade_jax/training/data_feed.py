@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vade_jax.system.devices import gather_rows, replicate, rows_of_this_process
@@ -64,7 +65,7 @@ class Feed:
         steps: list[int] = []
         means: list[Metrics] = []
         for _ in range(num_passes):
-            seed = int(jax.random.bits(jax.random.fold_in(state.key, state.step)))
+            seed = int(jax.random.bits(jax.random.fold_in(state.key, state.step), dtype=jnp.uint32))
             for num_rows, shard in self._shards({"x": self.x, **extra_arrays}, batch_size, seed):
                 if num_rows < batch_size:
                     break

@@ -152,7 +152,8 @@ def _epoch(
         return step(state, jax.tree.map(lambda array: array[rows], data), batch_positions)
 
     def one_pass(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
-        order = jax.random.permutation(jax.random.fold_in(shuffle_key, state.step), num_rows)
+        rows = jnp.arange(num_rows, dtype=jnp.int32)
+        order = jax.random.permutation(jax.random.fold_in(shuffle_key, state.step), rows)
         return lax.scan(step_on_batch, state, order[: num_steps * batch_size].reshape(num_steps, batch_size))
 
     end, metrics = lax.scan(one_pass, state.replace(key=noise_key), length=num_passes)

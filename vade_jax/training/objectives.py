@@ -89,7 +89,7 @@ def vae(model: Model, kl_weight: Weight = _weight_one) -> Objective:
 
     def objective(params: Params, batch: Batch, keys: jax.Array, step: jax.Array) -> tuple[jax.Array, Metrics]:
         log_px_given_z, z, z_mean, z_log_var = _sampled_reconstruction(model, params, batch, keys, 1)
-        zeros = jnp.zeros((1, z_mean.shape[-1]))
+        zeros = jnp.zeros((1, z_mean.shape[-1]), z_mean.dtype)
         terms = elbo_terms(log_px_given_z, z, z_mean, z_log_var, GMMPrior(zeros[:, 0], zeros, zeros), "mean")
         return -terms.log_px_given_z + kl_weight(step) * terms.kl, elbo_metrics(terms)
 

@@ -33,7 +33,7 @@ class TrainState(struct.PyTreeNode):
     @classmethod
     def create(cls, params: Params, key: jax.Array, scaling: Scaling) -> "TrainState":
         """A state without an optimizer, as before the first stage."""
-        return cls(jnp.zeros((), jnp.int32), params, None, key, scaling, jnp.ones(()))
+        return cls(jnp.zeros((), jnp.int32), params, None, key, scaling, jnp.ones((), jnp.float32))
 
 
 def start_stage(
