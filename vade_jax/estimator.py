@@ -214,10 +214,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         return make_embed(run.model, run.config.evaluate.batch_size)(state, x)[0]
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """The importance-weighted bound of log p(x) of each scaled row of X [N, D], as [N], nats; never NaN.
-
-        It is -inf for a row so far from the training rows that float32 cannot compute it.
-        """
+        """The importance-weighted bound of log p(x) of each scaled row of X [N, D], [N] nats; -inf for very far rows."""
         return log_likelihoods(*self._asked(X))
 
     def score(self, X: Any, y: object = None) -> float:
