@@ -159,8 +159,8 @@ class _TupleParser(flags.ArgumentParser[tuple[Any, ...]]):
     """Parses a tuple. Of a flag that is given twice the last one counts: config_flags' own parser would join both."""
 
     def parse(self, argument: Any) -> tuple[Any, ...]:
-        """The tuple in a text such as '(500, 500)' or '500,500'."""
-        return TupleParser().parse(argument)
+        """The tuple in a text such as '(500, 500)', '500,500' or 'auto'."""
+        return ("auto",) if argument == "auto" else TupleParser().parse(argument)
 
     def flag_type(self) -> str:
         """The name of the type in --help."""

@@ -19,7 +19,7 @@ wines.data.to_csv(folder / "wines.csv", index=False)
 
 # %% Find clusters and their probabilities
 table = pd.read_csv(folder / "wines.csv")
-model = VaDE(n_clusters=3, hidden=(128, 128), verbose=True)
+model = VaDE(n_clusters=3, verbose=True)
 table["cluster"] = model.fit_predict(table)
 table["confidence"] = model.predict_proba(table[wines.feature_names]).max(axis=1)
 print(table.groupby("cluster")[["alcohol", "flavanoids", "color_intensity", "confidence"]].mean().round(2))

@@ -60,7 +60,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
     Args:
       n_clusters: K.
       latent_dim: J.
-      hidden: widths of the encoder's hidden layers; the decoder has them in reverse order.
+      hidden: widths of the encoder's hidden layers, reversed in the decoder; 'auto' to choose by the number of rows.
       likelihood: of p(x|z): 'bernoulli', 'gaussian', 'gaussian_shared', or 'auto' to choose by the rows. Also a name
         of `register_likelihood`, or package.module:factory.
       scaling: of the rows: 'range', 'standardize', 'rescale', 'none', or 'auto' to choose by the rows. Also a name of
@@ -87,7 +87,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         n_clusters: int = 10,
         *,
         latent_dim: int = 10,
-        hidden: Sequence[int] = (500, 500, 2000),
+        hidden: Sequence[int] | str = "auto",
         likelihood: str = "auto",
         scaling: str = "auto",
         image_shape: tuple[int, int, int] | None = None,
@@ -214,7 +214,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         return make_embed(run.model, run.config.evaluate.batch_size)(state, x)[0]
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """The importance-weighted bound of log p(x) of each scaled row of X [N, D], [N] nats; -inf for very far rows."""
+        """The importance-weighted bound of log p(x) of each scaled row of X [N, D], [N] nats; -inf for far rows."""
         return log_likelihoods(*self._asked(X))
 
     def score(self, X: Any, y: object = None) -> float:

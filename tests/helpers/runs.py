@@ -37,6 +37,7 @@ def tiny(**changes):
 def fields(**changes):
     """The settings as nested sections, with changes by section__field."""
     nested = base.get_config().to_dict()
+    nested["model"]["hidden"] = (16,)
     for name, value in changes.items():
         section, _, field = name.rpartition("__")
         (nested[section] if section else nested)[field] = value

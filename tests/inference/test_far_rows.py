@@ -108,7 +108,7 @@ def test_a_value_outside_the_unit_interval_is_clipped_and_one_far_outside_has_de
     near, far = inside.copy(), inside.copy()
     near[0], far[0] = -7.4, -7.6  # scaled to -15.8 and -16.2
     *_, log_px = answers(model, state, np.stack([inside, near, far]))
-    same_row_again, _ = log_likelihood(model, state, np.stack([inside, inside]), KEY, num_samples=5, batch_size=128)
+    same_row_again, *_ = log_likelihood(model, state, np.stack([inside] * 3), KEY, num_samples=5, batch_size=128)
     assert log_px[0] == same_row_again
     assert np.isfinite(log_px[1])
     assert log_px[2] == -np.inf

@@ -49,6 +49,18 @@ def test_more_clusters_than_different_rows_are_refused(dtype):
         data_dependent.check_against_data(fields(model__num_clusters=3), two)
 
 
+@pytest.mark.parametrize("auto", ["auto", ("auto",), ["auto"]])
+@pytest.mark.parametrize(
+    ("num_rows", "widths"),
+    [(20, (32, 32)), (870, (64, 64)), (1797, (128, 128)), (7999, (256, 256)), (8000, (500, 500, 2000))],
+)
+def test_auto_networks_grow_with_the_number_of_rows(auto, num_rows, widths):
+    rows = Dataset(np.zeros((num_rows, 2), np.uint8), None, None)
+    chosen = data_dependent.resolve_auto_settings(fields(model__hidden=auto), rows)
+    assert chosen["model.hidden"] == (widths, f"{num_rows} rows")
+    assert "model.hidden" not in data_dependent.resolve_auto_settings(fields(model__hidden=(7,)), rows)
+
+
 def test_equal_rows_are_counted_once():
     x = np.array([[0.0, 1], [-0.0, 1], [2, 1], [0, 1], [3, 1]], np.float32)
     assert [data_dependent.count_distinct_rows(x, enough) for enough in (1, 2, 3, 4)] == [1, 2, 3, 3]

@@ -1,5 +1,6 @@
 """Settings that depend on the rows: 'auto' is resolved, and settings that do not suit the rows are refused."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,18 +12,24 @@ from vade_jax.data.scaling import SCALINGS, in_unit_interval, scaled_limits
 from vade_jax.networks.likelihoods import Support, make_likelihood
 from vade_jax.networks.model import Model, make_model
 from vade_jax.settings.field_names import flatten
-from vade_jax.settings.rules import AUTO
+from vade_jax.settings.rules import AUTO, is_auto
 from vade_jax.system.errors import InputError
 
 # What 'auto' chooses.
+_PAPER_WIDTHS = (500, 500, 2000)  # arXiv:1611.05148, Sec. 4.2
+_MANY_ROWS = 8000  # from here on the paper's networks; they learn fewer rows by heart
+_ROWS_PER_UNIT = 16
+_WIDTH_LIMITS = 32, 256
 _LIKELIHOOD_OF_SUPPORT: dict[Support, str] = {"unit_interval": "bernoulli", "real": "gaussian_shared"}
 
 
 def resolve_auto_settings(settings: Mapping[str, Any], rows: Dataset) -> dict[str, tuple[Any, str]]:
     """Returns the fields that the rows decide: fields that are 'auto', and batch sizes larger than the number of rows.
 
-    Binary rows, rows in [0, 1] and grey values get the Bernoulli likelihood. Other rows get the Gaussian one with a
-    learned variance, on standardized columns. If one of the two fields is given, the other is chosen to suit it.
+    The networks are those of the paper for 8,000 rows or more. For N rows below, they have two layers of about N/16
+    units, a power of two from 32 to 256. Binary rows, rows in [0, 1] and grey values get the Bernoulli likelihood.
+    Other rows get the Gaussian one with a learned variance, on standardized columns. If one of the two fields is given,
+    the other is chosen to suit it.
 
     Args:
       settings: nested sections, each field checked by itself.
@@ -41,7 +48,17 @@ def resolve_auto_settings(settings: Mapping[str, Any], rows: Dataset) -> dict[st
         for name, value in flat.items()
         if name.endswith(".batch_size") and not name.startswith("evaluate.") and value > num_rows
     }
-    return _resolve_scaling_and_likelihood(flat, rows) | batches
+    widths = {"model.hidden": (_widths(num_rows), f"{num_rows} rows")} if is_auto(flat["model.hidden"]) else {}
+    return _resolve_scaling_and_likelihood(flat, rows) | widths | batches
+
+
+def _widths(num_rows: int) -> tuple[int, ...]:
+    """Returns the widths of the hidden layers for a number of rows."""
+    if num_rows >= _MANY_ROWS:
+        return _PAPER_WIDTHS
+    least, most = _WIDTH_LIMITS
+    width = min(most, max(least, 2 ** round(math.log2(num_rows / _ROWS_PER_UNIT))))
+    return width, width
 
 
 def _resolve_scaling_and_likelihood(flat: Mapping[str, Any], rows: Dataset) -> dict[str, tuple[str, str]]:

@@ -15,7 +15,9 @@ def get_config() -> ConfigDict:
     config.rate_factors = (1.0,)  # each seed is run once with each of these factors on all its learning rates
     # Of matrix products: 'default' (the device's own), 'float32', 'tensorfloat32' or 'bfloat16'. The rest is float32.
     config.precision = "default"
-    config.compilation_cache = ""  # folder that keeps compiled programs for later runs; '' for none
+    # Folder that keeps compiled programs for later runs; '' for none; 'auto': JAX's own if it has one, else
+    # ~/.cache/vade_jax, with at most 1 GiB.
+    config.compilation_cache = "auto"
     config.report = True  # write report/index.html: results, curves, clusters and settings on one page
 
     config.data = ConfigDict()
@@ -55,7 +57,9 @@ def get_config() -> ConfigDict:
     config.model.latent_dim = 10  # J
     # 'mlp', 'conv' (images), another name in vade_jax.networks.NETWORKS, or package.module:factory.
     config.model.network = "mlp"
-    config.model.hidden = (500, 500, 2000)  # widths of the MLP encoder; the decoder has them in reverse order
+    # Widths of the MLP encoder; the decoder has them in reverse order. auto: by the number of rows. 8,000 rows or more
+    # get the paper's (500, 500, 2000).
+    config.model.hidden = ("auto",)
     # p(x|z): 'bernoulli' (x in [0, 1]), 'gaussian', 'gaussian_shared'; 'auto': chosen from the rows; or another name in
     # vade_jax.networks.likelihoods.LIKELIHOODS, or package.module:factory.
     config.model.likelihood = "bernoulli"

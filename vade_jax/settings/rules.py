@@ -28,6 +28,11 @@ SAMPLE, MEAN = "sample", "mean"  # the values of generate.kind, besides AUTO
 _LARGEST = sys.float_info.max  # NaN is not <= it
 
 
+def is_auto(value: Any) -> bool:
+    """Whether a field is 'auto', which a field of several values has as ('auto',)."""
+    return value == AUTO or (isinstance(value, tuple | list) and list(value) == [AUTO])
+
+
 class Rule(NamedTuple):
     """What values a field can have.
 
@@ -76,8 +81,10 @@ _POSITIVE = _number(lambda value: value > 0, "a number > 0")
 _AT_LEAST_ONE = _number(lambda value: value >= 1, "a number >= 1")
 _FRACTION = _number(lambda value: 0 <= value <= 1, "a number in [0, 1]")
 _WIDTHS = _rule(
-    lambda value: isinstance(value, tuple | list) and all(_integer(1).holds(width) for width in value),
-    "integers >= 1, such as (500, 500, 2000)",
+    lambda value: (
+        is_auto(value) or (isinstance(value, tuple | list) and all(_integer(1).holds(width) for width in value))
+    ),
+    f"integers >= 1, such as (500, 500, 2000), or {AUTO!r}",
 )
 _PAIR = _rule(
     lambda value: (

@@ -1,14 +1,18 @@
 """The seconds that XLA takes to compile in this process, and a folder that keeps what it compiled."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
+AUTO_FOLDER = "auto"
 _MIN_SECONDS = 0.1  # a program that compiles faster is not kept
+_MAX_BYTES = 2**30  # of the kept programs of AUTO_FOLDER; the ones that were used longest ago are deleted
 _compilations: list[float] = []
 _lock = threading.Lock()
 _counting = False
@@ -37,20 +41,22 @@ def compile_seconds() -> float:
 
 @contextmanager
 def kept_programs(folder: str) -> Iterator[None]:
-    """A context in which XLA reads compiled programs from a folder and keeps others there; '' for no folder.
+    """A context in which XLA reads compiled programs from a folder and keeps others there.
 
     JAX has one such folder for the process: of several threads the first one's is used. JAX's own settings are as
     before when the last thread leaves.
+
+    Args:
+      folder: '' for no folder; 'auto' for `user_folder`, unless JAX already has one.
     """
     global _num_users
-    if not folder:
+    settings = _settings_for(folder)
+    if not settings:
         yield
         return
     with _lock:
         if not _num_users:
-            _settings_before.update(
-                _set({"jax_compilation_cache_dir": folder, "jax_persistent_cache_min_compile_time_secs": _MIN_SECONDS})
-            )
+            _settings_before.update(_set(settings))
         _num_users += 1
     try:
         yield
@@ -59,6 +65,37 @@ def kept_programs(folder: str) -> Iterator[None]:
             _num_users -= 1
             if not _num_users:
                 _set(_settings_before)
+
+
+def user_folder() -> Path:
+    """The user's folder of compiled programs: $XDG_CACHE_HOME/vade_jax or ~/.cache/vade_jax."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vade_jax"
+
+
+def _settings_for(folder: str) -> dict[str, Any]:
+    """The settings of JAX for a folder; {} to leave them as they are."""
+    if folder != AUTO_FOLDER:
+        limit = {}
+    elif getattr(jax.config, "jax_compilation_cache_dir", None) or not _can_write(user_folder()):
+        return {}
+    else:
+        folder, limit = str(user_folder()), {"jax_compilation_cache_max_size": _MAX_BYTES}
+    if not folder:
+        return {}
+    return {
+        "jax_compilation_cache_dir": folder,
+        "jax_persistent_cache_min_compile_time_secs": _MIN_SECONDS,
+        **limit,
+    }
+
+
+def _can_write(folder: Path) -> bool:
+    """Whether there is the folder, or it can be made, and files can be written there."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 def _set(settings: dict[str, Any]) -> dict[str, Any]:
