@@ -1,6 +1,9 @@
 """Checkpoints: saving and restoring, which ones are kept, and damaged files."""
 
+import errno
+import gc
 import json
+import os
 import shutil
 
 import jax
@@ -13,7 +16,7 @@ from vade_jax.data.scaling import Scaling
 from vade_jax.runs.checkpoints import Checkpoints
 from vade_jax.runs.progress import BEGINNING
 from vade_jax.system.devices import replicate
-from vade_jax.system.errors import StorageError
+from vade_jax.system.errors import DamagedError, StorageError
 from vade_jax.training.train_state import TrainState
 
 
@@ -213,3 +216,63 @@ def test_unfinished_checkpoints_are_deleted_only_with_exclusive_access(tmp_path)
     with Checkpoints(tmp_path / "c", keep=2, exclusive=True) as checkpoints:
         assert not left.exists()
         assert checkpoints.steps() == [1, 2]
+
+
+UNREADABLE = [
+    PermissionError(errno.EACCES, "Permission denied"),
+    *(OSError(code, os.strerror(code)) for code in (errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM)),
+    MemoryError(),
+    ValueError("PERMISSION_DENIED: Error opening 'd/1' [OS error 13: Permission denied]"),
+    jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory"),
+]
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("error", UNREADABLE, ids=repr)
+def test_a_checkpoint_that_cannot_be_read_now_stops_and_nothing_is_deleted(tmp_path, monkeypatch, error):
+    saved(tmp_path / "c")
+    before = contents(tmp_path / "c")
+
+    def fail(*_):
+        raise error
+
+    with Checkpoints(tmp_path / "c", keep=2, exclusive=True) as checkpoints:
+        monkeypatch.setattr(checkpoints, "_read", fail)
+        with pytest.raises(StorageError, match=r"c/2 cannot be read now: .* nothing was deleted") as raised:
+            checkpoints.restore(state(0))
+    assert not isinstance(raised.value, DamagedError)
+    assert "\n" not in str(raised.value)
+    assert contents(tmp_path / "c") == before
+    monkeypatch.setattr(Checkpoints, "_read_progress", fail)  # so the file's age and merit are not known
+    with pytest.raises(StorageError, match="cannot be read now"):
+        Checkpoints(tmp_path / "c", keep=1, exclusive=True)
+    assert contents(tmp_path / "c") == before
+
+
+def restored_epoch(folder):
+    """The epoch of the checkpoint that is restored; None if one cannot be read now."""
+    try:
+        with Checkpoints(folder, keep=2, exclusive=True) as checkpoints:
+            return checkpoints.restore(state(0))[1].epoch
+    except StorageError as error:
+        assert "cannot be read now" in str(error)  # noqa: PT017
+        return None
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of coroutines that Orbax never awaits
+def test_a_file_that_cannot_be_opened_never_costs_a_checkpoint(tmp_path):
+    epochs = []
+    for file in saved(tmp_path / "c"):
+        path = tmp_path / "c" / "2" / file
+        content = path.read_bytes()
+        path.unlink()
+        path.symlink_to(path.name)  # a link to itself cannot be opened, not by root either
+        epochs.append(restored_epoch(tmp_path / "c"))
+        path.unlink()
+        path.write_bytes(content)
+    gc.collect()  # within this test's filter
+    assert set(epochs) == {2, None}  # some files are not needed
+    assert restored_epoch(tmp_path / "c") == 2

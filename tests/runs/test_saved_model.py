@@ -1,5 +1,6 @@
 """Saved models: without optimizer, damaged, and read from folders of older versions."""
 
+import errno
 import shutil
 
 import jax
@@ -89,3 +90,18 @@ def test_a_damaged_model_is_reported_and_saved_again_by_training(finished, tmp_p
         saved_model.restore(folder)
     train(tiny(), folder)
     assert saved_model.restore(folder)[2].epoch == 3
+
+
+def test_a_model_that_cannot_be_read_now_is_not_replaced(finished, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    before = {path: path.read_bytes() for path in (folder / "model").rglob("*") if path.is_file()}
+    run, state, progress = saved_model.restore(folder)
+
+    def fail(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Checkpoints, "_read", fail)
+    with pytest.raises(StorageError, match="model/1 cannot be read now"):
+        saved_model.save_model(run, state, progress)
+    assert {path: path.read_bytes() for path in (folder / "model").rglob("*") if path.is_file()} == before

@@ -130,6 +130,19 @@ def test_a_damaged_cache_is_made_again(stopped, tmp_path, name):
     assert_same_bits(params_of(folder), stopped[1])
 
 
+@pytest.mark.parametrize("name", ["config.json", "data.json", "metrics.jsonl", "trail.npy", "input_graph.npz"])
+def test_a_file_that_cannot_be_read_now_stops_and_nothing_is_deleted(stopped, tmp_path, name):
+    folder = tmp_path / "run"
+    shutil.copytree(stopped[0], folder)
+    shutil.rmtree(folder / "checkpoints")  # so that the beginning, which reads every file, is done again
+    path = folder / name
+    path.unlink()
+    path.symlink_to(path.name)  # a link to itself cannot be opened, not by root either
+    with pytest.raises(StorageError, match=rf"{name} cannot be read now: .* nothing was deleted"):
+        train(tiny(guide__num_rounds=1), folder)
+    assert path.is_symlink()
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of coroutines that Orbax never awaits
 @pytest.mark.parametrize("kib", [64, 400])
 def test_a_full_disk_is_reported_and_the_run_resumes_with_more_space(digits_run, tmp_path, kib):

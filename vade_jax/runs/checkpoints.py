@@ -16,9 +16,10 @@ import jax
 import numpy as np
 
 from vade_jax.runs.progress import Progress
+from vade_jax.system.atomic_files import read_files
 from vade_jax.system.console import print_line
 from vade_jax.system.devices import to_global, to_local
-from vade_jax.system.errors import StorageError, first_line, storage_errors
+from vade_jax.system.errors import DamagedError, first_line, is_passing, storage_errors, unreadable_error
 from vade_jax.system.process_wide import SharedContext, filtered_warnings, undone_import_effects, undone_log_handler
 from vade_jax.training.train_state import TrainState
 
@@ -49,7 +50,7 @@ class Checkpoints:
             and also checkpoints that `restore` finds damaged.
 
         Raises:
-          StorageError: the folder cannot be created or written.
+          StorageError: the folder cannot be created or written, or a checkpoint cannot be read now.
         """
         self._exclusive = exclusive
         self._policy = _KeepPolicy(keep)
@@ -66,8 +67,10 @@ class Checkpoints:
             self._resources = resources.pop_all()  # closed by __exit__
         _open.add(self)
         for number in self.steps():
-            with contextlib.suppress(Exception):  # a damaged checkpoint is reported when it is restored
+            try:
                 self._policy.note(number, self._read_progress(number))
+            except Exception as error:  # a damaged checkpoint is reported when it is restored
+                self._check_is_readable(number, error)
 
     def save(self, state: TrainState, progress: Progress, scheduled: bool = True) -> None:
         """Starts writing a checkpoint in the background. It is written completely or not at all.
@@ -118,7 +121,8 @@ class Checkpoints:
     ) -> tuple[TrainState, Progress] | None:
         """Returns a checkpoint's state and progress; None if there is no checkpoint.
 
-        If a checkpoint is damaged, the one before it is read instead.
+        If a checkpoint is damaged, the one before it is read instead. One that cannot be read for another reason, such
+        as missing permissions, may be sound: then nothing is read or deleted.
 
         Args:
           template: a state with the shapes, types and devices to restore to.
@@ -128,7 +132,8 @@ class Checkpoints:
             the optimizer's state, so it is not checked then.
 
         Raises:
-          StorageError: there are checkpoints, but none of them can be read.
+          DamagedError: there are checkpoints, but all of them are damaged.
+          StorageError: a checkpoint cannot be read now.
         """
         with storage_errors(self._manager.directory):
             self._manager.wait_until_finished()
@@ -143,7 +148,7 @@ class Checkpoints:
                 self._manager.delete(skipped)
             return restored
         if damaged:
-            raise StorageError(
+            raise DamagedError(
                 f"{self._manager.directory} has no readable checkpoint: they are damaged, or were made with other "
                 "settings. Restore the folder from a backup, or start again in another workdir."
             )
@@ -152,12 +157,24 @@ class Checkpoints:
     def _attempt(
         self, template: TrainState, number: int, without_optimizer: bool
     ) -> tuple[tuple[TrainState, Progress] | None, str]:
-        """Returns a checkpoint and '', or None and the reason why it cannot be read."""
+        """Returns a checkpoint and '', or None and the reason why it is damaged."""
         with _ignored_coroutines():
             try:
                 return self._read(template, number, without_optimizer), ""
             except Exception as error:  # libraries raise errors of many types for a damaged file
+                self._check_is_readable(number, error)
                 return None, first_line(error)
+
+    def _check_is_readable(self, number: int, error: Exception) -> None:
+        """Raises a StorageError if the error of a checkpoint does not prove that its contents are damaged."""
+        folder = Path(self._manager.directory) / str(number)
+        if is_passing(error):
+            raise unreadable_error(folder, error) from error
+        try:
+            read_files(folder)  # libraries take a file without permission for a missing one
+        except Exception as cause:
+            if is_passing(cause):
+                raise unreadable_error(folder, cause) from cause
 
     def _read(self, template: TrainState, number: int, without_optimizer: bool) -> tuple[TrainState, Progress]:
         """Returns the state and the progress that were saved; raises if they differ from what was saved."""

@@ -13,8 +13,8 @@ from vade_jax.data.equal_rows import first_equal_rows, is_first
 from vade_jax.data.scaling import Scaling
 from vade_jax.initialization import methods, neighbor_graphs, soft_memberships
 from vade_jax.runs.run import Run
-from vade_jax.system.atomic_files import atomic_write
-from vade_jax.system.errors import damaged_file_errors
+from vade_jax.system.atomic_files import atomic_write, exists
+from vade_jax.system.errors import damaged_file_errors, is_passing, unreadable_error
 
 _MOVED_ROWS = 1024  # at a time
 _GRAPH_ROWS = 20_000  # rows that get edges; with this many, modularity ranks the rounds on MNIST as with all rows
@@ -46,7 +46,7 @@ def write_representatives(run: Run, x: np.ndarray) -> None:
       run: the file is written to its folder.
       x: [N, D], all rows, as stored.
     """
-    if _graph_path(run).exists():
+    if exists(_graph_path(run)):
         return
     firsts = first_equal_rows(x)
     if is_first(firsts).all():
@@ -62,7 +62,7 @@ def representatives(run: Run) -> np.ndarray:
       StorageError: the file is damaged.
     """
     path = _representatives_path(run)
-    if not path.exists():
+    if not exists(path):
         return np.arange(run.num_rows)
     with damaged_file_errors(path):
         return np.load(path)
@@ -171,7 +171,9 @@ def _load_or_compute(file: Path, read: Callable[[IO[bytes]], _T], make: Callable
     try:
         with file.open("rb") as stream:
             return read(stream)
-    except Exception:  # libraries raise errors of many types for a damaged file
+    except Exception as error:  # libraries raise errors of many types for a damaged file
+        if is_passing(error):
+            raise unreadable_error(file, error) from error
         with atomic_write(file) as partial:
             make(partial)
         with file.open("rb") as stream:

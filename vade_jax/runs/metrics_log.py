@@ -10,7 +10,8 @@ from typing import Any
 from tqdm import tqdm
 
 from vade_jax.system import console
-from vade_jax.system.atomic_files import atomic_write
+from vade_jax.system.atomic_files import atomic_write, exists
+from vade_jax.system.errors import damaged_file_errors
 from vade_jax.system.process_wide import undone_import_effects
 
 with undone_import_effects():
@@ -91,8 +92,10 @@ class Tracker:
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Returns the records of a metrics.jsonl, up to the first damaged line; [] if there is no file."""
+    with damaged_file_errors(path):
+        lines = path.read_text(errors="replace").splitlines() if exists(path) else []
     records = []
-    for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
+    for line in lines:
         try:
             record = json.loads(line)
         except json.JSONDecodeError:

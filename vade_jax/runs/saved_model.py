@@ -14,7 +14,7 @@ from vade_jax.runs import workdir
 from vade_jax.runs.checkpoints import Checkpoints
 from vade_jax.runs.progress import BEGINNING, Progress
 from vade_jax.runs.run import Run, initial_state, read_run, read_settings
-from vade_jax.system.errors import InputError, StorageError
+from vade_jax.system.errors import DamagedError, InputError
 from vade_jax.training.train_state import TrainState
 
 _AUTOENCODER = "autoencoder"
@@ -35,12 +35,12 @@ def save_model(run: Run, state: TrainState, progress: Progress) -> None:
       progress: of the run at its end.
 
     Raises:
-      StorageError: the folder cannot be written.
+      StorageError: the folder cannot be written, or its model cannot be read now.
     """
     with Checkpoints(run.folder / _MODEL, keep=1, exclusive=True) as checkpoints:
         try:
             saved = checkpoints.restore(initial_state(run))
-        except StorageError:
+        except DamagedError:
             saved = None
         if saved is None or not _has_ended(run, saved[1]):
             checkpoints.save(state.replace(opt_state=None), progress)

@@ -22,7 +22,7 @@ from vade_jax.runs.run import Run
 from vade_jax.runs.saved_model import LAST_STAGE
 from vade_jax.system import console
 from vade_jax.system.array_files import read_array, written_array
-from vade_jax.system.atomic_files import atomic_write
+from vade_jax.system.atomic_files import atomic_write, exists
 from vade_jax.system.errors import damaged_file_errors
 
 _ROWS_AT_A_TIME = 2**16
@@ -137,7 +137,7 @@ def memberships(run: Run, stage: str) -> np.ndarray:
       StorageError: the file is damaged.
     """
     path = _all_rows_path(run, stage)
-    if not path.exists():  # clusters were found on all rows
+    if not exists(path):  # clusters were found on all rows
         return read(run, stage).memberships
     with damaged_file_errors(path):
         return read_array(path)

@@ -11,6 +11,7 @@ from vade_jax.data.dataset import sample_row_indices
 from vade_jax.inference.answers import make_embed
 from vade_jax.runs.run import KeyUse, Run
 from vade_jax.system.atomic_files import atomic_write
+from vade_jax.system.errors import is_passing, unreadable_error
 from vade_jax.training.train_state import TrainState
 
 _HISTORY = "trail.npy"
@@ -67,10 +68,12 @@ class Watch:
 
 
 def _open_history(path: Path, shape: tuple[int, int]) -> np.memmap | None:
-    """Returns the file's array, mapped to memory for writing; None if it has another shape or cannot be read."""
+    """Returns the file's array, mapped to memory for writing; None if it has another shape, is missing or damaged."""
     try:
         history = np.load(path, mmap_mode="r+")
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError) as error:
+        if is_passing(error):
+            raise unreadable_error(path, error) from error
         return None
     return history if (history.shape, history.dtype) == (shape, np.int32) else None
 

@@ -10,8 +10,8 @@ from filelock import FileLock, Timeout
 
 from vade_jax.settings import defaults
 from vade_jax.settings.field_names import flatten, nested
-from vade_jax.system.atomic_files import check_can_write, remove_partial, write_json
-from vade_jax.system.errors import InputError, damaged_file_errors
+from vade_jax.system.atomic_files import check_can_write, exists, remove_partial, write_json
+from vade_jax.system.errors import InputError, damaged_file_errors, is_passing, unreadable_error
 
 RESULTS = "results.json"
 CHECKPOINTS = "checkpoints"  # the folder of the training checkpoints
@@ -220,7 +220,9 @@ def best_run_folder(workdir: Path) -> Path:
     """Returns the folder of the best run if the workdir has several, and the workdir itself if it has one."""
     try:
         name = json.loads((workdir / RESULTS).read_text()).get("run", "")
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if is_passing(error):
+            raise unreadable_error(workdir / RESULTS, error) from error
         name = ""
     return workdir / Path(name).name
 
@@ -242,7 +244,7 @@ def read_started(workdir: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
     Raises:
       StorageError: config.json or data.json is damaged.
     """
-    if not (workdir / CONFIG).exists():
+    if not exists(workdir / CONFIG):
         return None
     return _read_dict(workdir / CONFIG), _read_dict(workdir / DATA)
 
@@ -257,10 +259,13 @@ def read(workdir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
     Raises:
       InputError: there is no run in the folder.
+      StorageError: its files cannot be read now.
     """
     try:
         return json.loads((workdir / CONFIG).read_text()), json.loads((workdir / DATA).read_text())
     except (OSError, ValueError) as error:
+        if is_passing(error):
+            raise unreadable_error(workdir, error) from error
         raise InputError(
             "workdir", f"{workdir} without a run ({error})", "the folder of a trained run", "Train the run first."
         ) from error

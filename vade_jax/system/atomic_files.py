@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from vade_jax.system.errors import unreadable_error
+
 _PARTIAL = re.compile(r"\.vade-\d+-[0-9a-f]{32}\.partial(\..*)?")  # no name that a user chooses
+_BYTES_AT_A_TIME = 2**20
 
 
 @contextmanager
@@ -71,6 +74,41 @@ def write_json(path: Path, content: Any) -> None:
     """Writes content as indented JSON."""
     with atomic_write(path) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def read_files(folder: Path) -> None:
+    """Reads every file under a folder to its end.
+
+    Raises:
+      OSError: one cannot be read, or the folder cannot be listed.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for parent, _, names in os.walk(folder, onerror=fail):
+        for name in names:
+            with open(Path(parent, name), "rb") as file:
+                while file.read(_BYTES_AT_A_TIME):
+                    pass
+
+
+def exists(path: Path) -> bool:
+    """Returns whether a file is there.
+
+    `Path.exists` is also False for some files that are there and cannot be read, and which ones depends on the version
+    of Python.
+
+    Raises:
+      StorageError: it cannot be found out, for example without permission.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unreadable_error(path, error) from error
+    return True
 
 
 def reserve_disk_space(file: IO[bytes]) -> None:

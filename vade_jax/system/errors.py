@@ -59,13 +59,56 @@ class StorageError(RuntimeError):
     status = 4
 
 
+class DamagedError(StorageError):
+    """A file of a run's folder is missing, or can be read and does not hold what was written."""
+
+
+# Errors of the system that a missing file or damaged contents cause. Any other one says nothing about the contents.
+_OF_CONTENTS = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EOVERFLOW, errno.ENAMETOOLONG)
+_PASSING = (
+    *(errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
+    *(errno.EBUSY, errno.EINTR, errno.ETIMEDOUT, errno.ENOLCK, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.ENOTCONN),
+)
+# What the message of such an error contains: the system's words, or a status of TensorStore or XLA.
+_PASSING_WORDS = (
+    *(os.strerror(code) for code in _PASSING),
+    *("PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "DEADLINE_EXCEEDED"),
+)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Returns whether an error may go away without any change of the file that was read.
+
+    Such errors are missing permissions, a failing disk or network, too many open files, and too little memory.
+    Libraries wrap them, or raise another type that contains the system's message.
+    """
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno not in _OF_CONTENTS
+    causes = [*getattr(error, "exceptions", ()), error.__cause__ or error.__context__]
+    return any(words in str(error) for words in _PASSING_WORDS) or any(is_passing(cause) for cause in causes if cause)
+
+
+def unreadable_error(path: Path, error: BaseException) -> StorageError:
+    """Returns the error about a file that cannot be read now and may be sound."""
+    return StorageError(
+        f"{path} cannot be read now: {first_line(error)}. It may be sound, so nothing was deleted. Fix this, then run "
+        "the same command again."
+    )
+
+
 @contextmanager
 def damaged_file_errors(path: Path) -> Iterator[None]:
-    """Turns any error into a StorageError about a damaged or missing file of a run."""
+    """Turns any error about a file of a run into a StorageError: a DamagedError unless it may be sound."""
     try:
         yield
     except Exception as error:  # zipfile, zlib, NumPy and json raise errors of many kinds
-        raise StorageError(
+        if isinstance(error, StorageError):
+            raise
+        if is_passing(error):
+            raise unreadable_error(path, error) from error
+        raise DamagedError(
             f"{path} is damaged or missing: {first_line(error)}. Restore it from a backup, or start again in another "
             "workdir."
         ) from error
@@ -151,6 +194,6 @@ def show_name(name: object) -> str:
     return text if text == " ".join(text.split()) and text else repr(text)
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """First line of the message, at most 200 characters; the class name if it is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
