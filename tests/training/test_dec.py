@@ -138,6 +138,7 @@ def test_a_pretrained_autoencoder_allows_another_number_of_clusters(finished, tm
         ({"model__latent_dim": 4}, "an autoencoder of model.latent_dim = 3, not 4"),
         ({"model__hidden": (8,)}, r"an autoencoder of model.hidden = .*16.*, not .*8"),
         ({"data__train_split": "train[:500]"}, "an autoencoder of other rows"),
+        ({"data__held_out_share": 0.2}, r"an autoencoder that held out other rows .data.held_out_share = 0.1, not 0.2"),
     ],
 )
 def test_an_autoencoder_of_other_settings_or_rows_is_an_error(finished, tmp_path, changes, message):

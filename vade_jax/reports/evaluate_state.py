@@ -149,8 +149,7 @@ def evaluate_state(
         shape, cluster = (num_clusters, _SAMPLES_PER_CLUSTER), jnp.arange(num_clusters)[:, None]
         samples, _ = generate(run.model, state.params, generate_key, shape, cluster, mean=True)
     clustered = clustered_row_indices(run)
-    last_clusters = starting_clusters.read(run, starting_clusters.finding_names(run)[-1])
-    temperature = calibration_temperature(train_posterior.responsibilities[clustered], last_clusters.memberships)
+    temperature = _calibration_temperature(run, train_posterior.responsibilities)
     clustered_labels = None if train.labels is None else train.labels[clustered]
     return Evaluation(
         posterior=train_posterior,
@@ -169,7 +168,7 @@ def evaluate_state(
         bound_samples=options.bound_samples,
         occupancy=label_scores.occupancy(scored_posterior.clusters, num_clusters),
         input_modularity=mean_modularity(input_graphs, train_posterior.clusters[clustered]),
-        starting_clusters=_score_starting_clusters(run, clustered_labels),
+        starting_clusters=_score_starting_clusters(run, train.labels),
         accuracy_by_epoch=_accuracy_by_epoch(run, train.labels, total_epochs),
         samples=samples,
     )
@@ -207,18 +206,27 @@ def _confusion(rows: Dataset, clusters: np.ndarray, num_clusters: int) -> Confus
     return label_scores.confusion(rows.labels, clusters, num_clusters, rows.label_names)
 
 
+def _calibration_temperature(run: Run, responsibilities: np.ndarray) -> float:
+    """The temperature of q(c|x) [N, K] of the training rows, by the clusters that the last of the stages found."""
+    stage = starting_clusters.finding_names(run)[-1]
+    rows, found = starting_clusters.read_rows(run, stage), starting_clusters.read(run, stage)
+    return calibration_temperature(responsibilities[rows], found.memberships)
+
+
 def _score_starting_clusters(run: Run, labels: np.ndarray | None) -> list[dict[str, Any]]:
-    """The scores and modularities of the clusters that each stage started from, for the labels [M] of their rows."""
-    stages = [starting_clusters.read(run, stage) for stage in starting_clusters.finding_names(run)]
-    return [
-        {
-            **_scores(labels, found.memberships.argmax(axis=1)),
-            "modularity": float(found.modularity),
-            "found_modularity": float(found.found_modularity),
-            "restart_scores": found.scores.tolist(),
-        }
-        for found in stages
-    ]
+    """The scores and modularities of the clusters that each stage started from, for the labels [N] of all rows."""
+    scores = []
+    for stage in starting_clusters.finding_names(run):
+        rows, found = starting_clusters.read_rows(run, stage), starting_clusters.read(run, stage)
+        scores.append(
+            {
+                **_scores(None if labels is None else labels[rows], found.memberships.argmax(axis=1)),
+                "modularity": float(found.modularity),
+                "found_modularity": float(found.found_modularity),
+                "restart_scores": found.scores.tolist(),
+            }
+        )
+    return scores
 
 
 def _accuracy_by_epoch(run: Run, labels: np.ndarray | None, total_epochs: int) -> list[float | None]:

@@ -1,17 +1,21 @@
-"""The rows that clusters are found on, and neighbour graphs of their inputs. They are cached in the run's folder."""
+"""The rows that clusters are found on, and neighbour graphs of their inputs. They are cached in the run's folder.
 
-from collections.abc import Callable
+A cached file says what it was made from: the rows, their scaling and the settings. If these change, it is made again.
+"""
+
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.sparse import csr_matrix, load_npz, save_npz
+from scipy.sparse import csr_matrix
 
 from vade_jax.data.equal_rows import first_equal_rows, is_first
 from vade_jax.data.scaling import Scaling
 from vade_jax.initialization import methods, neighbor_graphs, soft_memberships
+from vade_jax.runs.basis import basis, is_of
 from vade_jax.runs.run import Run
 from vade_jax.system.atomic_files import atomic_write, exists
 from vade_jax.system.errors import damaged_file_errors, is_passing, unreadable_error
@@ -125,15 +129,21 @@ def load_input_graphs(run: Run, scaling: Scaling, x: np.ndarray) -> list[csr_mat
 
 def _cached_input_graph(run: Run, scaling: Scaling, x: np.ndarray) -> csr_matrix:
     """Returns the first input graph: of `load_input_neighbors` if they are of images as they are moved here."""
+    clustered = clustered_row_indices(run)
+    count = num_neighbors(run, len(clustered))
+    augment = dict(run.config.augment) if run.augmentation else None
+    of_unmoved = not augment and _needs_input_neighbors(run)
 
-    def make(partial: Path) -> None:
-        if not run.augmentation and (found := load_input_neighbors(run, scaling, x)):
-            save_npz(partial, _graph_of(run, found))
-        else:
-            rows = x[clustered_row_indices(run)]
-            save_npz(partial, build_input_graph(run, scaling, rows, num_neighbors(run, len(rows)), _GRAPH_ROWS))
+    def make() -> dict[str, Any]:
+        found = load_input_neighbors(run, scaling, x) if of_unmoved else None
+        graph = _graph_of(run, found) if found else build_input_graph(run, scaling, x[clustered], count, _GRAPH_ROWS)
+        return {"data": graph.data, "indices": graph.indices, "indptr": graph.indptr, "shape": graph.shape}
 
-    return _load_or_compute(_graph_path(run), load_npz, make)
+    def read(arrays: Mapping[str, Any]) -> csr_matrix:
+        return csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), arrays["shape"])
+
+    settings = {"neighbors": count, "augment": augment, "of_neighbor_lists": of_unmoved, "num_rows": _GRAPH_ROWS}
+    return _load_or_compute(_graph_path(run), basis(settings, clustered, *_arrays(scaling)), read, make)
 
 
 def load_input_neighbors(run: Run, scaling: Scaling, x: np.ndarray) -> NeighborLists | None:
@@ -147,37 +157,57 @@ def load_input_neighbors(run: Run, scaling: Scaling, x: np.ndarray) -> NeighborL
     Returns:
       The neighbours of the M rows, at least `num_neighbors` and `num_soft_neighbors`; None if nothing uses them.
     """
+    if not _needs_input_neighbors(run):
+        return None
+    clustered = clustered_row_indices(run)
+    count = max(num_neighbors(run, len(clustered)), num_soft_neighbors(run, len(clustered)))
+
+    def make() -> dict[str, Any]:
+        rows = np.asarray(scaling(jnp.asarray(x[clustered])))
+        distances, neighbors = neighbor_graphs.nearest_neighbors_without_hubs(rows, count)
+        return {"distances": distances.astype(np.float32), "neighbors": neighbors.astype(np.int32)}
+
+    def read(arrays: Mapping[str, Any]) -> NeighborLists:
+        return NeighborLists(distances=arrays["distances"], indices=arrays["neighbors"])
+
+    made_from = basis({"neighbors": count}, clustered, *_arrays(scaling))
+    return _load_or_compute(run.folder / "input_neighbors.npz", made_from, read, make)
+
+
+def _needs_input_neighbors(run: Run) -> bool:
+    """Returns whether anything uses the nearest others of the inputs."""
     init = run.config.init
     needs_unmoved = run.augmentation and init.part_rows
     in_layouts = init.method == "manifold" and (init.neighbors == methods.BOTH or needs_unmoved)
-    if not in_layouts and not init.soft_neighbors:
-        return None
-
-    def make(partial: Path) -> None:
-        rows = np.asarray(scaling(jnp.asarray(x[clustered_row_indices(run)])))
-        count = max(num_neighbors(run, len(rows)), num_soft_neighbors(run, len(rows)))
-        distances, neighbors = neighbor_graphs.nearest_neighbors_without_hubs(rows, count)
-        np.savez(partial, distances=distances.astype(np.float32), neighbors=neighbors.astype(np.int32))
-
-    def read(stream: IO[bytes]) -> NeighborLists:
-        with np.load(stream) as arrays:
-            return NeighborLists(distances=arrays["distances"], indices=arrays["neighbors"])
-
-    return _load_or_compute(run.folder / "input_neighbors.npz", read, make)
+    return bool(in_layouts or init.soft_neighbors)
 
 
-def _load_or_compute(file: Path, read: Callable[[IO[bytes]], _T], make: Callable[[Path], None]) -> _T:
-    """Returns the content of a file; computes and writes it first if the file is missing or damaged."""
+def _arrays(scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
+    return np.asarray(scaling.shift), np.asarray(scaling.scale)
+
+
+def _load_or_compute(
+    file: Path, made_from: str, read: Callable[[Mapping[str, Any]], _T], make: Callable[[], dict[str, Any]]
+) -> _T:
+    """Returns the content of a file; makes it first if it is missing, damaged, or made from something else.
+
+    Args:
+      file: an .npz.
+      made_from: the `basis` of the file.
+      read: from the arrays by name to the content.
+      make: returns these arrays.
+    """
     try:
-        with file.open("rb") as stream:
-            return read(stream)
+        with file.open("rb") as stream, np.load(stream) as arrays:
+            if is_of(arrays, made_from):
+                return read(arrays)
     except Exception as error:  # libraries raise errors of many types for a damaged file
         if is_passing(error):
             raise unreadable_error(file, error) from error
-        with atomic_write(file) as partial:
-            make(partial)
-        with file.open("rb") as stream:
-            return read(stream)
+    made = make()
+    with atomic_write(file) as partial:
+        np.savez_compressed(partial, basis=made_from, **made)
+    return read(made)
 
 
 def _graph_of(run: Run, neighbors: NeighborLists) -> csr_matrix:

@@ -27,6 +27,7 @@ _FILES = (
     "select_k.json",
     "select_k.png",
     "trail.npy",
+    "trail_rows.npy",
     "report/index.html",
     "tensorboard/events.out.tfevents.*",
     RESULTS,

@@ -68,7 +68,7 @@ class Run(NamedTuple):
 
         Their clusters are found like those of all rows. How likely they are says how likely new rows are.
         """
-        count = min(round(self.config.data.held_out_share * self.num_rows), _MOST_HELD_OUT, self.num_rows - 1)
+        count = num_held_out(self.config.data.held_out_share, self.num_rows)
         return np.sort(np.random.default_rng(1).choice(self.num_rows, count, replace=False))
 
     def num_epochs(self, section: ConfigDict) -> int:
@@ -85,6 +85,11 @@ class Run(NamedTuple):
     def key(self, use: KeyUse) -> jax.Array:
         """Returns the random key for one use of the seed."""
         return jax.random.fold_in(jax.random.key(self.config.seed), use)
+
+
+def num_held_out(share: float, num_rows: int) -> int:
+    """Returns how many of num_rows rows no stage trains on, for the setting `data.held_out_share`."""
+    return min(round(share * num_rows), _MOST_HELD_OUT, num_rows - 1)
 
 
 def stage_length(asked: int, batch_size: int, num_rows: int, min_steps: int) -> tuple[int, int]:

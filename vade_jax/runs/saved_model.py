@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from vade_jax.runs import workdir
 from vade_jax.runs.checkpoints import Checkpoints
 from vade_jax.runs.progress import BEGINNING, Progress
-from vade_jax.runs.run import Run, initial_state, read_run, read_settings
+from vade_jax.runs.run import Run, initial_state, num_held_out, read_run, read_settings
 from vade_jax.system.errors import DamagedError, InputError
 from vade_jax.training.train_state import TrainState
 
@@ -128,7 +128,7 @@ def check_autoencoder(config: ConfigDict, description: Mapping[str, Any]) -> Non
 
     Args:
       config: of the new run.
-      description: of its rows, as for `run.make_run`, with their 'fingerprint'.
+      description: of its rows, as for `run.make_run`, with what `workdir.differing_rows` compares.
     """
     if not config.pretrain.workdir:
         return
@@ -139,7 +139,7 @@ def check_autoencoder(config: ConfigDict, description: Mapping[str, Any]) -> Non
     raise InputError(
         "config.pretrain.workdir",
         f"{folder} with {mismatch}",
-        "a run with the same networks and the same rows that has saved its autoencoder",
+        "a run with the same networks, rows and held-out rows that has saved its autoencoder",
         "Name another one, or set --config.pretrain.workdir= to train an autoencoder.",
     )
 
@@ -152,8 +152,14 @@ def _mismatch(folder: Path, config: ConfigDict, description: Mapping[str, Any]) 
         theirs, ours = json.dumps(model[name]), json.dumps(config.model[name])  # tuples are read from JSON as lists
         if theirs != ours:
             return f"an autoencoder of model.{name} = {theirs}, not {ours}"
-    same_rows = their_description.get("fingerprint") == description["fingerprint"]
-    return "" if same_rows else "an autoencoder of other rows"
+    if workdir.differing_rows(their_description, description):
+        return "an autoencoder of other rows"
+    # A run of an older version, without this setting, has trained on all rows.
+    theirs = workdir.read(folder)[0]["data"].get("held_out_share", 0.0)
+    ours, num_rows = config.data.held_out_share, description["num_rows"]
+    if num_held_out(theirs, num_rows) != num_held_out(ours, num_rows):
+        return f"an autoencoder that held out other rows (data.held_out_share = {theirs}, not {ours})"
+    return ""
 
 
 def _autoencoder_checkpoints(run: Run) -> Checkpoints:

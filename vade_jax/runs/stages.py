@@ -285,7 +285,7 @@ def _write_starting_clusters(
         z_mean,
         np.asarray(state.scaling(jnp.asarray(x[clustered_row_indices(run)]))),
         load_input_graphs(run, state.scaling, x),
-        starting_clusters.read(run, before[-1]) if before else None,
+        starting_clusters.read_last(run, before[-1]) if before else None,
         load_input_neighbors(run, state.scaling, x),
     )
     starting_clusters.write(run, name, clusters)

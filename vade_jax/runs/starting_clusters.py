@@ -11,6 +11,7 @@ from vade_jax.data.equal_rows import is_first
 from vade_jax.initialization import methods, neighbor_graphs
 from vade_jax.initialization.modularity import mean_modularity
 from vade_jax.initialization.soft_memberships import soften
+from vade_jax.runs.basis import basis, is_of
 from vade_jax.runs.input_graphs import (
     NeighborLists,
     clustered_row_indices,
@@ -22,7 +23,7 @@ from vade_jax.runs.run import Run
 from vade_jax.runs.saved_model import LAST_STAGE
 from vade_jax.system import console
 from vade_jax.system.array_files import read_array, written_array
-from vade_jax.system.atomic_files import atomic_write, exists
+from vade_jax.system.atomic_files import atomic_write
 from vade_jax.system.errors import damaged_file_errors
 
 _ROWS_AT_A_TIME = 2**16
@@ -136,9 +137,9 @@ def memberships(run: Run, stage: str) -> np.ndarray:
     Raises:
       StorageError: the file is damaged.
     """
-    path = _all_rows_path(run, stage)
-    if not exists(path):  # clusters were found on all rows
+    if len(read_rows(run, stage)) == run.num_rows:  # a file of an earlier attempt with fewer rows may lie there
         return read(run, stage).memberships
+    path = _all_rows_path(run, stage)
     with damaged_file_errors(path):
         return read_array(path)
 
@@ -161,7 +162,35 @@ def write(run: Run, stage: str, clusters: StartingClusters) -> None:
             scores=clusters.scores,
             found_modularity=clusters.found_modularity,
             modularity=clusters.modularity,
+            rows=clustered_row_indices(run),
+            basis=_basis(run),
         )
+
+
+def _basis(run: Run) -> str:
+    """Returns a digest of the rows and the settings by which clusters are found and compared."""
+    config = run.config
+    settings = {"init": config.init.to_dict(), "augment": config.augment.to_dict(), "seed": config.seed}
+    return basis(settings | {"num_clusters": config.model.num_clusters}, clustered_row_indices(run))
+
+
+def read_last(run: Run, stage: str) -> StartingClusters | None:
+    """Returns the clusters of the stage before; None if they were found on other rows or with other settings."""
+    path = _path(run, stage)
+    with damaged_file_errors(path), path.open("rb") as stream, np.load(stream) as arrays:
+        is_stale = not is_of(arrays, _basis(run))
+    return None if is_stale else read(run, stage)
+
+
+def read_rows(run: Run, stage: str) -> np.ndarray:
+    """Returns the indices [M] of the rows that the clusters of a stage were found on.
+
+    Raises:
+      StorageError: the file is damaged or missing.
+    """
+    path = _path(run, stage)
+    with damaged_file_errors(path), path.open("rb") as stream, np.load(stream) as arrays:
+        return arrays["rows"] if "rows" in arrays else clustered_row_indices(run)  # older files do not say
 
 
 def read(run: Run, stage: str) -> StartingClusters:

@@ -1,7 +1,7 @@
 """The clusters of the same random rows after every epoch, for the checks and for the report."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -10,11 +10,11 @@ from vade_jax.core.mixture_prior import optimal_log_responsibilities
 from vade_jax.data.dataset import sample_row_indices
 from vade_jax.inference.answers import make_embed
 from vade_jax.runs.run import KeyUse, Run
-from vade_jax.system.atomic_files import atomic_write
+from vade_jax.system.atomic_files import atomic_write, exists
 from vade_jax.system.errors import is_passing, unreadable_error
 from vade_jax.training.train_state import TrainState
 
-_HISTORY = "trail.npy"
+_HISTORY, _HISTORY_ROWS = "trail.npy", "trail_rows.npy"
 _NO_CLUSTER = -1
 
 
@@ -38,19 +38,24 @@ def watched_rows(run: Run) -> np.ndarray:
 
 
 class Watch:
-    """Computes the posterior of the watched rows, and writes their clusters after each epoch to trail.npy."""
+    """Computes the posterior of the watched rows, and writes their clusters after each epoch to trail.npy.
+
+    The indices of the rows are in trail_rows.npy: after a change of the settings, other rows may be watched.
+    """
 
     def __init__(self, run: Run, x: np.ndarray, num_epochs: int):
         """Selects the watched rows of x [N, D], and opens or creates trail.npy [num_epochs, W]."""
-        self._rows = x[watched_rows(run)]
+        row_indices = watched_rows(run)
+        self._rows = x[row_indices]
         self._embed = make_embed(run.model, run.config.evaluate.batch_size)
         self._log_responsibilities = jax.jit(optimal_log_responsibilities)
-        path, shape = run.folder / _HISTORY, (num_epochs, len(self._rows))
-        history = _open_history(path, shape)
-        if history is None:  # a new run, or a damaged file: only the report's curve depends on it
-            with atomic_write(path) as partial:
-                np.save(partial, np.full(shape, _NO_CLUSTER, np.int32))
+        path, rows_path = run.folder / _HISTORY, run.folder / _HISTORY_ROWS
+        shape = num_epochs, len(self._rows)
+        history = _open_history(path, shape) if _are_rows(rows_path, row_indices) else None
+        if history is None:  # a new run, other rows, or a damaged file: only the report's curve depends on it
+            _save(path, np.full(shape, _NO_CLUSTER, np.int32))
             history = np.load(path, mmap_mode="r+")
+            _save(rows_path, row_indices)
         self._history = history
 
     def posterior(self, state: TrainState) -> WatchedPosterior:
@@ -69,13 +74,28 @@ class Watch:
 
 def _open_history(path: Path, shape: tuple[int, int]) -> np.memmap | None:
     """Returns the file's array, mapped to memory for writing; None if it has another shape, is missing or damaged."""
+    history = _load(path, mmap_mode="r+")
+    return history if history is not None and (history.shape, history.dtype) == (shape, np.int32) else None
+
+
+def _are_rows(path: Path, row_indices: np.ndarray) -> bool:
+    """Returns whether the file has these row indices; older versions have no such file, and watch the same rows."""
+    return not exists(path) or np.array_equal(_load(path), row_indices)
+
+
+def _load(path: Path, **options: Any) -> Any:
+    """Returns the array in a file; None if it is missing or damaged."""
     try:
-        history = np.load(path, mmap_mode="r+")
+        return np.load(path, **options)
     except (OSError, ValueError, EOFError) as error:
         if is_passing(error):
             raise unreadable_error(path, error) from error
         return None
-    return history if (history.shape, history.dtype) == (shape, np.int32) else None
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    with atomic_write(path) as partial:
+        np.save(partial, array)
 
 
 def read_cluster_history(run: Run, total_epochs: int) -> tuple[np.ndarray, np.ndarray]:

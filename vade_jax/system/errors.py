@@ -3,6 +3,7 @@
 import errno
 import functools
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -123,6 +124,7 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "Use a shorter name",
     errno.EIO: "Check the disk",
 }
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")  # NumPy's words for a full disk, without the system's
 
 
 @contextmanager
@@ -137,7 +139,8 @@ def storage_errors(place: Path) -> Iterator[None]:
     except (InputError, DivergedError, StorageError):
         raise
     except OSError as error:
-        raise _storage_error(error, error.errno or 0, error.filename or place) from error
+        number = errno.ENOSPC if _SHORT_WRITE.search(str(error)) else error.errno or 0
+        raise _storage_error(error, number, error.filename or place) from error
     except Exception as error:  # TensorStore raises a ValueError that contains the system's message
         number = next((number for number in _REMEDIES if os.strerror(number) in str(error)), 0)
         if not number:
