@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from vade_jax.system.atomic_files import exists
-from vade_jax.system.errors import DamagedError, StorageError, damaged_file_errors, full_disk_errors, is_passing
+from vade_jax.system.errors import DamagedError, StorageError, damaged_file_errors, is_passing, storage_errors
 
 PASSING = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EBUSY)
 
@@ -70,5 +70,5 @@ def test_a_file_that_cannot_be_looked_at_is_not_missing(tmp_path):
 
 
 def test_a_short_write_of_numpy_is_a_full_disk(tmp_path):
-    with pytest.raises(StorageError, match="cannot be written: No space left on device"), full_disk_errors(tmp_path):
+    with pytest.raises(StorageError, match="No space left on device"), storage_errors(tmp_path):
         raise OSError("1797 requested and 1520 written")
