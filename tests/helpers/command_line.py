@@ -1,9 +1,10 @@
 """Runs main.py several times in forks of one process, which imports the libraries once.
 
-It reads a line of JSON for each command from its standard input, {"flags", "folder"}, and answers with a line of JSON,
-{"returncode", "stdout", "stderr"}.
+It reads a line of JSON from its standard input, {"commands", "folder", "environment"}, runs the commands at the same
+time, and answers with a line of JSON: a list with {"returncode", "stdout", "stderr"} of each.
 """
 
+import contextlib
 import json
 import os
 import runpy
@@ -27,29 +28,46 @@ class CommandLine:
 
     def __call__(self, *flags, folder=ROOT):
         """Returns the exit status and the output of `python main.py FLAGS` in the folder."""
-        print(json.dumps({"flags": flags, "folder": str(folder)}), file=self._process.stdin, flush=True)
-        return SimpleNamespace(**json.loads(self._process.stdout.readline()))
+        return self.together([flags], folder)[0]
+
+    def together(self, commands, folder=ROOT, environment=None):
+        """Returns the same of several commands, each a list of flags, that run at the same time."""
+        question = {"commands": commands, "folder": str(folder), "environment": environment or {}}
+        print(json.dumps(question), file=self._process.stdin, flush=True)
+        return [SimpleNamespace(**answer) for answer in json.loads(self._process.stdout.readline())]
 
     def close(self):
         self._process.communicate()
 
 
-def answer(flags, folder):
-    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-        child = os.fork()
-        if not child:
-            os.dup2(stdout.fileno(), 1)
-            os.dup2(stderr.fileno(), 2)
-            os.chdir(folder)
-            sys.argv = [MAIN, *flags]
-            runpy.run_path(MAIN, run_name="__main__")
-            sys.exit(0)
-        returncode = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        texts = {}
-        for name, stream in (("stdout", stdout), ("stderr", stderr)):
-            stream.seek(0)
-            texts[name] = stream.read().decode()
-    return {"returncode": returncode, **texts}
+def start(flags, folder, environment, stdout, stderr):
+    """The id of a fork that runs main.py."""
+    child = os.fork()
+    if child:
+        return child
+    os.dup2(stdout.fileno(), 1)
+    os.dup2(stderr.fileno(), 2)
+    os.chdir(folder)
+    os.environ.update(environment)
+    sys.argv = [MAIN, *flags]
+    runpy.run_path(MAIN, run_name="__main__")
+    sys.exit(0)
+
+
+def answer(commands, folder, environment):
+    with contextlib.ExitStack() as files:
+        started = []
+        for flags in commands:
+            streams = [files.enter_context(tempfile.TemporaryFile()) for _ in range(2)]
+            started.append((start(flags, folder, environment, *streams), streams))
+        answers = []
+        for child, streams in started:
+            returncode = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            for stream in streams:
+                stream.seek(0)
+            stdout, stderr = (stream.read().decode() for stream in streams)
+            answers.append({"returncode": returncode, "stdout": stdout, "stderr": stderr})
+    return answers
 
 
 if __name__ == "__main__":

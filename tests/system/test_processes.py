@@ -6,15 +6,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
+from helpers.command_line import CommandLine
 from helpers.devices import DEVICES_FLAG
 
-from benchmarks import faults, scaling
+from benchmarks import faults, records, scaling
+from vade_jax.commands.train import train
 from vade_jax.runs import saved_model
 from vade_jax.runs.metrics_log import read_metrics
+from vade_jax.runs.train_one_run import _decided_by_first
+from vade_jax.system import processes
+from vade_jax.training.collapse import Diagnosis
 
 ROOT = Path(__file__).parents[2]
 DEVICES = 2
@@ -103,6 +109,78 @@ def test_a_killed_process_ends_the_others_and_the_run_goes_on_with_another_numbe
     assert_alike(tmp_path / "killed", tmp_path / "whole")
 
 
+SMALL = [
+    "--config.data.name=file",
+    "--config.model.hidden=(4,)",
+    "--config.model.latent_dim=2",
+    "--config.model.num_clusters=3",
+    "--config.model.likelihood=gaussian_shared",
+    "--config.data.scaling=standardize",
+    "--config.pretrain.num_epochs=0",
+    "--config.init.method=gmm",
+    "--config.init.num_restarts=1",
+    "--config.init.soft_neighbors=0",
+    "--config.guide.num_rounds=0",
+    "--config.align.num_epochs=0",
+    "--config.train.num_epochs=2",
+    "--config.train.batch_size=32",
+    "--config.optimizer.min_steps=0",
+    "--config.evaluate.bound_rows=10",
+    "--config.evaluate.bound_samples=2",
+    "--config.report=false",
+]
+
+
+def start_small(command_line, folder, *flags, environment=None):
+    """What two processes with one device each answer."""
+    np.save(folder / "x.npy", np.repeat(np.eye(3) * 9, 30, axis=0) + np.random.default_rng(0).normal(size=(90, 3)))
+    shared = [*SMALL, f"--config.data.path={folder / 'x.npy'}", f"--workdir={folder / 'two'}", *flags]
+    together = [*shared, f"--coordinator={scaling.free_address()}", "--num_processes=2"]
+    commands = [[*together, f"--process_id={number}"] for number in range(2)]
+    return command_line.together(commands, environment={"XLA_FLAGS": f"{DEVICES_FLAG}=1", **(environment or {})})
+
+
+@pytest.fixture(scope="module")
+def command_line():
+    command_line = CommandLine()
+    yield command_line
+    command_line.close()
+
+
+def test_two_processes_train_the_run_of_two_devices(command_line, tmp_path, as_in_a_program):
+    first, second = start_small(command_line, tmp_path)
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr[-2000:] + second.stderr[-2000:]
+    assert "ELBO" in first.stdout
+    assert "ELBO" not in second.stdout
+    config = records.read_config(faults.CONFIG, [*SMALL, f"--config.data.path={tmp_path / 'x.npy'}"])
+    train(config, tmp_path / "one")
+    assert_alike(tmp_path / "two", tmp_path / "one")
+
+
+SLOW_ROWS = """
+import os, time
+import jax
+from vade_jax.data import sources
+
+def load(path, data_dir, cache_dir, options):
+    if jax.process_index() == int(os.environ["SLOW_PROCESS"]):
+        time.sleep(40)
+    return sources.load("file", path, options=options)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("slow", [0, 1])
+def test_a_process_may_load_its_rows_much_longer_than_another(command_line, tmp_path, slow):
+    (tmp_path / "slow_rows.py").write_text(SLOW_ROWS)
+    environment = {"SLOW_PROCESS": str(slow)}
+    sys_path = f"import sys; sys.path.insert(0, {str(tmp_path)!r})"
+    (tmp_path / "config.py").write_text(f"{sys_path}\nfrom configs.digits import get_config\n")
+    flags = [f"--config={tmp_path / 'config.py'}", "--config.data.name=slow_rows:load"]
+    first, second = start_small(command_line, tmp_path, *flags, environment=environment)
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr[-2000:] + second.stderr[-2000:]
+
+
 def test_an_unusable_coordinator_is_refused_in_one_line(tmp_path):
     command = [sys.executable, "main.py", f"--config={faults.CONFIG}", f"--workdir={tmp_path / 'run'}"]
     answer = subprocess.run([*command, "--coordinator=auto"], cwd=ROOT, capture_output=True, text=True)
@@ -110,3 +188,56 @@ def test_an_unusable_coordinator_is_refused_in_one_line(tmp_path):
     assert answer.stderr.startswith("error: coordinator: got 'auto', ")
     assert answer.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_processes_that_are_missing_at_a_barrier_are_named(monkeypatch, capfd):
+    waited = []
+
+    def wait_at_barrier(identity, milliseconds):
+        waited.append((identity, milliseconds))
+        if len(waited) < 3:
+            raise jax.errors.JaxRuntimeError(
+                "DEADLINE_EXCEEDED: Barrier timed out. Id: x. # of tasks that reached the barrier: 1/3.\n"
+                "The first task at the barrier: 0. Some timed out task names:\n1\n2\n\n\nRPC: /xla.coordination [3]"
+            )
+
+    monkeypatch.setattr(processes, "is_distributed", lambda: True)
+    monkeypatch.setattr(processes, "_barrier_numbers", iter([7]))
+    monkeypatch.setattr(processes.distributed.global_state, "client", SimpleNamespace(wait_at_barrier=wait_at_barrier))
+    processes.barrier("claimed")
+    assert waited == [("claimed/7/0", 60_000), ("claimed/7/1", 120_000), ("claimed/7/2", 240_000)]
+    assert capfd.readouterr().err == (
+        "waiting at 'claimed' for processes 1, 2, 60 seconds more\n"
+        "waiting at 'claimed' for processes 1, 2, 120 seconds more\n"
+    )
+
+
+def test_a_barrier_with_a_dead_process_fails(monkeypatch):
+    def wait_at_barrier(identity, milliseconds):
+        raise jax.errors.JaxRuntimeError("UNAVAILABLE: another task died")
+
+    monkeypatch.setattr(processes, "is_distributed", lambda: True)
+    monkeypatch.setattr(processes.distributed.global_state, "client", SimpleNamespace(wait_at_barrier=wait_at_barrier))
+    with pytest.raises(jax.errors.JaxRuntimeError, match="another task died"):
+        processes.barrier("claimed")
+
+
+@pytest.mark.parametrize("text", ["", "empty_clusters\n2 of 5 clusters are empty", "x" * 2000, "é" * 600])
+def test_the_first_process_decides(monkeypatch, text):
+    sent = []
+    monkeypatch.setattr(processes, "is_distributed", lambda: True)
+    monkeypatch.setattr(processes.multihost_utils, "broadcast_one_to_all", lambda array: sent.append(array) or sent[0])
+    expected = text.encode()[:1000].decode(errors="ignore")
+    assert processes.decided_by_first(text) == expected
+    assert processes.decided_by_first("another text") == expected  # as another process calls it
+    assert {array.shape for array in sent} == {(1000,)}
+
+
+def test_all_processes_apply_the_cure_of_the_first(monkeypatch):
+    monkeypatch.setattr(
+        processes, "decided_by_first", lambda text: "one_cluster\none of 3 clusters has 100% of the rows"
+    )
+    for own in (None, Diagnosis("empty_clusters", "1 of 3")):
+        assert _decided_by_first(own) == Diagnosis("one_cluster", "one of 3 clusters has 100% of the rows")
+    monkeypatch.setattr(processes, "decided_by_first", lambda text: "")
+    assert _decided_by_first(Diagnosis("empty_clusters", "1 of 3")) is None

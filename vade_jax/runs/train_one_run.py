@@ -140,10 +140,16 @@ def _inspect_epoch(
     _log_epoch(context, record, observation, bar)
     if skipped := record[_SKIPPED]:
         progress = record_treatment(progress, Diagnosis("not_finite", f"the gradient of {skipped} steps"), SKIP)
-    diagnosis = _diagnose(context.run, state, progress, record, observation)
+    diagnosis = _decided_by_first(_diagnose(context.run, state, progress, record, observation))
     if not diagnosis:
         return EpochOutcome(state, progress, is_saved=False)
     return apply_cure(context, stage, diagnosis, state, progress, observation, bar)
+
+
+def _decided_by_first(diagnosis: Diagnosis | None) -> Diagnosis | None:
+    """Returns the diagnosis of process 0, so that all processes apply the same cure."""
+    name, _, detail = processes.decided_by_first("\n".join(diagnosis) if diagnosis else "").partition("\n")
+    return Diagnosis(name, detail) if name else None
 
 
 def _observe(watch: Watch, state: TrainState) -> Observation:

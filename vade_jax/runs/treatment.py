@@ -12,6 +12,7 @@ from vade_jax.runs.progress import Progress
 from vade_jax.runs.run import Run
 from vade_jax.runs.stages import Stage
 from vade_jax.runs.watched_rows import Watch, WatchedPosterior
+from vade_jax.system import processes
 from vade_jax.system.console import print_line
 from vade_jax.system.devices import replicate
 from vade_jax.system.errors import DivergedError
@@ -141,7 +142,8 @@ def _try_refill(run: Run, diagnosis: Diagnosis, state: TrainState, observation: 
     prior, gain = refill_empty_clusters(
         state.params["prior"], posterior.z_mean, posterior.z_var, empty, run.config.seed
     )
-    return prior if gain > 0 else None
+    # By process 0 alone: other processes could find another gain, by rounding.
+    return processes.of_first(prior) if processes.decided_by_first("refill" if gain > 0 else "") else None
 
 
 def _roll_back(context: RunContext, state: TrainState, progress: Progress, bar: tqdm) -> EpochOutcome:
