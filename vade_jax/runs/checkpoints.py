@@ -4,7 +4,9 @@ import contextlib
 import dataclasses
 import gc
 import hashlib
+import inspect
 import json
+import sys
 import threading
 import time
 import weakref
@@ -20,7 +22,13 @@ from vade_jax.system.atomic_files import read_files
 from vade_jax.system.console import print_line
 from vade_jax.system.devices import to_global, to_local
 from vade_jax.system.errors import DamagedError, first_line, is_passing, storage_errors, unreadable_error
-from vade_jax.system.process_wide import SharedContext, filtered_warnings, undone_import_effects, undone_log_handler
+from vade_jax.system.process_wide import (
+    PROCESS_WIDE,
+    SharedContext,
+    filtered_warnings,
+    undone_import_effects,
+    undone_log_handler,
+)
 from vade_jax.training.train_state import TrainState
 
 with undone_import_effects():
@@ -158,7 +166,7 @@ class Checkpoints:
         self, template: TrainState, number: int, without_optimizer: bool
     ) -> tuple[tuple[TrainState, Progress] | None, str]:
         """Returns a checkpoint and '', or None and the reason why it is damaged."""
-        with _ignored_coroutines():
+        with _silent_coroutines():
             try:
                 return self._read(template, number, without_optimizer), ""
             except Exception as error:  # libraries raise errors of many types for a damaged file
@@ -212,13 +220,21 @@ class Checkpoints:
 
 
 @contextlib.contextmanager
-def _ignored_coroutines() -> Iterator[None]:
-    """Ignores the warnings about coroutines that Orbax never awaits when a read fails."""
-    with filtered_warnings("ignore", RuntimeWarning, "coroutine"):
+def _silent_coroutines() -> Iterator[None]:
+    """Hides what Python says about coroutines that Orbax never awaits, or never ends, when a read fails."""
+    with PROCESS_WIDE, filtered_warnings("ignore", RuntimeWarning, "coroutine"):
+        hook, thread = sys.unraisablehook, threading.get_ident()
+
+        def show_others(unraisable: Any) -> None:
+            if threading.get_ident() != thread and not inspect.iscoroutine(unraisable.object):
+                hook(unraisable)
+
+        sys.unraisablehook = show_others
         try:
             yield
         finally:
             gc.collect()
+            sys.unraisablehook = hook
 
 
 class _KeepPolicy:
