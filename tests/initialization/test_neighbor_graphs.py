@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
-from sklearn.neighbors import kneighbors_graph
+from sklearn.neighbors import NearestNeighbors, kneighbors_graph
 
 from vade_jax.initialization import neighbor_graphs
 from vade_jax.initialization.modularity import mean_modularity, modularity
@@ -161,3 +161,14 @@ def test_queries_may_be_changed_versions_of_rows():
     every[np.arange(3), indices] = np.inf
     np.testing.assert_array_equal(neighbors, every.argsort(axis=1)[:, :6])
     np.testing.assert_allclose(distances, np.sort(every, axis=1)[:, :6])
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+@pytest.mark.parametrize("offset", [0.0, 10.0, 100.0, 1000.0, 1e4])
+def test_neighbours_far_from_zero_are_those_of_float64(offset, on_device):
+    rows = (np.random.default_rng(0).normal(size=(2000, 8)) + offset).astype(np.float32)
+    distances, found = neighbor_graphs.nearest_neighbors(rows, rows, 15, np.arange(2000), on_device=on_device)
+    exact = np.linalg.norm(rows.astype(np.float64)[found] - rows.astype(np.float64)[:, None], axis=-1)
+    np.testing.assert_allclose(distances, exact, rtol=1e-5)
+    expected, _ = NearestNeighbors(n_neighbors=16, algorithm="kd_tree").fit(rows.astype(np.float64)).kneighbors()
+    np.testing.assert_allclose(distances, expected[:, :15], rtol=1e-5)

@@ -81,3 +81,12 @@ def test_few_rows_an_empty_cluster_and_one_cluster_are_allowed(num_rows):
 )
 def test_number_of_neighbours(num_rows, num_clusters, most, expected):
     assert num_soft_neighbors(num_rows, num_clusters, most) == expected
+
+
+@pytest.mark.parametrize("offset", [10.0, 1000.0, 1e4])
+def test_an_offset_of_all_rows_changes_nothing(overlapping, offset):
+    rows, posterior = overlapping
+    clusters = posterior.argmax(axis=1)
+    shifted = rows.astype(np.float32) + np.float32(offset)
+    same = shifted.astype(np.float64) - offset  # the values that float32 keeps
+    np.testing.assert_allclose(softened(shifted, clusters, 2), softened(same, clusters, 2), atol=1e-3)

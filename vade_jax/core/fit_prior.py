@@ -21,14 +21,21 @@ def prior_from_memberships(z_mean: np.ndarray, z_var: np.ndarray, memberships: n
     Returns:
       The prior, float32. An empty cluster gets the moments of all rows and the weight of half a row.
     """
-    mean_var = float(z_mean.var(axis=0).mean())
-    sizes = memberships.sum(axis=0)
+    sizes = memberships.sum(axis=0, dtype=np.float64)
     empty = sizes < 0.5
-    weights = np.where(empty, 1.0, memberships / np.where(empty, 1.0, sizes))
-    weights = weights / weights.sum(axis=0)  # [N, K]
-    means = weights.T @ z_mean
-    variances = weights.T @ (np.square(z_mean, dtype=np.float64) + z_var) - np.square(means)
+    centre = z_mean.mean(axis=0, dtype=np.float64)
+    centred = z_mean - centre  # squares are smallest around it
+
+    def mean_in_clusters(values: np.ndarray) -> np.ndarray:
+        """[K, J], for values [N, J]; that of all rows for an empty cluster."""
+        sums = memberships.T @ values
+        return np.where(empty[:, None], values.mean(axis=0), sums / np.where(empty, 1, sizes)[:, None])
+
+    shifts = mean_in_clusters(centred)
+    variances = mean_in_clusters(np.square(centred) + z_var) - np.square(shifts)
+    mean_var = float(np.square(centred).mean())
     variances = np.maximum(variances, 0) + (MIN_VAR * mean_var if mean_var > 0 else MIN_VAR)
     sizes = np.maximum(sizes, 0.5)
     log_weights = np.log(sizes / sizes.sum())
-    return GMMPrior(*(jnp.asarray(array, jnp.float32) for array in (log_weights, means, np.log(variances))))
+    arrays = log_weights, centre + shifts, np.log(variances)
+    return GMMPrior(*(jnp.asarray(array, jnp.float32) for array in arrays))

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.neighbors import NearestNeighbors
 
+from vade_jax.core.moments import far_means
 from vade_jax.system.process_wide import PROCESS_WIDE
 
 _LEAST_NEIGHBORS, _MOST_NEIGHBORS = 10, 60
@@ -123,11 +124,12 @@ def _search(rows: np.ndarray, queries: np.ndarray, count: int) -> tuple[np.ndarr
 
 
 def _search_on_device(rows: np.ndarray, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    resident_rows = jax.device_put(rows.astype(np.float32))
+    centre = far_means(rows)  # the search compares squares
+    resident_rows = jax.device_put((rows - centre).astype(np.float32))
     candidates = min(count + _EXTRA_CANDIDATES, len(rows))
     found = []
     for start in range(0, len(queries), _QUERIES):
-        block = queries[start : start + _QUERIES].astype(np.float32)
+        block = (queries[start : start + _QUERIES] - centre).astype(np.float32)
         padded = np.concatenate([block, np.zeros((_QUERIES - len(block), block.shape[1]), np.float32)])
         found.append([np.asarray(array)[: len(block)] for array in _nearest(resident_rows, padded, candidates, count)])
     distances, neighbors = zip(*found, strict=True)

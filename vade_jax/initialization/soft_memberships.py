@@ -8,6 +8,7 @@ from scipy.sparse import csr_matrix
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 
+from vade_jax.core.moments import far_means
 from vade_jax.core.temperature import fit_temperature, temper
 from vade_jax.initialization.gaussian_mixtures import refine_mixture
 from vade_jax.initialization.neighbor_graphs import neighbor_graph
@@ -57,6 +58,7 @@ def soften(memberships: np.ndarray, rows: np.ndarray, neighbors: np.ndarray, see
     num_rows, num_clusters = memberships.shape
     if num_clusters == 1:
         return memberships.astype(np.float32)
+    rows = rows - far_means(rows)  # scikit-learn computes covariances by squares
     points = PCA(min(_COMPONENTS, *rows.shape), random_state=seed).fit_transform(rows).astype(np.float64)
     mixture = refine_mixture(points, memberships).predict_proba(points)
     clusters = memberships.argmax(axis=1)
