@@ -1,5 +1,8 @@
 """Merging and reassigning groups of rows, against the definition of modularity."""
 
+import time
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from sklearn.datasets import make_blobs
 
+from vade_jax.initialization.gaussian_mixtures import fit_mixture
 from vade_jax.initialization.methods import ClusteringOptions, manifold
 from vade_jax.initialization.modularity import (
     count_emptied_clusters,
@@ -181,3 +185,84 @@ def test_only_clusters_that_shrank_to_a_few_rows_count_as_emptied():
     shrunk = np.where((labels == 2) & (np.arange(304) > 202), 1, labels)
     assert count_emptied_clusters(graph, labels, shrunk, 4) == 1
     assert count_emptied_clusters(graph, shrunk, shrunk, 4) == 0
+
+
+def merge_by_all_pairs(graph, components, num_components, num_clusters, resolution=1.0):
+    """`merge_to_num_clusters` by its definition: every pair is compared before each merge, K^4 operations."""
+    indicator = np.eye(num_components)[components]
+    links = indicator.T @ (graph @ indicator)
+    links /= links.sum()
+    clusters = np.arange(num_components)
+    for count in range(num_components, num_clusters, -1):
+        members = np.eye(count)[clusters]
+        between = members.T @ links @ members
+        volumes = between.sum(axis=1)
+        chance = np.outer(volumes, volumes)
+        large = volumes >= 0.1 / num_clusters
+        unlinked = (between < 0.02 * chance) & np.logical_and.outer(large, large)
+        gains = between - resolution * chance - (1 + resolution) * unlinked
+        gains[np.tril_indices(count)] = -np.inf
+        one, other = np.unravel_index(gains.argmax(), gains.shape)
+        clusters[clusters == other] = one
+        clusters[clusters > other] -= 1
+    return clusters
+
+
+@given(st.integers(0, 10**6), st.integers(2, 25), st.sampled_from([0.02, 0.1, 0.5]), resolutions)
+def test_merge_is_the_same_as_by_comparing_all_pairs(seed, num_components, share, resolution):
+    rng = np.random.default_rng(seed)
+    edges = random_graph(rng, 80, share)
+    weights = csr_matrix(edges.multiply(rng.random((80, 80))))
+    graph = (weights + weights.T).tocsr()  # of random weights, so that no two gains are equal
+    components = rng.integers(num_components, size=80)
+    for num_clusters in {1, num_components // 2 or 1, num_components - 1}:
+        found = merge_to_num_clusters(graph, components, num_components, num_clusters, resolution)
+        expected = merge_by_all_pairs(graph, components, num_components, num_clusters, resolution)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_of_equal_gains_the_pair_with_the_first_component_is_merged():
+    graph = csr_matrix(np.kron(np.eye(3), np.kron(np.ones((2, 2)) - np.eye(2), np.ones((4, 4)))))
+    components = np.repeat(np.arange(6), 4)
+    np.testing.assert_array_equal(merge_to_num_clusters(graph, components, 6, 5), [0, 0, 1, 2, 3, 4])
+    np.testing.assert_array_equal(merge_to_num_clusters(graph, components, 6, 4), [0, 0, 1, 1, 2, 3])
+
+
+def test_a_thousand_clusters_are_merged_within_seconds():
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(np.repeat(np.arange(1000), 20))
+    graph = csr_matrix((np.ones(200_000), (rng.integers(20_000, size=200_000), rng.integers(20_000, size=200_000))))
+    order = np.argsort(rows, kind="stable")
+    inside = csr_matrix((np.ones(20_000), (order, np.roll(order, 10))), (20_000, 20_000))
+    graph.resize(20_000, 20_000)
+    graph = graph + 20 * inside
+    components = 2 * rows + rng.integers(2, size=20_000)
+    started = time.perf_counter()
+    clusters = merge_to_num_clusters((graph + graph.T).tocsr(), components, 2000, 1000)
+    assert time.perf_counter() - started < 20  # by comparing all pairs before each merge: 40 minutes
+    assert len(np.unique(clusters)) == 1000
+
+
+def test_the_probabilities_of_few_mixtures_are_held_at_once(monkeypatch):
+    """Ten mixtures of up to 2K components: all their probabilities together may not fit in memory."""
+    rows, _ = make_blobs(300, centers=4, n_features=3, random_state=0)
+    made, most = [], []
+
+    def fit(*arguments):
+        mixture = fit_mixture(*arguments)
+        predict = mixture.predict_proba
+
+        def predict_proba(layout):
+            most.append(sum(array() is not None for array in made))
+            answer = predict(layout)
+            made.append(weakref.ref(answer))
+            return answer
+
+        mixture.predict_proba = predict_proba
+        return mixture
+
+    monkeypatch.setattr("vade_jax.initialization.best_of_layouts.umap_layout", lambda embeddings, *_: embeddings)
+    monkeypatch.setattr("vade_jax.initialization.best_of_layouts.fit_mixture", fit)
+    manifold(rows, ClusteringOptions(num_clusters=4, seed=0, num_restarts=5, num_layouts=1))
+    assert len(made) == 10
+    assert max(most) <= 1

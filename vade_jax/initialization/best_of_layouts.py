@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from joblib import Parallel, cpu_count, delayed
 from scipy.sparse import csr_matrix
+from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from vade_jax.initialization.gaussian_mixtures import fit_mixture
@@ -158,33 +159,39 @@ def _best_on_layout(
         if search.part_rows and input_graphs:
             pieces = split_into_pieces(layout, search.part_rows, search.mixture_seeds[0])
         mixtures = [
-            fit_mixture(layout, "full", min(components * num_clusters, len(layout)), seed).predict_proba(layout)
+            fit_mixture(layout, "full", min(components * num_clusters, len(layout)), seed)
             for components in range(1, search.components + 1)
             for seed in search.mixture_seeds
         ]
         for resolution in _RESOLUTIONS:
             merge = functools.partial(
                 _merge_and_reassign,
+                layout=layout,
                 graph=graph,
                 input_graphs=input_graphs,
                 num_clusters=num_clusters,
                 pieces=pieces,
                 resolution=resolution,
             )
-            candidates = (merge(mixture)[1].argmax(axis=1) for mixture in mixtures)
-            scores = [mean_modularity(scoring_graphs, clusters, resolution) for clusters in candidates]
-            before, after = merge(mixtures[int(np.argmax(scores))])
+            scores: list[float] = []
+            for mixture in mixtures:
+                before, after = merge(mixture)
+                score = mean_modularity(scoring_graphs, after.argmax(axis=1), resolution)
+                if score > max(scores, default=-np.inf):
+                    best_before, best_after = before.argmax(axis=1), after
+                scores.append(score)
             num_emptied = count_emptied_clusters(
-                scoring_graphs[0], before.argmax(axis=1), after.argmax(axis=1), num_clusters
+                scoring_graphs[0], best_before, best_after.argmax(axis=1), num_clusters
             )
-            found.append(_BestOfLayout(num_emptied, resolution, after, scores))
+            found.append(_BestOfLayout(num_emptied, resolution, best_after, scores))
             if not num_emptied:
                 break
     return min(found, key=_BestOfLayout.sort_key)
 
 
 def _merge_and_reassign(
-    mixture: np.ndarray,
+    mixture: GaussianMixture,
+    layout: np.ndarray,
     graph: csr_matrix,
     input_graphs: Sequence[csr_matrix],
     num_clusters: int,
@@ -194,7 +201,9 @@ def _merge_and_reassign(
     """Merges the components of a mixture to K clusters, then reassigns pieces of them.
 
     Args:
-      mixture: [N, P], the probabilities of the components.
+      mixture: fitted to the layout, with P components. Their probabilities [N, P] are computed in each call, since
+        those of all mixtures together may not fit in memory.
+      layout: [N, d].
       graph: [N, N], on which components are merged.
       input_graphs: [N, N] each, on which pieces are reassigned.
       num_clusters: K.
@@ -204,8 +213,9 @@ def _merge_and_reassign(
     Returns:
       Memberships [N, K] before and after the reassignment.
     """
-    clusters = merge_to_num_clusters(graph, mixture.argmax(axis=1), mixture.shape[1], num_clusters, resolution)
-    memberships = mixture @ np.eye(num_clusters)[clusters]
+    components = mixture.predict_proba(layout)
+    clusters = merge_to_num_clusters(graph, components.argmax(axis=1), components.shape[1], num_clusters, resolution)
+    memberships = components @ np.eye(num_clusters)[clusters]
     if pieces is None:
         return memberships, memberships
     return memberships, reassign_pieces(memberships, pieces, input_graphs, resolution)
