@@ -15,6 +15,8 @@ from vade_jax.commands.predict import predict
 from vade_jax.commands.train import train
 from vade_jax.core.mixture_prior import GMMPrior, log_responsibilities
 from vade_jax.runs.metrics_log import read_metrics
+from vade_jax.runs.saved_model import check_autoencoder
+from vade_jax.runs.workdir import read
 from vade_jax.system.errors import InputError
 from vade_jax.training import dec
 
@@ -130,6 +132,13 @@ def test_a_pretrained_autoencoder_allows_another_number_of_clusters(finished, tm
     folder, _ = finished
     results = train(tiny(**ONE_STAGE, pretrain__workdir=str(folder), model__num_clusters=7), tmp_path / "seven")
     assert len(results["occupancy"]) == 7
+
+
+def test_an_autoencoder_of_rows_with_another_scaling_is_an_error(finished):
+    folder, _ = finished
+    config = tiny(pretrain__workdir=str(folder), data__scaling="none")
+    with pytest.raises(InputError, match=r"with an autoencoder of data.scaling = range, not none"):
+        check_autoencoder(config, read(folder)[1])
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,8 @@ def _mismatch(folder: Path, config: ConfigDict, description: Mapping[str, Any]) 
         theirs, ours = json.dumps(model[name]), json.dumps(config.model[name])  # tuples are read from JSON as lists
         if theirs != ours:
             return f"an autoencoder of model.{name} = {theirs}, not {ours}"
+    if settings["data"]["scaling"] != config.data.scaling:
+        return f"an autoencoder of data.scaling = {settings['data']['scaling']}, not {config.data.scaling}"
     if workdir.differing_rows(their_description, description):
         return "an autoencoder of other rows"
     # A run of an older version, without this setting, has trained on all rows.
