@@ -13,6 +13,7 @@ from configs import base
 def get_config() -> ConfigDict:
     """The settings for these features."""
     config = base.get_config()
+    config.model.hidden = (500, 500, 2000)
     config.data.name = "stl10"
     config.data.scaling = "rescale"
     config.model.likelihood = "gaussian_shared"
