@@ -122,6 +122,21 @@ def test_prepared_mnist_is_decoded_once_and_without_tensorflow(tfds_dir, tmp_pat
     assert ("tensorflow" in sys.modules) == tensorflow_before
 
 
+class Examples(list):
+    """Like a data source of TFDS."""
+
+    def __getitems__(self, numbers):
+        return [self[number] for number in numbers]
+
+
+def test_many_records_are_decoded_in_order(monkeypatch):
+    monkeypatch.setattr(tfds_images, "_RECORDS_AT_A_TIME", 4)
+    rows = Examples({"image": np.full((1, 2, 1), row, np.uint8), "label": 9 - row} for row in range(10))
+    decoded = tfds_images._decode(rows, "rows")
+    np.testing.assert_array_equal(decoded.x, np.arange(10)[:, None].repeat(2, axis=1))
+    assert [int(decoded.label_names[label]) for label in decoded.labels] == list(range(9, -1, -1))
+
+
 @pytest.mark.parametrize("read_only", [False, True])
 def test_decoded_images_are_cached_beside_the_data_set_or_in_the_workdir(tmp_path, monkeypatch, read_only):
     class Builder:
@@ -131,7 +146,7 @@ def test_decoded_images_are_cached_beside_the_data_set_or_in_the_workdir(tmp_pat
 
         def as_data_source(self, split):
             Builder.decoded += 1
-            return [{"image": np.full((2, 2, 1), row, np.uint8), "label": row} for row in range(6)]
+            return Examples({"image": np.full((2, 2, 1), row, np.uint8), "label": row} for row in range(6))
 
     beside, cache = tmp_path / "tfds" / "mnist" / "1.0", tmp_path / "cache"
     beside.mkdir(parents=True)

@@ -1,7 +1,7 @@
 """Images of TensorFlow Datasets (TFDS), decoded once and cached."""
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from vade_jax.system import console
 from vade_jax.system.atomic_files import atomic_write
 from vade_jax.system.errors import InputError
 from vade_jax.system.large_arrays import empty_array
+
+_RECORDS_AT_A_TIME = 1024
 
 
 def cache_decoded_images(source: Source, name: str, cache_dir: Path) -> None:
@@ -114,14 +116,17 @@ def prepared_builder(name: str, data_dir: str) -> Any:
     return builder
 
 
-def _decode(examples: Sequence[Mapping[str, Any]], name: str) -> Dataset:
-    """Decodes the images of a TFDS data source."""
+def _decode(examples: Any, name: str) -> Dataset:
+    """Decodes the images of a TFDS data source. Many records are read at a time: half the seconds."""
     image = examples[0]["image"]
     images = empty_array((len(examples), *image.shape), image.dtype)
     labels = np.empty(len(examples), np.int64)
-    for row in console.progress_bar(range(len(examples)), desc=f"decode {name}", unit="image", leave=False):
-        example = examples[row]
-        images[row], labels[row] = example["image"], example["label"]
+    with console.progress_bar(total=len(examples), desc=f"decode {name}", unit="image", leave=False) as bar:
+        for start in range(0, len(examples), _RECORDS_AT_A_TIME):
+            numbers = range(start, min(start + _RECORDS_AT_A_TIME, len(examples)))
+            for row, example in zip(numbers, examples.__getitems__([*numbers]), strict=True):
+                images[row], labels[row] = example["image"], example["label"]
+            bar.update(len(numbers))
     return make_dataset(images, labels, f"TFDS's {name}")
 
 
