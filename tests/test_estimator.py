@@ -1,6 +1,5 @@
 """The scikit-learn estimator: same clusters as the command line, scikit-learn's conventions, save and load."""
 
-import gc
 import pickle
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.programs import num_programs
 from helpers.runs import stop_after
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
@@ -48,11 +48,6 @@ def fast(**changes):
 @pytest.fixture(scope="module")
 def fitted():
     return fast().fit(X)
-
-
-def num_programs():
-    gc.collect()
-    return len(jax.devices()[0].client.live_executables())
 
 
 def test_no_program_is_compiled_or_kept_for_another_prediction(fitted):

@@ -31,7 +31,7 @@ from vade_jax.runs.workdir import RESULTS, best_run_folder, claim, read
 from vade_jax.settings import defaults
 from vade_jax.settings.field_names import flatten, nested
 from vade_jax.settings.paths import user_path
-from vade_jax.system.atomic_files import atomic_write, write_json
+from vade_jax.system.atomic_files import atomic_write, write_array, write_json
 from vade_jax.system.console import silence
 from vade_jax.system.devices import replicate
 from vade_jax.system.errors import InputError, with_storage_errors
@@ -257,8 +257,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         folder = user_path(folder)
         claim(folder, self._settings, self._description | {OWNER: ""})
         save_model(run._replace(folder=folder), state, self._progress)
-        with atomic_write(folder / results.LOG_LIKELIHOODS) as partial:
-            np.save(partial, self._log_likelihoods)
+        write_array(folder / results.LOG_LIKELIHOODS, self._log_likelihoods)
         with atomic_write(folder / results.ASSIGNMENTS) as partial:
             np.savez(partial, cluster=self.labels_)
         write_json(folder / RESULTS, self.results_)

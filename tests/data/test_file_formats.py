@@ -121,7 +121,7 @@ def array(x):
 
 
 def write_huge_header(path):
-    """An array of a petabyte, of which only the header is there."""
+    """A file with the header of an array of a petabyte, and no values."""
     with zipfile.ZipFile(path, "w") as file, file.open("x.npy", "w") as member:
         header = {"descr": "|u1", "fortran_order": False, "shape": (10**9, 10**6)}
         np.lib.format.write_array_header_1_0(member, header)

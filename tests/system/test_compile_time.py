@@ -33,6 +33,16 @@ def test_auto_is_the_users_folder_for_as_long_as_it_is_used(no_folder, tmp_path)
     assert [path.name for path in tmp_path.glob("vade_jax/jit__lambda*-cache")]
 
 
+def test_auto_stays_until_the_last_of_several_users_leaves(no_folder, tmp_path):
+    first, second = kept_programs("auto"), kept_programs("auto")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert jax.config.jax_compilation_cache_dir == str(tmp_path / "vade_jax")
+    second.__exit__(None, None, None)
+    assert jax.config.jax_compilation_cache_dir is None
+
+
 def test_auto_leaves_a_folder_that_jax_has(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
     before = compile_time._set({"jax_compilation_cache_dir": str(tmp_path)})

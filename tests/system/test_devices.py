@@ -1,18 +1,12 @@
 """Functions on devices: their compiled programs go with them."""
 
-import gc
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.programs import num_programs
 
 from vade_jax.system.devices import over_devices, split_over_devices
-
-
-def num_programs():
-    gc.collect()
-    return len(jax.devices()[0].client.live_executables())
 
 
 @pytest.mark.parametrize("ahead", [False, True])

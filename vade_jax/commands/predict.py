@@ -17,7 +17,7 @@ from vade_jax.reports.results import LOG_LIKELIHOODS, read_temperature
 from vade_jax.runs.run import KeyUse, Run, with_settings
 from vade_jax.runs.saved_model import restore
 from vade_jax.system.console import print_line
-from vade_jax.system.errors import InputError, is_passing, unreadable_error, with_storage_errors
+from vade_jax.system.errors import InputError, check_readable, with_storage_errors
 from vade_jax.system.large_arrays import empty_array
 from vade_jax.system.precision import matmul_precision
 from vade_jax.training.train_state import TrainState
@@ -143,8 +143,7 @@ def _outlier_threshold(run: Run, share: float) -> float:
     try:
         return outlier_threshold(np.load(run.folder / LOG_LIKELIHOODS), share)
     except OSError as error:
-        if is_passing(error):
-            raise unreadable_error(run.folder / LOG_LIKELIHOODS, error) from error
+        check_readable(run.folder / LOG_LIKELIHOODS, error)
         raise InputError(
             "workdir",
             f"{run.folder} without {LOG_LIKELIHOODS}",

@@ -10,7 +10,7 @@ import numpy as np
 from vade_jax.data.dataset import Dataset, Loader, ReadOptions, Source, make_dataset
 from vade_jax.data.file_formats import load_arrays
 from vade_jax.system import console
-from vade_jax.system.atomic_files import atomic_write
+from vade_jax.system.atomic_files import write_array
 from vade_jax.system.errors import InputError
 from vade_jax.system.large_arrays import empty_array
 
@@ -36,8 +36,7 @@ def cache_decoded_images(source: Source, name: str, cache_dir: Path) -> None:
                 images = dataset.x.reshape(len(dataset.x), *(dataset.image_shape or ()))
                 labels = np.array(dataset.label_names, np.int64)[dataset.labels]  # TFDS's own numbers
                 for part, array in (("x", images), ("y", labels)):
-                    with atomic_write(_cache_path(folder, name, split, part)) as partial:
-                        np.save(partial, array)
+                    write_array(_cache_path(folder, name, split, part), array)
             return
         except OSError:
             continue

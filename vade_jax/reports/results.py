@@ -15,7 +15,7 @@ from vade_jax.reports.image_strips import save_sample_grid
 from vade_jax.runs.progress import Progress
 from vade_jax.runs.run import Run
 from vade_jax.runs.workdir import RESULTS
-from vade_jax.system.atomic_files import atomic_write, write_json
+from vade_jax.system.atomic_files import atomic_write, write_array, write_json
 from vade_jax.system.compile_time import compile_seconds
 from vade_jax.system.errors import DivergedError, damaged_file_errors
 
@@ -40,8 +40,7 @@ def write_results(
     Returns:
       The content of results.json; scores are None without labels.
     """
-    with atomic_write(run.folder / LOG_LIKELIHOODS) as partial:
-        np.save(partial, np.sort(evaluation.log_likelihoods))
+    write_array(run.folder / LOG_LIKELIHOODS, np.sort(evaluation.log_likelihoods))
     _write_assignments(run.folder / ASSIGNMENTS, evaluation)
     if run.image_shape and evaluation.samples is not None:
         images = evaluation.samples.reshape(*evaluation.samples.shape[:2], *run.image_shape)

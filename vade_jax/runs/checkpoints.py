@@ -21,7 +21,7 @@ from vade_jax.runs.progress import Progress
 from vade_jax.system.atomic_files import read_files
 from vade_jax.system.console import print_line
 from vade_jax.system.devices import to_global, to_local
-from vade_jax.system.errors import DamagedError, first_line, is_passing, storage_errors, unreadable_error
+from vade_jax.system.errors import DamagedError, check_readable, first_line, storage_errors
 from vade_jax.system.process_wide import (
     PROCESS_WIDE,
     SharedContext,
@@ -37,7 +37,7 @@ with undone_import_effects():
 _PARTS_WITHOUT_OPTIMIZER = tuple(field.name for field in dataclasses.fields(TrainState) if field.name != "opt_state")
 
 _saving = threading.Lock()  # Orbax numbers the saves of a process, and takes the number of a later one for its own
-_no_log_handler = SharedContext(undone_log_handler)
+_no_log_handler = SharedContext()
 _open: "weakref.WeakSet[Checkpoints]" = weakref.WeakSet()
 
 
@@ -70,7 +70,7 @@ class Checkpoints:
             multiprocessing_options=ocp.options.MultiprocessingOptions(barrier_sync_key_prefix=folder.name),
         )
         with contextlib.ExitStack() as resources, storage_errors(folder):
-            resources.enter_context(_no_log_handler)
+            resources.enter_context(_no_log_handler.entered(undone_log_handler))
             self._manager = ocp.CheckpointManager(folder.resolve(), options=options, item_names=("state", "progress"))
             self._resources = resources.pop_all()  # closed by __exit__
         _open.add(self)
@@ -176,13 +176,11 @@ class Checkpoints:
     def _check_is_readable(self, number: int, error: Exception) -> None:
         """Raises a StorageError if the error of a checkpoint does not prove that its contents are damaged."""
         folder = Path(self._manager.directory) / str(number)
-        if is_passing(error):
-            raise unreadable_error(folder, error) from error
+        check_readable(folder, error)
         try:
             read_files(folder)  # libraries take a file without permission for a missing one
         except Exception as cause:
-            if is_passing(cause):
-                raise unreadable_error(folder, cause) from cause
+            check_readable(folder, cause)
 
     def _read(self, template: TrainState, number: int, without_optimizer: bool) -> tuple[TrainState, Progress]:
         """Returns the state and the progress that were saved; raises if they differ from what was saved."""

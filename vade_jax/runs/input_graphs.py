@@ -17,8 +17,8 @@ from vade_jax.data.scaling import Scaling
 from vade_jax.initialization import methods, neighbor_graphs, soft_memberships
 from vade_jax.runs.basis import basis, is_of
 from vade_jax.runs.run import Run
-from vade_jax.system.atomic_files import atomic_write, exists
-from vade_jax.system.errors import damaged_file_errors, is_passing, unreadable_error
+from vade_jax.system.atomic_files import atomic_write, exists, write_array
+from vade_jax.system.errors import check_readable, damaged_file_errors
 
 _MOVED_ROWS = 1024  # at a time
 _GRAPH_ROWS = 20_000  # rows that get edges; with this many, modularity ranks the rounds on MNIST as with all rows
@@ -55,8 +55,7 @@ def write_representatives(run: Run, x: np.ndarray) -> None:
     firsts = first_equal_rows(x)
     if is_first(firsts).all():
         return
-    with atomic_write(_representatives_path(run)) as partial:
-        np.save(partial, firsts)
+    write_array(_representatives_path(run), firsts)
 
 
 def representatives(run: Run) -> np.ndarray:
@@ -202,11 +201,10 @@ def _load_or_compute(
             if is_of(arrays, made_from):
                 return read(arrays)
     except Exception as error:  # libraries raise errors of many types for a damaged file
-        if is_passing(error):
-            raise unreadable_error(file, error) from error
+        check_readable(file, error)
     made = make()
     with atomic_write(file) as partial:
-        np.savez_compressed(partial, basis=made_from, **made)
+        np.savez(partial, basis=made_from, **made)
     return read(made)
 
 

@@ -10,8 +10,8 @@ from vade_jax.core.mixture_prior import optimal_log_responsibilities
 from vade_jax.data.dataset import sample_row_indices
 from vade_jax.inference.answers import make_embed
 from vade_jax.runs.run import KeyUse, Run
-from vade_jax.system.atomic_files import atomic_write, exists
-from vade_jax.system.errors import is_passing, unreadable_error
+from vade_jax.system.atomic_files import exists, write_array
+from vade_jax.system.errors import check_readable
 from vade_jax.training.train_state import TrainState
 
 _HISTORY, _HISTORY_ROWS = "trail.npy", "trail_rows.npy"
@@ -53,9 +53,9 @@ class Watch:
         shape = num_epochs, len(self._rows)
         history = _open_history(path, shape) if _are_rows(rows_path, row_indices) else None
         if history is None:  # a new run, other rows, or a damaged file: only the report's curve depends on it
-            _save(path, np.full(shape, _NO_CLUSTER, np.int32))
+            write_array(path, np.full(shape, _NO_CLUSTER, np.int32))
             history = np.load(path, mmap_mode="r+")
-            _save(rows_path, row_indices)
+            write_array(rows_path, row_indices)
         self._history = history
 
     def posterior(self, state: TrainState) -> WatchedPosterior:
@@ -88,14 +88,8 @@ def _load(path: Path, **options: Any) -> Any:
     try:
         return np.load(path, **options)
     except (OSError, ValueError, EOFError) as error:
-        if is_passing(error):
-            raise unreadable_error(path, error) from error
+        check_readable(path, error)
         return None
-
-
-def _save(path: Path, array: np.ndarray) -> None:
-    with atomic_write(path) as partial:
-        np.save(partial, array)
 
 
 def read_cluster_history(run: Run, total_epochs: int) -> tuple[np.ndarray, np.ndarray]:

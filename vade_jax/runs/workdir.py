@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from vade_jax.settings import defaults
 from vade_jax.settings.field_names import flatten, nested
 from vade_jax.system.atomic_files import check_can_write, exists, remove_partial, write_json
-from vade_jax.system.errors import InputError, damaged_file_errors, is_passing, unreadable_error
+from vade_jax.system.errors import InputError, check_readable, damaged_file_errors
 
 RESULTS = "results.json"
 CHECKPOINTS = "checkpoints"  # the folder of the training checkpoints
@@ -224,8 +224,7 @@ def best_run_folder(workdir: Path) -> Path:
     try:
         name = json.loads((workdir / RESULTS).read_text()).get("run", "")
     except (OSError, ValueError) as error:
-        if is_passing(error):
-            raise unreadable_error(workdir / RESULTS, error) from error
+        check_readable(workdir / RESULTS, error)
         name = ""
     return workdir / Path(name).name
 
@@ -267,8 +266,7 @@ def read(workdir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         return json.loads((workdir / CONFIG).read_text()), json.loads((workdir / DATA).read_text())
     except (OSError, ValueError) as error:
-        if is_passing(error):
-            raise unreadable_error(workdir, error) from error
+        check_readable(workdir, error)
         raise InputError(
             "workdir", f"{workdir} without a run ({error})", "the folder of a trained run", "Train the run first."
         ) from error

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+
 from vade_jax.system.errors import unreadable_error
 
 _PARTIAL = re.compile(r"\.vade-\d+-[0-9a-f]{32}\.partial(\..*)?")  # no name that a user chooses
@@ -74,6 +76,12 @@ def write_json(path: Path, content: Any) -> None:
     """Writes content as indented JSON."""
     with atomic_write(path) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Writes an array as an .npy."""
+    with atomic_write(path) as partial:
+        np.save(partial, array)
 
 
 def read_files(folder: Path) -> None:

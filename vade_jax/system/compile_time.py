@@ -10,14 +10,15 @@ from typing import Any
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
+from vade_jax.system.process_wide import SharedContext
+
 AUTO_FOLDER = "auto"
 _MIN_SECONDS = 0.1  # a program that compiles faster is not kept
 _MAX_BYTES = 2**30  # of the kept programs of AUTO_FOLDER; the ones that were used longest ago are deleted
 _compilations: list[float] = []
 _lock = threading.Lock()
 _counting = False
-_num_users = 0  # threads that use the folder of compiled programs
-_settings_before: dict[str, Any] = {}
+_folder = SharedContext()
 
 
 def start_counting() -> None:
@@ -49,22 +50,22 @@ def kept_programs(folder: str) -> Iterator[None]:
     Args:
       folder: '' for no folder; 'auto' for `user_folder`, unless JAX already has one.
     """
-    global _num_users
-    settings = _settings_for(folder)
-    if not settings:
+    if not folder:
         yield
         return
-    with _lock:
-        if not _num_users:
-            _settings_before.update(_set(settings))
-        _num_users += 1
+    with _folder.entered(lambda: _changed_settings(_settings_for(folder))):
+        yield
+
+
+@contextmanager
+def _changed_settings(settings: dict[str, Any]) -> Iterator[None]:
+    """A context with other settings of JAX, which are as before after it; {} changes nothing."""
+    before = _set(settings) if settings else {}
     try:
         yield
     finally:
-        with _lock:
-            _num_users -= 1
-            if not _num_users:
-                _set(_settings_before)
+        if before:
+            _set(before)
 
 
 def user_folder() -> Path:
@@ -74,19 +75,12 @@ def user_folder() -> Path:
 
 def _settings_for(folder: str) -> dict[str, Any]:
     """The settings of JAX for a folder; {} to leave them as they are."""
+    settings = {"jax_compilation_cache_dir": folder, "jax_persistent_cache_min_compile_time_secs": _MIN_SECONDS}
     if folder != AUTO_FOLDER:
-        limit = {}
-    elif getattr(jax.config, "jax_compilation_cache_dir", None) or not _can_write(user_folder()):
+        return settings
+    if getattr(jax.config, "jax_compilation_cache_dir", None) or not _can_write(user_folder()):
         return {}
-    else:
-        folder, limit = str(user_folder()), {"jax_compilation_cache_max_size": _MAX_BYTES}
-    if not folder:
-        return {}
-    return {
-        "jax_compilation_cache_dir": folder,
-        "jax_persistent_cache_min_compile_time_secs": _MIN_SECONDS,
-        **limit,
-    }
+    return settings | {"jax_compilation_cache_dir": str(user_folder()), "jax_compilation_cache_max_size": _MAX_BYTES}
 
 
 def _can_write(folder: Path) -> bool:

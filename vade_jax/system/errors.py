@@ -91,6 +91,12 @@ def is_passing(error: BaseException) -> bool:
     return any(words in str(error) for words in _PASSING_WORDS) or any(is_passing(cause) for cause in causes if cause)
 
 
+def check_readable(path: Path, error: BaseException) -> None:
+    """Raises a StorageError about a file if an error of reading it is passing; see `is_passing`."""
+    if is_passing(error):
+        raise unreadable_error(path, error) from error
+
+
 def unreadable_error(path: Path, error: BaseException) -> StorageError:
     """Returns the error about a file that cannot be read now and may be sound."""
     return StorageError(
@@ -107,8 +113,7 @@ def damaged_file_errors(path: Path) -> Iterator[None]:
     except Exception as error:  # zipfile, zlib, NumPy and json raise errors of many kinds
         if isinstance(error, StorageError):
             raise
-        if is_passing(error):
-            raise unreadable_error(path, error) from error
+        check_readable(path, error)
         raise DamagedError(
             f"{path} is damaged or missing: {first_line(error)}. Restore it from a backup, or start again in another "
             "workdir."

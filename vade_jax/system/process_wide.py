@@ -66,29 +66,31 @@ class SharedContext:
       ...     print("changed")
       ...     yield
       ...     print("as before")
-      >>> shared = SharedContext(changed)
-      >>> with shared, shared:
+      >>> shared = SharedContext()
+      >>> with shared.entered(changed), shared.entered(changed):
       ...     print("in both")
       changed
       in both
       as before
     """
 
-    def __init__(self, make: Callable[[], AbstractContextManager[Any]]) -> None:
-        """Keeps the function that makes the context."""
-        self._make = make
+    def __init__(self) -> None:
+        """Starts without users."""
         self._lock = threading.Lock()
         self._num_users = 0
         self._changed = ExitStack()
 
-    def __enter__(self) -> None:
+    @contextmanager
+    def entered(self, make: Callable[[], AbstractContextManager[Any]]) -> Iterator[None]:
+        """A context for one thread. The first thread's function makes what changes the process."""
         with self._lock:
             if not self._num_users:
-                self._changed.enter_context(self._make())
+                self._changed.enter_context(make())
             self._num_users += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._num_users -= 1
-            if not self._num_users:
-                self._changed.close()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._num_users -= 1
+                if not self._num_users:
+                    self._changed.close()
