@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from helpers.devices import DEVICES_FLAG
+from helpers.devices import DEVICES_FLAG, FAST_COMPILATION
 
 if DEVICES_FLAG not in os.environ.get("XLA_FLAGS", ""):
     # XLA reads the variable once, so it must be set before jax is imported.
@@ -39,6 +39,7 @@ hypothesis.settings.load_profile("repeatable")
 def pytest_configure(config):
     """Compiles the programs of the fast tests with few optimizations, which take longer than what they save there."""
     if config.option.markexpr == "not slow":
+        os.environ["XLA_FLAGS"] += FAST_COMPILATION  # XLA reads the variable when it is first used
         os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # for the processes that tests start
         jax.config.update("jax_disable_most_optimizations", True)
 

@@ -20,6 +20,7 @@ QUICK = {
     "optimizer.min_steps": 0,
     "optimizer.schedule": "constant",
     "init.method": "gmm",
+    "report": False,
 }
 
 
@@ -51,7 +52,7 @@ def test_own_likelihood_draws_student_t():
 
 @pytest.mark.parametrize("name", ["own_likelihood", "own_scaling", "own_data_source"])
 def test_own_likelihood_scaling_and_data_source(name):
-    assert example(name)["main"](**QUICK | ONE_STAGE | {"pretrain.num_epochs": 100, "report": False}) > 0.3
+    assert example(name)["main"](**QUICK | ONE_STAGE | {"pretrain.num_epochs": 100}) > 0.3
 
 
 def test_single_cells(tmp_path):

@@ -174,6 +174,7 @@ config.align.num_epochs = config.guide.num_rounds = 0
 config.optimizer.min_steps = 0
 config.init.method = "gmm"
 config.evaluate.bound_rows = 10
+config.report = False
 train(config, Path({str(tmp_path)!r}))
 sys.exit("tensorflow" in sys.modules)
 """

@@ -110,13 +110,10 @@ def test_unprepared_data_set_without_tensorflow_raises(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_prepared_mnist_is_decoded_once_and_without_tensorflow(tfds_dir, tmp_path, monkeypatch):
+def test_prepared_mnist_is_decoded_without_tensorflow(tfds_dir):
     tensorflow_before = "tensorflow" in sys.modules
     builder = tfds_images.prepared_builder("mnist", tfds_dir)
     few = tfds_images._decode(builder.as_data_source(split="test[:50]"), "mnist")
-    monkeypatch.setattr(tfds_images, "_decode", lambda examples, name: few)
-    source = sources.load("mnist", data_dir=tfds_dir)
-    assert source.decoded_from is not None
     assert few.x.shape == (50, 784)
     assert few.labels[:5].tolist() == [2, 0, 4, 8, 7]
     assert ("tensorflow" in sys.modules) == tensorflow_before
@@ -139,13 +136,14 @@ def test_many_records_are_decoded_in_order(monkeypatch):
 
 @pytest.mark.parametrize("read_only", [False, True])
 def test_decoded_images_are_cached_beside_the_data_set_or_in_the_workdir(tmp_path, monkeypatch, read_only):
+    decoded = []
+
     class Builder:
         data_dir = str(tmp_path / "tfds" / "mnist" / "1.0")
-        info = SimpleNamespace(splits={"train": SimpleNamespace(num_examples=6)})
-        decoded = 0
+        info = SimpleNamespace(splits=dict.fromkeys(("train", "test"), SimpleNamespace(num_examples=6)))
 
         def as_data_source(self, split):
-            Builder.decoded += 1
+            decoded.append(split)
             return Examples({"image": np.full((2, 2, 1), row, np.uint8), "label": row} for row in range(6))
 
     beside, cache = tmp_path / "tfds" / "mnist" / "1.0", tmp_path / "cache"
@@ -153,6 +151,8 @@ def test_decoded_images_are_cached_beside_the_data_set_or_in_the_workdir(tmp_pat
     beside.chmod(0o555 if read_only else 0o755)
     monkeypatch.setattr(tfds_images, "prepared_builder", lambda name, data_dir: Builder())
     first = sources.load("mnist", cache_dir=cache)
+    assert list(first.splits) == ["train", "test"]
+    assert len(first.splits["train"].x) == 6
     tfds_images.cache_decoded_images(first, "mnist", cache)
     cached = sorted(path.name for path in (cache if read_only else beside).iterdir())
     assert cached == ["mnist.train.x.decoded.npy", "mnist.train.y.decoded.npy"]
@@ -161,7 +161,7 @@ def test_decoded_images_are_cached_beside_the_data_set_or_in_the_workdir(tmp_pat
     np.testing.assert_array_equal(first.splits["train"].x, second.splits["train"].x)
     np.testing.assert_array_equal(first.splits["train"].labels, second.splits["train"].labels)
     assert second.splits["train"].image_shape == (2, 2, 1)
-    assert Builder.decoded == 1
+    assert decoded == ["train"]  # once, and no other split
     beside.chmod(0o755)
 
 
@@ -177,7 +177,9 @@ def test_failed_cache_beside_the_data_set_falls_back_to_the_workdir(tmp_path, mo
 
     monkeypatch.setattr(np, "save", save_unless_full)
     dataset = make_dataset(np.zeros((3, 2, 2), np.uint8), np.arange(3), "test")
-    tfds_images.cache_decoded_images(Source({"train": dataset}, decoded_from=beside), "mnist", cache)
+    splits = tfds_images.ImageSplits("mnist", SimpleNamespace(data_dir=str(beside)), None)
+    splits.decoded["train"] = dataset
+    tfds_images.cache_decoded_images(Source(splits), "mnist", cache)
     assert not list(beside.iterdir())
     assert sorted(path.name for path in cache.iterdir()) == ["mnist.train.x.decoded.npy", "mnist.train.y.decoded.npy"]
 

@@ -263,11 +263,9 @@ class Source(NamedTuple):
 
     Attributes:
       splits: name -> Dataset; at least one.
-      decoded_from: the folder whose images were just decoded, or None; see `tfds_images.cache_decoded_images`.
     """
 
-    splits: dict[str, Dataset]
-    decoded_from: Path | None = None
+    splits: Mapping[str, Dataset]
 
 
 class Loader(Protocol):

@@ -1,7 +1,7 @@
 """Images of TensorFlow Datasets (TFDS), decoded once and cached."""
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +17,65 @@ from vade_jax.system.large_arrays import empty_array
 _RECORDS_AT_A_TIME = 1024
 
 
+class ImageSplits(Mapping[str, Dataset]):
+    """The splits of a TFDS data set of images. A split that is not cached is decoded when it is first read.
+
+    Attributes:
+      folder: the folder of the prepared data set.
+      decoded: the splits that were decoded, for `cache_decoded_images`.
+    """
+
+    def __init__(self, name: str, builder: Any, cache_dir: Path | None):
+        """Decodes nothing yet.
+
+        Args:
+          name: the name of the data set.
+          builder: TFDS's builder of the data set.
+          cache_dir: a folder beside that of the data set where splits may be cached.
+        """
+        self.folder = Path(builder.data_dir)
+        self.decoded: dict[str, Dataset] = {}
+        self._name, self._builder = name, builder
+        self._cache_folders = [folder for folder in (self.folder, cache_dir) if folder is not None]
+        self._read: dict[str, Dataset] = {}
+
+    def __getitem__(self, split: str) -> Dataset:
+        if split not in self._read:
+            num_examples = self._builder.info.splits[split].num_examples
+            cached = (_read_cache(folder, self._name, split, num_examples) for folder in self._cache_folders)
+            self._read[split] = next(filter(None, cached), None) or self._decode(split)
+        return self._read[split]
+
+    def __contains__(self, split: object) -> bool:
+        return split in self._builder.info.splits
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._builder.info.splits)
+
+    def __len__(self) -> int:
+        return len(self._builder.info.splits)
+
+    def _decode(self, split: str) -> Dataset:
+        self.decoded[split] = _decode(self._builder.as_data_source(split=split), self._name)
+        return self.decoded[split]
+
+
 def cache_decoded_images(source: Source, name: str, cache_dir: Path) -> None:
-    """Caches the images of a source that was just decoded, so that later loads do not decode them again.
+    """Caches the images that were just decoded, so that later loads do not decode them again.
 
     Args:
-      source: a source of `tfds_images`; nothing is written if its `decoded_from` is None.
+      source: a source of `tfds_images`; nothing is written for any other, or if nothing was decoded.
       name: the name of the data set.
       cache_dir: the folder to write to if the data set's own folder is read-only or full.
     """
-    if source.decoded_from is None:
+    if not isinstance(source.splits, ImageSplits) or not source.splits.decoded:
         return
     # Mode bits and not os.access, because root may write to read-only folders.
-    beside = source.decoded_from if source.decoded_from.stat().st_mode & 0o222 else None
+    beside = source.splits.folder if source.splits.folder.stat().st_mode & 0o222 else None
     for folder in filter(None, (beside, cache_dir)):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for split, dataset in source.splits.items():
+            for split, dataset in source.splits.decoded.items():
                 images = dataset.x.reshape(len(dataset.x), *(dataset.image_shape or ()))
                 labels = np.array(dataset.label_names, np.int64)[dataset.labels]  # TFDS's own numbers
                 for part, array in (("x", images), ("y", labels)):
@@ -51,15 +94,7 @@ def tfds_images(name: str) -> Loader:
     """A loader of a TFDS data set of images with labels."""
 
     def load_images(path: str, data_dir: str, cache_dir: Path | None, options: ReadOptions) -> Source:
-        builder = prepared_builder(name, data_dir)
-        folder = Path(builder.data_dir)
-        num_examples = {split: info.num_examples for split, info in builder.info.splits.items()}
-        for cache in filter(None, (folder, cache_dir)):
-            source = _read_cache(cache, name, num_examples)
-            if source:
-                return source
-        splits = {split: _decode(builder.as_data_source(split=split), name) for split in num_examples}
-        return Source(splits, decoded_from=folder)
+        return Source(ImageSplits(name, prepared_builder(name, data_dir), cache_dir))
 
     return load_images
 
@@ -129,24 +164,20 @@ def _decode(examples: Any, name: str) -> Dataset:
     return make_dataset(images, labels, f"TFDS's {name}")
 
 
-def _read_cache(folder: Path, name: str, num_examples: Mapping[str, int]) -> Source | None:
-    """The source cached in a folder; None if files are missing or incomplete.
+def _read_cache(folder: Path, name: str, split: str, num_examples: int) -> Dataset | None:
+    """A split that is cached in a folder; None if files are missing or incomplete.
 
     Args:
       folder: the folder.
       name: the name of the data set.
-      num_examples: the number of rows of each split.
+      split: the name of the split.
+      num_examples: the number of its rows.
 
     Returns:
-      The source, or None.
+      The split, or None.
     """
-    splits = {}
     try:
-        for split, count in num_examples.items():
-            x, labels = (load_arrays(_cache_path(folder, name, split, part)) for part in ("x", "y"))
-            if len(x) != count:
-                return None
-            splits[split] = make_dataset(x, labels, f"TFDS's {name}")
+        x, labels = (load_arrays(_cache_path(folder, name, split, part)) for part in ("x", "y"))
     except InputError:
         return None
-    return Source(splits)
+    return make_dataset(x, labels, f"TFDS's {name}") if len(x) == num_examples else None

@@ -55,7 +55,7 @@ class Checkpoints:
           folder: of the checkpoints.
           keep: how many of the last scheduled checkpoints are kept; unscheduled checkpoints do not count.
           exclusive: whether no other process writes there. Then unfinished checkpoints of a killed process are deleted,
-            and also checkpoints that `restore` finds damaged.
+            in the background but before the next save, and also checkpoints that `restore` finds damaged.
 
         Raises:
           StorageError: the folder cannot be created or written, or a checkpoint cannot be read now.
@@ -171,7 +171,9 @@ class Checkpoints:
                 return self._read(template, number, without_optimizer), ""
             except Exception as error:  # libraries raise errors of many types for a damaged file
                 self._check_is_readable(number, error)
-                return None, first_line(error)
+                reason = first_line(error)
+            gc.collect()  # ends the coroutines now, while what Python says about them is hidden
+            return None, reason
 
     def _check_is_readable(self, number: int, error: Exception) -> None:
         """Raises a StorageError if the error of a checkpoint does not prove that its contents are damaged."""
@@ -231,7 +233,6 @@ def _silent_coroutines() -> Iterator[None]:
         try:
             yield
         finally:
-            gc.collect()
             sys.unraisablehook = hook
 
 
