@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vade_jax.commands.predict import clusters, describe_rows_outside, log_likelihoods
 from vade_jax.commands.train import train
-from vade_jax.data.column_checks import check_frame
+from vade_jax.data.column_checks import checked_values
 from vade_jax.data.dataset import DEFAULT_READ_OPTIONS, Dataset, Preparation, ReadOptions, Source, make_dataset
 from vade_jax.data.offsets import add_offset
 from vade_jax.data.scaling import Scaling
@@ -135,8 +135,8 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
 
     def _array(self, X: Any, **options: Any) -> np.ndarray:
         """X [N, D] as scikit-learn validates it, with these options."""
-        check_frame(X)
-        array = validate_data(self, X, **options)
+        with checked_values(X):
+            array = validate_data(self, X, **options)
         return array.astype(np.float64) if array.dtype.kind == "O" else array  # categories that are numbers
 
     def _dataset(self, array: np.ndarray, options: ReadOptions = DEFAULT_READ_OPTIONS) -> Dataset:

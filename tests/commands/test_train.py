@@ -133,7 +133,7 @@ def test_predictions_of_training_rows_are_their_assignments(finished, tmp_path):
 @pytest.mark.parametrize(
     ("array", "output", "words"),
     [
-        (np.zeros((3, 63), np.uint8), "out.npz", "config.data.path: got rows with 63 columns, .* model's 64"),
+        (np.zeros((3, 63), np.uint8), "out.npz", "config.data.path: got rows of .* with 63 columns, .* model's 64"),
         (np.zeros((3, 64), np.uint8), "out.txt", "config.predict.output: got .*out.txt'"),
         (np.zeros((3, 64), np.uint8), "gone/out.npz", "config.predict.output: .*existing folder"),
     ],

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from vade_jax.data.column_checks import check_extreme_values
+from vade_jax.data.column_checks import check_extreme_values, checked_values
 from vade_jax.data.dataset import make_dataset
 from vade_jax.system.errors import InputError
 
@@ -57,3 +57,26 @@ def test_an_extreme_value_is_named_by_row_and_column():
 def test_grey_values_and_constant_columns_are_not_extreme():
     check_extreme_values(np.array([[0, 255]] * 3, np.uint8), (), "x")
     check_extreme_values(np.array([[0, 1]] * 3 + [[1e30, 1]], np.float32), (), "x")
+
+
+MASKED = np.ma.masked_array(UNIT[:3], mask=np.eye(3, dtype=bool) & (np.arange(3) > 0))
+
+
+def test_masked_values_are_refused():
+    words = "with 2 masked values .the first at .1, 1.., expected a value everywhere"
+    with pytest.raises(InputError, match=f"X {words}"), checked_values(MASKED):
+        pass
+    with pytest.raises(InputError, match=r"X with 1 masked values"), checked_values(list(MASKED)):
+        pass
+    with pytest.raises(InputError, match=f"x.npy {words}"):
+        make_dataset(MASKED, None, "x.npy")
+    with checked_values(np.ma.masked_array(UNIT)):
+        assert make_dataset(np.ma.masked_array(UNIT), None, "x").x.dtype == np.float32
+
+
+def test_integers_that_float64_cannot_hold_are_refused():
+    with (
+        pytest.raises(InputError, match=r"^X: got a number that cannot be read \(int too large"),
+        checked_values([[1]]),
+    ):
+        float(10**400)

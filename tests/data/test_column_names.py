@@ -20,7 +20,7 @@ def test_column_indices_follow_the_models_order(names, random):
 
 def test_missing_columns_raise_and_print_nothing(capsys):
     with pytest.raises(
-        InputError, match=r"^config.data.test_split: got rows without the columns c, d, expected .* 3 columns"
+        InputError, match=r"^config.data.test_split: got rows of x.csv without the columns c, d, expected .* 3 columns"
     ):
         column_indices(["a", "e"], ["a", "c", "d"], "x.csv", "config.data.test_split")
     assert capsys.readouterr().out == ""
@@ -35,7 +35,7 @@ def test_matched_columns_keep_their_offsets():
 
 def test_images_of_another_shape_are_refused():
     images = make_dataset(np.zeros((2, 3, 2), np.uint8), None, "x")
-    with pytest.raises(InputError, match=r"field: got images of 3 x 2 x 1, expected the model's images of 2 x 3 x 1"):
+    with pytest.raises(InputError, match=r"field: got x with images of 3 x 2 x 1, expected the .* of 2 x 3 x 1"):
         match_columns(images, (), 6, "x", "field", (2, 3, 1))
     assert match_columns(images, (), 6, "x", "field", (3, 2, 1)) is images
 

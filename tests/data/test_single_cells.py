@@ -190,7 +190,8 @@ def test_trained_model_gets_its_genes_whichever_are_marked(tmp_path, capsys):
     assert "3 columns that the model does not know are left out: b, c, d\n" in printed
     assert printed.endswith("log(1 + x); 2 genes of the model\n")
     with pytest.raises(
-        InputError, match=r"config.data.path: got rows without the columns z, expected all of the model's 2 columns"
+        InputError,
+        match=r"config.data.path: got rows of .* without the columns z, expected all of the model's 2 columns",
     ):
         file_formats.read(path, ReadOptions(expected=ExpectedColumns(("a", "z"))))
 

@@ -83,7 +83,7 @@ def test_integers_of_64_bits_are_not_rounded(tmp_path):
 
 def test_names_with_blanks_are_quoted(tmp_path):
     (tmp_path / "x.csv").write_text(" a,b\n1,2\n3,\n")
-    with pytest.raises(InputError, match=r"rows without the columns 'b ', expected"):
+    with pytest.raises(InputError, match=r"rows of .*csv without the columns 'b ', expected"):
         file_formats.read(str(tmp_path / "x.csv"), ReadOptions(expected=ExpectedColumns((" a", "b "))))
     with pytest.raises(InputError, match=r"config.data.id_column: got 'a', expected a column of .*, which has ' a', b"):
         file_formats.read(str(tmp_path / "x.csv"), ReadOptions("", "a"))
@@ -103,10 +103,10 @@ def test_match_columns_reorders_to_the_models_columns(tmp_path):
     ordered = column_names.match_columns(rows, ("age", "height", "left"), 3, "x.csv", "config.data.path")
     assert ordered.x[0].tolist() == pytest.approx([30, 1.6, 1])
     with pytest.raises(
-        InputError, match=r"config.data.path: got rows without the columns width, expected all of the model's 3 "
+        InputError, match=r"config.data.path: got rows of .* without the columns width, expected all of the model's 3 "
     ):
         column_names.match_columns(rows, ("age", "height", "width"), 3, "x.csv", "config.data.path")
-    with pytest.raises(InputError, match=r"config.data.path: got rows with 3 columns, expected the model's 4 columns"):
+    with pytest.raises(InputError, match=r"config.data.path: got rows of .* with 3 columns, expected the model's 4"):
         column_names.match_columns(rows, (), 4, "x.csv", "config.data.path")
 
 
@@ -182,7 +182,7 @@ def test_new_rows_may_have_other_columns_and_no_label_or_id(clustered, capsys):
     )
     frame[["a", "b", "c"]].to_csv(folder / "fewer.csv", index=False)
     with pytest.raises(
-        InputError, match=r"config.data.path: got rows without the columns d, expected all of the model's 4 "
+        InputError, match=r"config.data.path: got rows of .* without the columns d, expected all of the model's 4 "
     ):
         predict(folder / "run", str(folder / "fewer.csv"), "")
 

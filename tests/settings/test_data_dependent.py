@@ -83,7 +83,9 @@ def test_rows_must_suit_the_network_and_each_other():
     data_dependent.check_against_data(small, DIGITS)
     with pytest.raises(InputError, match=r"config.model.network: got 'conv', .* no image shape"):
         data_dependent.check_against_data(small, DIGITS._replace(image_shape=None))
-    with pytest.raises(InputError, match=r"config.data.test_split: got rows with 3 columns, expected the model's 4"):
+    with pytest.raises(
+        InputError, match=r"config.data.test_split: got rows of test with 3 columns, expected the model's 4"
+    ):
         column_names.match_columns(DIGITS._replace(x=DIGITS.x[:, :3]), (), 4, "test", "config.data.test_split")
 
 

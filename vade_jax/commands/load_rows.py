@@ -64,8 +64,9 @@ def load_rows(config: ConfigDict, folder: Path, source: Source | None = None) ->
     train, test = _select(source, config)
     names = tuple(known.get("names") or ())
     if names and set(names) == set(train.names):
-        train = _match(train, names, len(names), place["path"], train.image_shape)
-        test = None if test is None else _match(test, names, len(names), place["path"], test.image_shape)
+        where = place["path"] or config.data.name
+        train = _match(train, names, len(names), where, train.image_shape)
+        test = None if test is None else _match(test, names, len(names), where, test.image_shape)
     return LoadedRows(source, train, test, {name: absolute_path(path) for name, path in place.items()})
 
 

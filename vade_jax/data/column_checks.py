@@ -2,13 +2,14 @@
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from vade_jax.data.offsets import column_limits, dense_rows, subtract_offset
-from vade_jax.system.errors import InputError, show_name
+from vade_jax.system.errors import InputError, first_line, show_name
 
 _NUM_ROWS = 1000  # evenly spaced rows that are looked at
 _LEAST_KEPT = 0.9  # of the distinct values; random values of many rows share float32 numbers now and then
@@ -92,7 +93,41 @@ def _first_of(texts: Sequence[object]) -> str:
     return shown if len(texts) <= _MAX_SHOWN else f"{shown} and {len(texts) - _MAX_SHOWN:,} more"
 
 
-def check_frame(frame: Any) -> None:
+@contextmanager
+def checked_values(x: Any) -> Iterator[None]:
+    """A context that reads rows X [N, D] of any type as scikit-learn does.
+
+    Raises:
+      InputError: about values that scikit-learn would read as others, or would not name: dates, categories that are not
+        numbers, masked values, and integers that float64 cannot hold.
+    """
+    _check_frame(x)
+    for rows in x if isinstance(x, list | tuple) else [x]:
+        check_mask(rows, "X")
+    try:
+        yield
+    except OverflowError as error:
+        raise InputError(
+            "X",
+            f"a number that cannot be read ({first_line(error)})",
+            "numbers that float64 can hold",
+            "Correct it, or drop that row or column.",
+        ) from error
+
+
+def check_mask(x: Any, where: str) -> None:
+    """Raises an InputError if x is an array of numpy.ma with masked values: what lies below the mask is no value."""
+    masked = np.argwhere(np.ma.getmaskarray(x)) if np.ma.is_masked(x) else ()
+    if len(masked):
+        raise InputError(
+            "config.data.path",
+            f"{where} with {len(masked)} masked values (the first at {tuple(masked[0].tolist())})",
+            "a value everywhere",
+            "Drop those rows or fill the gaps.",
+        )
+
+
+def _check_frame(frame: Any) -> None:
     """Raises an InputError if a column of a pandas frame holds dates, or categories that are not numbers."""
     for name, dtype in frame.dtypes.items() if hasattr(frame, "iloc") and hasattr(frame, "columns") else ():
         categories = getattr(dtype, "categories", None)

@@ -28,7 +28,7 @@ def column_indices(
     Args:
       names: the names of the rows' columns.
       expected: the names of the model's columns.
-      where: the file or split of the rows, for the print.
+      where: the file or split of the rows, for the print and the error.
       field: its config field, for the error.
 
     Returns:
@@ -42,7 +42,7 @@ def column_indices(
     if missing:
         raise InputError(
             field,
-            f"rows without the columns {abbreviate(missing)}",
+            f"rows of {where} without the columns {abbreviate(missing)}",
             f"all of the model's {len(expected)} columns",
             "Add the columns that it was trained on.",
         )
@@ -75,7 +75,7 @@ def match_columns(
       dataset: x [N, D].
       names: the names of the model's columns; () if they have none.
       num_features: the number of the model's columns.
-      where: the file or split of the rows, for the print of columns that are left out.
+      where: the file or split of the rows, for the print of columns that are left out and for the error.
       field: its config field, for the error.
       image_shape: of the model's images, (H, W, C); None if the rows are not compared with it.
 
@@ -88,7 +88,7 @@ def match_columns(
     if image_shape and dataset.image_shape and dataset.image_shape != image_shape:
         raise InputError(
             field,
-            f"images of {' x '.join(map(str, dataset.image_shape))}",
+            f"{where} with images of {' x '.join(map(str, dataset.image_shape))}",
             f"the model's images of {' x '.join(map(str, image_shape))}",
             "Use images of the shape that it was trained on.",
         )
@@ -99,7 +99,7 @@ def match_columns(
     if dataset.x.shape[1] != num_features:
         raise InputError(
             field,
-            f"rows with {dataset.x.shape[1]} columns",
+            f"rows of {where} with {dataset.x.shape[1]} columns",
             f"the model's {num_features} columns",
             "Use rows with the columns that it was trained on.",
         )

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
 
-from vade_jax.data.column_checks import warn_of_merged_values
+from vade_jax.data.column_checks import check_mask, warn_of_merged_values
 from vade_jax.data.labels import encode_labels
 from vade_jax.data.offsets import choose_offset, dense_rows, subtract_offset
 from vade_jax.system.errors import InputError, show_name
@@ -160,13 +160,14 @@ def make_dataset(
       The data set.
 
     Raises:
-      InputError: values that are not numbers or not finite, or a wrong shape.
+      InputError: values that are masked, not numbers or not finite, or a wrong shape.
     """
 
     def error(got: str, expected: str, remedy: str) -> InputError:
         return InputError("config.data.path", f"{where} with {got}", expected, remedy)
 
     check_numeric(array.dtype, where)
+    check_mask(array, where)
     if array.ndim < 2 or array.ndim > 4 or 0 in array.shape:
         raise error(
             f"shape {array.shape}",
