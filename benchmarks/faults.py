@@ -7,6 +7,8 @@ A small run on the digits, with every stage, meets these faults:
 - Each of its files is damaged in three ways. It must end with the same result, or name the damaged file in one line.
 - Settings get values of every kind, and data files of every kind are damaged. Each must be accepted, or refused in one
   line that names the setting or the file.
+- Calls of the file system fail; see `storage_errors`.
+- Trained models are asked rows of every kind; see `wrong_rows`.
 The record goes to benchmarks/results/faults_<name>.json.
 """
 
@@ -28,7 +30,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from benchmarks import inputs, records, text_tables
+from benchmarks import inputs, records, storage_errors, text_tables, wrong_rows
 from benchmarks.run_difference import UNFINISHED, difference
 from vade_jax.commands.train import train
 from vade_jax.runs.metrics_log import read_metrics
@@ -59,6 +61,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50, help="number of killed runs")
     parser.add_argument("--signals", type=int, default=10, help="number of stopped runs")
     parser.add_argument("--files", type=int, default=300, help="number of damaged data files")
+    parser.add_argument("--points", type=int, default=200, help="number of failing calls of the file system")
     parser.add_argument("--seed", type=int, default=0, help="random seed of the times and the damage")
     parser.add_argument("--name", default="cpu", help="name of the record")
     parser.add_argument("--parts", type=lambda text: text.split(","), help="separated by commas; all by default")
@@ -74,6 +77,8 @@ def main() -> None:
         "damaged files": lambda: damage_files(reference, options.workdir, rng),
         "bad settings": inputs.try_invalid_settings,
         "bad files": lambda: inputs.try_damaged_files(options.workdir / "files", options.files, rng),
+        "injected errors": lambda: storage_errors.inject_errors(options.workdir / "errors", options.points, rng),
+        "wrong rows": lambda: wrong_rows.ask_wrong_rows(options.workdir / "rows"),
     }
     chosen = options.parts or list(parts)
     if unknown := [name for name in chosen if name not in parts]:
@@ -92,11 +97,11 @@ def main() -> None:
 
 def rows(record: dict[str, Any]) -> list[list[str]]:
     """The record as a text table; the first row has the column names."""
-    table = [["fault", "tried", "the same end", "a clear line", "lost"]]
+    table = [["fault", "tried", "the same end", "a clear line", "lost", "files of others harmed"]]
     for name, counts in record["parts"].items():
-        same, said = counts.get("same", 0), counts.get("said", 0)
+        same, said, harmed = (counts.get(outcome, 0) for outcome in ("same", "said", "harmed"))
         tried = sum(counts.values())
-        table.append([name, *map(str, (tried, same, said, tried - same - said))])
+        table.append([name, *map(str, (tried, same, said, tried - same - said - harmed, counts.get("harmed", "-")))])
     return table
 
 

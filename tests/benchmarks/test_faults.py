@@ -67,5 +67,6 @@ def test_damaged_data_files_are_read_or_named(tmp_path):
 
 
 def test_table_counts_lost_runs():
-    record = {"parts": {"kills": {"same": 3, "other parameters": 1}, "bad files": {"said": 2}}}
-    assert faults.rows(record)[1:] == [["kills", "4", "3", "0", "1"], ["bad files", "2", "0", "2", "0"]]
+    injected = {"same": 1, "said": 2, "harmed": 1, "predict, read x, EIO: hung": 1}
+    record = {"parts": {"kills": {"same": 3, "other parameters": 1}, "injected errors": injected}}
+    assert faults.rows(record)[1:] == [["kills", "4", "3", "0", "1", "-"], ["injected errors", "5", "1", "2", "1", "1"]]
