@@ -3,7 +3,9 @@
 import json
 
 import jax
+import pytest
 
+from vade_jax.runs import metrics_log
 from vade_jax.runs.metrics_log import Tracker, read_metrics
 from vade_jax.system.compile_time import compile_seconds, start_counting
 
@@ -38,6 +40,20 @@ def test_rewind_drops_records_of_repeated_epochs(tmp_path):
         assert bar.n == 1
         tracker.log({"stage": "pretrain", "epoch": 2, "total_epochs": 2, "step": 2, "loss": float("nan")}, bar)
     assert [record["epoch"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2]
+
+
+def test_events_that_cannot_be_written_end_the_run(tmp_path, monkeypatch):
+    def fail(_):
+        raise OSError("full")
+
+    monkeypatch.setattr(metrics_log, "_SECONDS_UNTIL_SHOWN", 0.0)
+    record = {"stage": "pretrain", "epoch": 1, "total_epochs": 1, "step": 1, "loss": 1.0}
+    with Tracker(tmp_path, 0) as tracker, tracker.stage("pretrain", 5, 0) as bar:
+        with monkeypatch.context() as patch:
+            patch.setattr("tensorboardX.record_writer.os.fsync", fail)
+            with pytest.raises(OSError, match="full"):
+                tracker.log(record, bar)
+        assert bar.n == 0
 
 
 def test_compile_seconds_counts_compilation():

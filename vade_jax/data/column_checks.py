@@ -117,11 +117,11 @@ def checked_values(x: Any) -> Iterator[None]:
 
 def check_mask(x: Any, where: str) -> None:
     """Raises an InputError if x is an array of numpy.ma with masked values: what lies below the mask is no value."""
-    masked = np.argwhere(np.ma.getmaskarray(x)) if np.ma.is_masked(x) else ()
-    if len(masked):
+    if np.ma.is_masked(x):
+        masked = np.argwhere(np.ma.getmaskarray(x)).tolist()
         raise InputError(
             "config.data.path",
-            f"{where} with {len(masked)} masked values (the first at {tuple(masked[0].tolist())})",
+            f"{where} with {len(masked)} masked values (the first at {tuple(masked[0])})",
             "a value everywhere",
             "Drop those rows or fill the gaps.",
         )

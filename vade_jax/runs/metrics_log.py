@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,11 @@ from vade_jax.system.errors import damaged_file_errors
 from vade_jax.system.process_wide import undone_import_effects
 
 with undone_import_effects():
-    from tensorboardX import SummaryWriter
+    from tensorboardX.event_file_writer import EventsWriter
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.summary import scalar
+
+_SECONDS_UNTIL_SHOWN = 10.0  # from an event to when it is in its file
 
 
 class Tracker:
@@ -44,7 +49,10 @@ class Tracker:
         folder = self._workdir / "tensorboard"
         for events in folder.glob("events.out.tfevents.*"):
             events.unlink()  # its last event may be incomplete, or of an epoch that is done again
-        self._events = SummaryWriter(str(folder))
+        folder.mkdir(exist_ok=True)
+        # SummaryWriter writes in a thread. If the disk is full, that ends unseen, and the run waits for it without end.
+        self._events = EventsWriter(str(folder / "events"))
+        self._flushed_at = time.monotonic()
         for record in kept:
             self._plot(record)
 
@@ -71,13 +79,17 @@ class Tracker:
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
         self._plot(record)
+        if time.monotonic() > self._flushed_at + _SECONDS_UNTIL_SHOWN:
+            self._events.flush()
+            self._flushed_at = time.monotonic()
         bar.set_postfix(loss=f"{record['loss']:.2f}", refresh=False)
         bar.update()
 
     def _plot(self, record: dict[str, Any]) -> None:
         for name, value in record.items():
             if name not in ("stage", "epoch", "total_epochs", "step") and math.isfinite(value):
-                self._events.add_scalar(f"{record['stage']}/{name}", value, record["total_epochs"])
+                summary = scalar(f"{record['stage']}/{name}", value)
+                self._events.write_event(Event(wall_time=time.time(), step=record["total_epochs"], summary=summary))
 
     def __enter__(self) -> "Tracker":
         return self
