@@ -6,7 +6,7 @@ C++ do with files themselves is not seen: TensorStore's writes of the arrays of 
 pyarrow's reads. Each run is a fork of the process, which imports the libraries once and starts no device.
 """
 
-import _pyio
+import _pyio  # type: ignore[import-not-found]
 import builtins
 import errno
 import io

@@ -11,6 +11,8 @@ from sklearn.datasets import load_wine
 
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _DTYPES = (*_INTEGERS, "float16", "float32", "longdouble", "bool", "complex64")
+_TOO_LARGE = -(10**400)  # for float64
+_NO_NUMBERS: tuple[Any, ...] = (None, "a", "nan", [1.0], {}, 1j, _TOO_LARGE, np.nan, np.datetime64("NaT"), pd.NA)
 
 Rows = Callable[[np.ndarray], Any]  # rows of the training data, [N, D], float64 -> rows to ask
 
@@ -120,10 +122,7 @@ UNUSABLE: dict[str, Rows] = {
     "raw bytes": lambda x: np.zeros(x.shape, "V4"),
     "structured": lambda x: np.rec.fromarrays(x.T),
     "structured in two dimensions": lambda x: np.zeros(x.shape, [("a", float)]),
-    **{
-        f"{repr(value)[:9]} in a list": _list_with(value)
-        for value in (None, "a", "nan", [1.0], {}, 1j, -(10**400), float("nan"), np.datetime64("NaT"), pd.NA)
-    },
+    **{f"{repr(value)[:9]} in a list": _list_with(value) for value in _NO_NUMBERS},
     "ragged lists": _ragged,
     "masked": _masked,
     "masked everywhere": lambda x: np.ma.masked_all(x.shape),
