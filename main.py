@@ -57,10 +57,8 @@ def main(argv: list[str]) -> None:
             answer = modes[FLAGS.mode](config)
         if processes.is_first():
             print(console.printable(answer))
-    except Interrupted as error:
+    except (Interrupted, InputError, DivergedError, StorageError) as error:
         exit_after_grace(error.status)
-        _leave(error, error.status)
-    except (InputError, DivergedError, StorageError) as error:
         _leave(error, error.status)
 
 

@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -82,7 +83,12 @@ def handle_signals() -> Iterator[None]:
 
 
 def exit_after_grace(status: int) -> None:
-    """Ends the process with this status after the grace period: a library's thread may keep it alive."""
+    """Ends the process with this status after the grace period, without more words on the screen.
+
+    The threads of libraries may keep it alive after an error, and report errors that follow from it.
+    """
+    sys.excepthook = sys.unraisablehook = threading.excepthook = lambda *_: None
+    warnings.simplefilter("ignore")
     timer = threading.Timer(_GRACE, os._exit, (status,))
     timer.daemon = True
     timer.start()
