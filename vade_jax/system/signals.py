@@ -87,11 +87,15 @@ def exit_after_grace(status: int) -> None:
 
     The threads of libraries may keep it alive after an error, and report errors that follow from it.
     """
-    sys.excepthook = sys.unraisablehook = threading.excepthook = lambda *_: None
+    sys.excepthook = sys.unraisablehook = threading.excepthook = _show_nothing
     warnings.simplefilter("ignore")
     timer = threading.Timer(_GRACE, os._exit, (status,))
     timer.daemon = True
     timer.start()
+
+
+def _show_nothing(*_: object) -> None:
+    pass
 
 
 def _exit_if_slow(receiver: socket.socket) -> None:
