@@ -331,6 +331,11 @@ def test_columns_of_categories_and_dates_are_named(column, words):
         fast().fit(pd.DataFrame({"a": [1.0, 2.0, 3.0], "kind": column}))
 
 
+def test_integers_that_float64_cannot_hold_are_named():
+    with pytest.raises(InputError, match=r"^X: got a number that cannot be read \(int too large to convert to float\)"):
+        fast().fit([[1, 2], [3, 10**400]])
+
+
 def test_categories_that_are_numbers_are_numbers():
     frame = pd.DataFrame({"a": pd.Categorical([1, 2, 4]), "b": pd.Categorical([1.5, 2, 3])})
     assert fast()._array(frame, ensure_min_samples=2).tolist() == [[1, 1.5], [2, 2], [4, 3]]

@@ -137,7 +137,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         """X [N, D] as scikit-learn validates it, with these options."""
         with checked_values(X):
             array = validate_data(self, X, **options)
-        return array.astype(np.float64) if array.dtype.kind == "O" else array  # categories that are numbers
+            return array.astype(np.float64) if array.dtype.kind == "O" else array  # categories that are numbers
 
     def _dataset(self, array: np.ndarray, options: ReadOptions = DEFAULT_READ_OPTIONS) -> Dataset:
         """The rows [N, D] as a dataset, with their column names and image shape."""
