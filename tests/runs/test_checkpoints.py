@@ -5,6 +5,8 @@ import gc
 import json
 import os
 import shutil
+import sys
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -277,3 +279,16 @@ def test_a_file_that_cannot_be_opened_never_costs_a_checkpoint(tmp_path):
     gc.collect()  # within this test's filter
     assert set(epochs) == {2, None}  # some files are not needed
     assert restored_epoch(tmp_path / "c") == 2
+
+
+def test_late_answers_of_the_storage_are_not_shown(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(sys, "unraisablehook", shown.append)
+    late, other = (SimpleNamespace(exc_value=RuntimeError(words)) for words in ("Event loop is closed", "other"))
+    with Checkpoints(tmp_path / "a", keep=1), Checkpoints(tmp_path / "b", keep=1):
+        sys.unraisablehook(late)
+        sys.unraisablehook(other)
+    assert late not in shown  # beside what earlier tests have left to Python
+    assert other in shown
+    sys.unraisablehook(late)
+    assert late in shown

@@ -38,6 +38,7 @@ _PARTS_WITHOUT_OPTIMIZER = tuple(field.name for field in dataclasses.fields(Trai
 
 _saving = threading.Lock()  # Orbax numbers the saves of a process, and takes the number of a later one for its own
 _no_log_handler = SharedContext()
+_no_late_answers = SharedContext()
 _open: "weakref.WeakSet[Checkpoints]" = weakref.WeakSet()
 
 
@@ -71,6 +72,7 @@ class Checkpoints:
         )
         with contextlib.ExitStack() as resources, storage_errors(folder):
             resources.enter_context(_no_log_handler.entered(undone_log_handler))
+            resources.enter_context(_no_late_answers.entered(_silent_late_answers))
             self._manager = ocp.CheckpointManager(folder.resolve(), options=options, item_names=("state", "progress"))
             self._resources = resources.pop_all()  # closed by __exit__
         _open.add(self)
@@ -233,6 +235,23 @@ def _silent_coroutines() -> Iterator[None]:
         try:
             yield
         finally:
+            sys.unraisablehook = hook
+
+
+@contextlib.contextmanager
+def _silent_late_answers() -> Iterator[None]:
+    """Hides TensorStore's answers to reads and writes that Orbax gave up when another part of a checkpoint failed."""
+
+    def show_others(unraisable: Any) -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":
+            hook(unraisable)
+
+    with PROCESS_WIDE:
+        hook, sys.unraisablehook = sys.unraisablehook, show_others
+    try:
+        yield
+    finally:
+        with PROCESS_WIDE:
             sys.unraisablehook = hook
 
 
