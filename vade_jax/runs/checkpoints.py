@@ -21,7 +21,7 @@ from vade_jax.runs.progress import Progress
 from vade_jax.system.atomic_files import read_files
 from vade_jax.system.console import print_line
 from vade_jax.system.devices import to_global, to_local
-from vade_jax.system.errors import DamagedError, check_readable, first_line, storage_errors
+from vade_jax.system.errors import DamagedError, StorageError, check_readable, first_line, storage_errors
 from vade_jax.system.process_wide import (
     PROCESS_WIDE,
     SharedContext,
@@ -76,6 +76,14 @@ class Checkpoints:
             self._manager = ocp.CheckpointManager(folder.resolve(), options=options, item_names=("state", "progress"))
             self._resources = resources.pop_all()  # closed by __exit__
         _open.add(self)
+        try:
+            self._note_saved()
+        except StorageError:
+            self.__exit__()
+            raise
+
+    def _note_saved(self) -> None:
+        """Tells the policy about the checkpoints in the folder."""
         for number in self.steps():
             try:
                 self._policy.note(number, self._read_progress(number))
