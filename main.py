@@ -26,6 +26,7 @@ FLAGS = flags.FLAGS
 def main(argv: list[str]) -> None:
     """Runs the mode that --mode names."""
     from vade_jax.reports import results
+    from vade_jax.runs.checkpoints import no_late_answers
     from vade_jax.settings import paths, rules
     from vade_jax.system import console, processes
     from vade_jax.system.compile_time import kept_programs
@@ -53,7 +54,7 @@ def main(argv: list[str]) -> None:
         if FLAGS.coordinator:
             processes.initialize_distributed(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
         shown = nullcontext() if processes.is_first() else console.silence()
-        with handle_signals(), shown, kept_programs(config.compilation_cache):
+        with handle_signals(), shown, no_late_answers(), kept_programs(config.compilation_cache):
             answer = modes[FLAGS.mode](config)
         if processes.is_first():
             print(console.printable(answer))

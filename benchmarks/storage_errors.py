@@ -91,7 +91,7 @@ def inject_errors(folder: Path, count: int, rng: random.Random, seconds: float =
             outcome = campaign.outcome(mode, fault)
             if outcome not in outcomes:
                 where = f"{mode}, {call}, {fault.error}{' from then on' if fault.forever else ''}"
-                outcome = f"{where}: {outcome}"
+                outcome = f"{where}: {outcome}".replace(str(folder), "...")
                 print(outcome, flush=True)
             outcomes[outcome] += 1
     return outcomes
@@ -107,7 +107,7 @@ def draw_fault(calls: Sequence[tuple[str, str]], rng: random.Random) -> tuple[Fa
         numbers.setdefault((kind, _without_digits(path)), []).append(number)
     first = rng.choice(numbers[rng.choice(sorted(numbers))])
     kind, path = calls[first - 1]
-    return Fault(first, rng.choice(ERRORS[kind]), rng.random() < 0.5), f"{kind} {path} (call {first})"
+    return Fault(first, rng.choice(ERRORS[kind]), rng.random() < 0.5), f"{kind} {_without_digits(path)} (call {first})"
 
 
 def _without_digits(path: str) -> str:

@@ -72,7 +72,7 @@ class Checkpoints:
         )
         with contextlib.ExitStack() as resources, storage_errors(folder):
             resources.enter_context(_no_log_handler.entered(undone_log_handler))
-            resources.enter_context(_no_late_answers.entered(_silent_late_answers))
+            resources.enter_context(no_late_answers())
             self._manager = ocp.CheckpointManager(folder.resolve(), options=options, item_names=("state", "progress"))
             self._resources = resources.pop_all()  # closed by __exit__
         _open.add(self)
@@ -246,10 +246,13 @@ def _silent_coroutines() -> Iterator[None]:
             sys.unraisablehook = hook
 
 
+def no_late_answers() -> contextlib.AbstractContextManager[None]:
+    """A context that hides what TensorStore answers to reads and writes of a checkpoint that failed in another part."""
+    return _no_late_answers.entered(_silent_late_answers)
+
+
 @contextlib.contextmanager
 def _silent_late_answers() -> Iterator[None]:
-    """Hides TensorStore's answers to reads and writes that Orbax gave up when another part of a checkpoint failed."""
-
     def show_others(unraisable: Any) -> None:
         if str(unraisable.exc_value) != "Event loop is closed":
             hook(unraisable)
