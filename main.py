@@ -26,7 +26,7 @@ FLAGS = flags.FLAGS
 def main(argv: list[str]) -> None:
     """Runs the mode that --mode names."""
     from vade_jax.reports import results
-    from vade_jax.runs.checkpoints import no_late_answers
+    from vade_jax.runs.orbax_messages import no_late_answers
     from vade_jax.settings import paths, rules
     from vade_jax.system import console, processes
     from vade_jax.system.compile_time import kept_programs

@@ -4,28 +4,25 @@ import contextlib
 import dataclasses
 import gc
 import hashlib
-import inspect
 import json
-import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from vade_jax.runs.orbax_messages import no_late_answers, silent_coroutines
 from vade_jax.runs.progress import Progress
 from vade_jax.system.atomic_files import read_files
 from vade_jax.system.console import print_line
 from vade_jax.system.devices import to_global, to_local
 from vade_jax.system.errors import DamagedError, StorageError, check_readable, first_line, storage_errors
 from vade_jax.system.process_wide import (
-    PROCESS_WIDE,
     SharedContext,
-    filtered_warnings,
     undone_import_effects,
     undone_log_handler,
 )
@@ -38,7 +35,6 @@ _PARTS_WITHOUT_OPTIMIZER = tuple(field.name for field in dataclasses.fields(Trai
 
 _saving = threading.Lock()  # Orbax numbers the saves of a process, and takes the number of a later one for its own
 _no_log_handler = SharedContext()
-_no_late_answers = SharedContext()
 _open: "weakref.WeakSet[Checkpoints]" = weakref.WeakSet()
 
 
@@ -176,7 +172,7 @@ class Checkpoints:
         self, template: TrainState, number: int, without_optimizer: bool
     ) -> tuple[tuple[TrainState, Progress] | None, str]:
         """Returns a checkpoint and '', or None and the reason why it is damaged."""
-        with _silent_coroutines():
+        with silent_coroutines():
             try:
                 return self._read(template, number, without_optimizer), ""
             except Exception as error:  # libraries raise errors of many types for a damaged file
@@ -227,43 +223,6 @@ class Checkpoints:
         with self._resources, storage_errors(self._manager.directory):
             self._manager.close()
         _open.discard(self)
-
-
-@contextlib.contextmanager
-def _silent_coroutines() -> Iterator[None]:
-    """Hides what Python says about coroutines that Orbax never awaits, or never ends, when a read fails."""
-    with PROCESS_WIDE, filtered_warnings("ignore", RuntimeWarning, "coroutine"):
-        hook, thread = sys.unraisablehook, threading.get_ident()
-
-        def show_others(unraisable: Any) -> None:
-            if threading.get_ident() != thread and not inspect.iscoroutine(unraisable.object):
-                hook(unraisable)
-
-        sys.unraisablehook = show_others
-        try:
-            yield
-        finally:
-            sys.unraisablehook = hook
-
-
-def no_late_answers() -> contextlib.AbstractContextManager[None]:
-    """A context that hides what TensorStore answers to reads and writes of a checkpoint that failed in another part."""
-    return _no_late_answers.entered(_silent_late_answers)
-
-
-@contextlib.contextmanager
-def _silent_late_answers() -> Iterator[None]:
-    def show_others(unraisable: Any) -> None:
-        if str(unraisable.exc_value) != "Event loop is closed":
-            hook(unraisable)
-
-    with PROCESS_WIDE:
-        hook, sys.unraisablehook = sys.unraisablehook, show_others
-    try:
-        yield
-    finally:
-        with PROCESS_WIDE:
-            sys.unraisablehook = hook
 
 
 class _KeepPolicy:
