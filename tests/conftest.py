@@ -6,11 +6,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from helpers.devices import DEVICES_FLAG, FAST_COMPILATION
+from helpers.devices import xla_flags
 
-if DEVICES_FLAG not in os.environ.get("XLA_FLAGS", ""):
-    # XLA reads the variable once, so it must be set before jax is imported.
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DEVICES_FLAG}=2".strip()
+# XLA reads its flags once, so they must be set before jax is imported. The processes that tests start inherit them.
+os.environ["XLA_FLAGS"] = xla_flags(2, os.environ.get("XLA_FLAGS", ""))
+# Programs are compiled with few optimizations, which take longer than what they save in most tests.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 # Two workers share the cores. A library that starts a thread for each core would slow down both.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -36,14 +37,6 @@ hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=Tr
 hypothesis.settings.load_profile("repeatable")
 
 
-def pytest_configure(config):
-    """Compiles the programs of the fast tests with few optimizations, which take longer than what they save there."""
-    if config.option.markexpr == "not slow":
-        os.environ["XLA_FLAGS"] += FAST_COMPILATION  # XLA reads the variable when it is first used
-        os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # for the processes that tests start
-        jax.config.update("jax_disable_most_optimizations", True)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _few_executables():
     """What a module compiled goes with it: each executable holds memory maps, of which a process may have 65,530."""
@@ -55,9 +48,10 @@ def _few_executables():
 @pytest.fixture
 def optimized():
     """Compiles with all optimizations, for programs that run for seconds."""
+    before = jax.config.jax_disable_most_optimizations
     jax.config.update("jax_disable_most_optimizations", False)
     yield
-    jax.config.update("jax_disable_most_optimizations", os.environ.get("JAX_DISABLE_MOST_OPTIMIZATIONS") == "1")
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="session")

@@ -72,6 +72,7 @@ def test_single_cells(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("optimized")
 def test_table(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["table.py"])
     runpy.run_path(str(EXAMPLES / "table.py"), run_name="__main__")

@@ -226,6 +226,7 @@ def test_workdir_that_is_a_file_or_inside_one_is_refused(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("optimized")
 def test_digits_config_clusters_the_digits(tmp_path):
     results = train(digits.get_config(), tmp_path)
     assert results["accuracy"] > 0.7  # the README has the mean over seeds

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 from helpers.command_line import CommandLine
-from helpers.devices import DEVICES_FLAG
+from helpers.devices import xla_flags
 
 from benchmarks import faults, records, scaling
 from vade_jax.commands.train import train
@@ -28,7 +28,7 @@ DEVICES = 2
 
 def start(folder, num_processes, num_devices, *flags):
     """The processes of a run; a single one gets no flags of distributed training."""
-    environment = {**os.environ, "XLA_FLAGS": f"{DEVICES_FLAG}={num_devices}"}
+    environment = {**os.environ, "XLA_FLAGS": xla_flags(num_devices)}
     command = [sys.executable, "main.py", f"--config={faults.CONFIG}", *faults.FLAGS, f"--workdir={folder}", *flags]
     together = (
         [f"--coordinator={scaling.free_address()}", f"--num_processes={num_processes}"] if num_processes > 1 else []
@@ -137,7 +137,7 @@ def start_small(command_line, folder, *flags, environment=None):
     shared = [*SMALL, f"--config.data.path={folder / 'x.npy'}", f"--workdir={folder / 'two'}", *flags]
     together = [*shared, f"--coordinator={scaling.free_address()}", "--num_processes=2"]
     commands = [[*together, f"--process_id={number}"] for number in range(2)]
-    return command_line.together(commands, environment={"XLA_FLAGS": f"{DEVICES_FLAG}=1", **(environment or {})})
+    return command_line.together(commands, environment={"XLA_FLAGS": xla_flags(1), **(environment or {})})
 
 
 @pytest.fixture(scope="module")
