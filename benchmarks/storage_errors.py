@@ -231,39 +231,48 @@ class _Campaign:
         flags = FLAGS if name == TRAIN else _flags_of(name, mode.flags)
         self._prepare(None if name == TRAIN else self._finished)
         answer = self._server.ask(self._workdir, flags, fault)
-        outcome = self._result(mode) if answer.status == 0 else answer.said(self._workdir)
+        outcome = self._result(name) if answer.status == 0 else answer.said(self._workdir)
         if outcome not in ("same", "said"):
             return outcome
         if harmed := self._harmed():
             return harmed
-        if name != TRAIN and answer.status != 0 and (torn := self._torn(mode)):
+        if name != TRAIN and answer.status != 0 and (torn := self._torn(name)):
             return torn
         again = self._server.ask(self._workdir, flags)
         if again.status != 0:
             return f"lost: status {again.status}: {again.stderr[-600:]}"
-        final = self._result(mode)
+        final = self._result(name)
         return self._harmed() or (outcome if final == "same" else f"lost: {final}")
 
-    def _result(self, mode: Mode) -> str:
+    def _result(self, name: str) -> str:
         """'same' if the run and the output of the mode are as they must be in the end; else what differs."""
+        mode = MODES.get(name, Mode())
         try:
             if mode.output and (self._workdir / mode.output).read_bytes() != self._expected[mode.output][1]:
                 return f"another {mode.output}"
-            return difference(self._finished, self._workdir)
+            return self._difference(name)
         except Exception as error:  # any error is a failure that the campaign looks for
             return repr(error)[:300]
 
-    def _torn(self, mode: Mode) -> str:
+    def _torn(self, name: str) -> str:
         """What is wrong with a finished run after a mode has failed on it; '' if nothing is."""
+        mode = MODES[name]
         if mode.output and (self._workdir / mode.output).read_bytes() not in self._expected[mode.output]:
             return f"torn {mode.output}"
         try:
             json.loads((self._workdir / "results.json").read_text())
-            left = difference(self._finished, self._workdir)
+            left = self._difference(name)
         except Exception as error:  # as above
             return repr(error)[:300]
-        # A mode whose call to delete fails leaves its hidden temporary file, which the next training deletes.
-        return "" if left == "same" or left.startswith("unfinished files") else left
+        return "" if left == "same" else left
+
+    def _difference(self, name: str) -> str:
+        """'same' if the run in the workdir equals the finished one; else what differs.
+
+        A mode that cannot delete its hidden temporary file leaves it. The next training deletes it.
+        """
+        found = difference(self._finished, self._workdir)
+        return "same" if name != TRAIN and found.startswith("unfinished files") else found
 
     def _harmed(self) -> str:
         """'harmed' if a file of others has changed; else ''."""

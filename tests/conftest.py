@@ -48,7 +48,7 @@ def _few_executables():
 @pytest.fixture
 def optimized():
     """Compiles with all optimizations, for programs that run for seconds."""
-    before = jax.config.jax_disable_most_optimizations
+    before = jax.config.values["jax_disable_most_optimizations"]
     jax.config.update("jax_disable_most_optimizations", False)
     yield
     jax.config.update("jax_disable_most_optimizations", before)
