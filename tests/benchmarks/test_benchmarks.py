@@ -268,7 +268,10 @@ def test_files_table_has_a_row_for_each_file(results):
 def test_faults_and_checkpointing_tables_have_rows(results):
     assert readme.faults_table() == readme.checkpointing_table() == ""
     records.write(results / "faults_cpu.json", {"parts": {"kills": {"same": 3}, "signals": {"same": 2}}})
-    assert readme.faults_table().splitlines()[2:] == ["| kills | 3 | 3 | 0 | 0 |", "| signals | 2 | 2 | 0 | 0 |"]
+    assert readme.faults_table().splitlines()[2:] == [
+        "| kills | 3 | 3 | 0 | 0 | - |",
+        "| signals | 2 | 2 | 0 | 0 | - |",
+    ]
     cost = {"epoch_seconds": 10.0, "checkpoint_seconds": 0.5, "every_epochs": 10, "share": 0.005}
     record = {"cpus": 2, "processor": "P", "cost": cost, "resume": {"first_step_seconds": 9.0}}
     records.write(results / "checkpointing_cpu.json", record)

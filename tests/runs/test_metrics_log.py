@@ -1,5 +1,6 @@
 """metrics.jsonl and TensorBoard events, also after a run is resumed or rolled back."""
 
+import gc
 import json
 
 import jax
@@ -54,6 +55,16 @@ def test_events_that_cannot_be_written_end_the_run(tmp_path, monkeypatch):
             with pytest.raises(OSError, match="full"):
                 tracker.log(record, bar)
         assert bar.n == 0
+
+
+def test_files_are_closed_if_the_first_event_cannot_be_written(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError("full")
+
+    monkeypatch.setattr("tensorboardX.record_writer.RecordWriter.write", fail)
+    with pytest.raises(OSError, match="full"):
+        Tracker(tmp_path, 0)
+    gc.collect()  # would warn of an open file
 
 
 def test_compile_seconds_counts_compilation():

@@ -2,9 +2,10 @@
 
 import json
 import math
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from vade_jax.system.errors import damaged_file_errors
 from vade_jax.system.process_wide import undone_import_effects
 
 with undone_import_effects():
-    from tensorboardX.event_file_writer import EventsWriter
     from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.record_writer import RecordWriter
     from tensorboardX.summary import scalar
 
 _SECONDS_UNTIL_SHOWN = 10.0  # from an event to when it is in its file
@@ -45,20 +46,24 @@ class Tracker:
         kept = [record for record in read_metrics(path) if record["total_epochs"] <= total_epochs]
         with atomic_write(path) as partial:
             partial.write_text("".join(json.dumps(record) + "\n" for record in kept))
-        self._file = path.open("a")
         folder = self._workdir / "tensorboard"
         for events in folder.glob("events.out.tfevents.*"):
             events.unlink()  # its last event may be incomplete, or of an epoch that is done again
         folder.mkdir(exist_ok=True)
-        # SummaryWriter writes in a thread. If the disk is full, that ends unseen, and the run waits for it without end.
-        self._events = EventsWriter(str(folder / "events"))
-        self._flushed_at = time.monotonic()
-        for record in kept:
-            self._plot(record)
+        with ExitStack() as files:
+            self._file = files.enter_context(path.open("a"))
+            # SummaryWriter writes in a thread. On a full disk that ends unseen, and the run waits for it without end.
+            name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
+            self._events = files.enter_context(closing(RecordWriter(str(folder / name))))
+            self._flushed_at = time.monotonic()
+            self._write_event(Event(file_version="brain.Event:2"))
+            for record in kept:
+                self._plot(record)
+            self._files = files.pop_all()
 
     def rewind(self, total_epochs: int, num_epochs: int, bar: tqdm) -> None:
         """Drops the records of epochs after total_epochs, and sets the bar back to num_epochs of the stage."""
-        self._close()
+        self._files.close()
         self._open(total_epochs)
         bar.n = num_epochs
         bar.refresh()
@@ -89,17 +94,17 @@ class Tracker:
         for name, value in record.items():
             if name not in ("stage", "epoch", "total_epochs", "step") and math.isfinite(value):
                 summary = scalar(f"{record['stage']}/{name}", value)
-                self._events.write_event(Event(wall_time=time.time(), step=record["total_epochs"], summary=summary))
+                self._write_event(Event(step=record["total_epochs"], summary=summary))
+
+    def _write_event(self, event: Event) -> None:
+        event.wall_time = time.time()
+        self._events.write(event.SerializeToString())
 
     def __enter__(self) -> "Tracker":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        self._file.close()
-        self._events.close()
+        self._files.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
