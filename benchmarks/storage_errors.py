@@ -236,42 +236,30 @@ class _Campaign:
             return outcome
         if harmed := self._harmed():
             return harmed
-        if name != TRAIN and answer.status != 0 and (torn := self._torn(name)):
-            return torn
+        if name != TRAIN and answer.status != 0 and (left := self._result(name, may_be_old=True)) != "same":
+            return left
         again = self._server.ask(self._workdir, flags)
         if again.status != 0:
             return f"lost: status {again.status}: {again.stderr[-600:]}"
         final = self._result(name)
         return self._harmed() or (outcome if final == "same" else f"lost: {final}")
 
-    def _result(self, name: str) -> str:
-        """'same' if the run and the output of the mode are as they must be in the end; else what differs."""
-        mode = MODES.get(name, Mode())
+    def _result(self, name: str, may_be_old: bool = False) -> str:
+        """'same' if the run and the output of the mode are as they must be in the end; else what differs.
+
+        Args:
+          name: of the mode.
+          may_be_old: whether the output may also be the one from before.
+        """
+        output = MODES.get(name, Mode()).output
         try:
-            if mode.output and (self._workdir / mode.output).read_bytes() != self._expected[mode.output][1]:
-                return f"another {mode.output}"
-            return self._difference(name)
+            if output and (self._workdir / output).read_bytes() not in self._expected[output][0 if may_be_old else 1 :]:
+                return f"another {output}"
+            json.loads((self._workdir / "results.json").read_text())
+            found = difference(self._finished, self._workdir)
         except Exception as error:  # any error is a failure that the campaign looks for
             return repr(error)[:300]
-
-    def _torn(self, name: str) -> str:
-        """What is wrong with a finished run after a mode has failed on it; '' if nothing is."""
-        mode = MODES[name]
-        if mode.output and (self._workdir / mode.output).read_bytes() not in self._expected[mode.output]:
-            return f"torn {mode.output}"
-        try:
-            json.loads((self._workdir / "results.json").read_text())
-            left = self._difference(name)
-        except Exception as error:  # as above
-            return repr(error)[:300]
-        return "" if left == "same" else left
-
-    def _difference(self, name: str) -> str:
-        """'same' if the run in the workdir equals the finished one; else what differs.
-
-        A mode that cannot delete its hidden temporary file leaves it. The next training deletes it.
-        """
-        found = difference(self._finished, self._workdir)
+        # A mode that cannot delete its hidden temporary file leaves it. The next training deletes it.
         return "same" if name != TRAIN and found.startswith("unfinished files") else found
 
     def _harmed(self) -> str:

@@ -3,7 +3,7 @@
 import inspect
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -15,29 +15,26 @@ _no_late_answers = SharedContext()
 @contextmanager
 def silent_coroutines() -> Iterator[None]:
     """Hides what Python says about coroutines that Orbax never awaits, or never ends, when a read fails."""
-    with PROCESS_WIDE, filtered_warnings("ignore", RuntimeWarning, "coroutine"):
-        hook, thread = sys.unraisablehook, threading.get_ident()
+    thread = threading.get_ident()
 
-        def show_others(unraisable: Any) -> None:
-            if threading.get_ident() != thread and not inspect.iscoroutine(unraisable.object):
-                hook(unraisable)
+    def is_hidden(unraisable: Any) -> bool:
+        return threading.get_ident() == thread or inspect.iscoroutine(unraisable.object)
 
-        sys.unraisablehook = show_others
-        try:
-            yield
-        finally:
-            sys.unraisablehook = hook
+    with PROCESS_WIDE, filtered_warnings("ignore", RuntimeWarning, "coroutine"), _hidden(is_hidden):
+        yield
 
 
 def no_late_answers() -> AbstractContextManager[None]:
     """A context that hides what TensorStore answers to reads and writes of a checkpoint that failed in another part."""
-    return _no_late_answers.entered(_silent_late_answers)
+    return _no_late_answers.entered(lambda: _hidden(lambda late: str(late.exc_value) == "Event loop is closed"))
 
 
 @contextmanager
-def _silent_late_answers() -> Iterator[None]:
+def _hidden(is_hidden: Callable[[Any], bool]) -> Iterator[None]:
+    """A context in which Python does not show some of the errors that it cannot raise."""
+
     def show_others(unraisable: Any) -> None:
-        if str(unraisable.exc_value) != "Event loop is closed":
+        if not is_hidden(unraisable):
             hook(unraisable)
 
     with PROCESS_WIDE:
