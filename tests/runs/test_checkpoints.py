@@ -284,11 +284,19 @@ def test_a_file_that_cannot_be_opened_never_costs_a_checkpoint(tmp_path):
 def test_late_answers_of_the_storage_are_not_shown(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(sys, "unraisablehook", shown.append)
-    late, other = (SimpleNamespace(exc_value=RuntimeError(words)) for words in ("Event loop is closed", "other"))
+    code = {}
+    exec(compile("async def read(): pass", "/packages/orbax/checkpoint/read.py", "exec"), code)
+    coroutine = code["read"]()
+    late, other, unfinished = (
+        SimpleNamespace(exc_value=RuntimeError(words), object=source)
+        for words, source in (("Event loop is closed", None), ("other", None), ("not read", coroutine))
+    )
     with Checkpoints(tmp_path / "a", keep=1), Checkpoints(tmp_path / "b", keep=1):
-        sys.unraisablehook(late)
-        sys.unraisablehook(other)
+        for unraisable in (late, other, unfinished):
+            sys.unraisablehook(unraisable)
     assert late not in shown  # beside what earlier tests have left to Python
+    assert unfinished not in shown
     assert other in shown
     sys.unraisablehook(late)
     assert late in shown
+    coroutine.close()

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 from vade_jax.system.process_wide import PROCESS_WIDE, SharedContext, filtered_warnings
@@ -25,8 +26,16 @@ def silent_coroutines() -> Iterator[None]:
 
 
 def no_late_answers() -> AbstractContextManager[None]:
-    """A context that hides what TensorStore answers to reads and writes of a checkpoint that failed in another part."""
-    return _no_late_answers.entered(lambda: _hidden(lambda late: str(late.exc_value) == "Event loop is closed"))
+    """A context that hides what Orbax and TensorStore leave of reads and writes that failed in another part."""
+    return _no_late_answers.entered(lambda: _hidden(_is_late))
+
+
+def _is_late(unraisable: Any) -> bool:
+    """Returns whether an error is TensorStore's answer after Orbax gave up, or a coroutine that Orbax did not end."""
+    coroutine = unraisable.object
+    return str(unraisable.exc_value) == "Event loop is closed" or (
+        inspect.iscoroutine(coroutine) and "orbax" in Path(coroutine.cr_code.co_filename).parts
+    )
 
 
 @contextmanager
