@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.runs import tiny
+from helpers.runs import contents, tiny
 from sklearn.datasets import make_blobs
 
 from vade_jax.commands.evaluate import evaluate
@@ -42,10 +42,6 @@ def trained(tmp_path_factory):
         patch.chdir(folder)
         train(table_config("x.csv"), Path("run"))
     return folder
-
-
-def contents(folder):
-    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock"}
 
 
 def without_seconds(results):

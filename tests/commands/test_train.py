@@ -1,13 +1,15 @@
 """A run from end to end: its files, that it resumes, and that labels do not affect it."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
 import pytest
-from helpers.runs import assert_same_bits, params_of, stop_after, tiny, training_template
+from helpers.runs import assert_same_bits, contents, params_of, stop_after, tiny, training_template
 
 from configs import digits
+from vade_jax.commands import evaluate as evaluate_command
 from vade_jax.commands.evaluate import evaluate
 from vade_jax.commands.predict import predict
 from vade_jax.commands.train import train
@@ -94,12 +96,40 @@ def test_stages_have_at_least_min_steps(tmp_path):
     ]
 
 
-def test_finished_run_is_not_trained_again(finished, monkeypatch):
+def test_a_finished_run_says_so_and_returns_its_results(finished, monkeypatch, capfd):
     folder, results = finished
+    monkeypatch.setattr(train_many_runs, "make_epoch", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(evaluate_command, "evaluate_state", lambda *_, **__: pytest.fail("evaluated"))
+    before = contents(folder)
+    assert train(tiny(), folder) == results
+    assert f"{folder} has the results of this command" in capfd.readouterr().out
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("lost", ["results.json", "assignments.npz", "damaged results", "other results"])
+def test_results_of_a_finished_run_are_made_again_without_training(finished, monkeypatch, tmp_path, lost):
+    folder, results = tmp_path / "run", finished[1]
+    shutil.copytree(finished[0], folder)
+    path = folder / "results.json"
+    if lost == "damaged results":
+        path.write_text("{")
+    elif lost == "other results":  # of settings that were forced on the run after it had ended
+        path.write_text(json.dumps(results | {"basis": "of other settings", "accuracy": 0.0}))
+    else:
+        (folder / lost).unlink()
     monkeypatch.setattr(train_many_runs, "make_epoch", lambda *_: lambda *_: pytest.fail("trained"))
     monkeypatch.setattr(Checkpoints, "save", lambda *_: pytest.fail("saved"))
     again = train(tiny(), folder)
     assert {**again, "seconds": None} == {**results, "seconds": None}
+    assert json.loads(path.read_text()) == again
+
+
+def test_a_finished_run_is_evaluated_again_with_other_settings_of_the_evaluation(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished[0], folder)
+    again = train(tiny(evaluate__bound_rows=7), folder)
+    assert again["log_likelihood_rows"] == 7
+    assert train(tiny(evaluate__bound_rows=7), folder) == again
 
 
 def test_workdir_of_another_config_is_refused_with_the_differing_fields(finished):

@@ -55,6 +55,11 @@ def training_template(run):
     return replicate(start_stage(state, make_stages(run)[0].tx, state.key))
 
 
+def contents(folder):
+    """The bytes of every file in a folder and below, by path, without locks."""
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock"}
+
+
 def assert_same_bits(left, right):
     jax.tree.map(np.testing.assert_array_equal, left, right)
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.runs import contents
 
 from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.data.scaling import Scaling
@@ -228,10 +229,6 @@ UNREADABLE = [
     ValueError("PERMISSION_DENIED: Error opening 'd/1' [OS error 13: Permission denied]"),
     jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory"),
 ]
-
-
-def contents(folder):
-    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 @pytest.mark.parametrize("error", UNREADABLE, ids=repr)

@@ -6,7 +6,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from helpers.runs import assert_same_bits, tiny
+from helpers.runs import assert_same_bits, contents, tiny
 
 from vade_jax.commands.predict import predict
 from vade_jax.commands.train import train
@@ -95,7 +95,7 @@ def test_a_damaged_model_is_reported_and_saved_again_by_training(finished, tmp_p
 def test_a_model_that_cannot_be_read_now_is_not_replaced(finished, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
-    before = {path: path.read_bytes() for path in (folder / "model").rglob("*") if path.is_file()}
+    before = contents(folder / "model")
     run, state, progress = saved_model.restore(folder)
 
     def fail(*_):
@@ -104,4 +104,4 @@ def test_a_model_that_cannot_be_read_now_is_not_replaced(finished, tmp_path, mon
     monkeypatch.setattr(Checkpoints, "_read", fail)
     with pytest.raises(StorageError, match="model/1 cannot be read now"):
         saved_model.save_model(run, state, progress)
-    assert {path: path.read_bytes() for path in (folder / "model").rglob("*") if path.is_file()} == before
+    assert contents(folder / "model") == before

@@ -12,12 +12,15 @@ from vade_jax.data.dataset import Dataset
 from vade_jax.reports import html_report, results
 from vade_jax.reports.evaluate_state import Evaluation, EvaluationOptions, evaluate_state
 from vade_jax.runs import workdir
+from vade_jax.runs.basis import basis
 from vade_jax.runs.input_graphs import load_input_graphs
 from vade_jax.runs.progress import Progress
 from vade_jax.runs.run import Run, with_settings
-from vade_jax.runs.saved_model import restore
+from vade_jax.runs.saved_model import is_saved, restore
+from vade_jax.runs.workdir import REPORT, RESULTS
 from vade_jax.settings import field_names
-from vade_jax.system.errors import with_storage_errors
+from vade_jax.system.atomic_files import exists
+from vade_jax.system.errors import DamagedError, with_storage_errors
 from vade_jax.system.precision import matmul_precision
 from vade_jax.training.train_state import TrainState
 
@@ -75,10 +78,29 @@ def write_results(
         ),
     )
     progress = progress._replace(seconds={**progress.seconds, "evaluate": time.perf_counter() - started})
-    content = results.write_results(run, evaluation, progress, seed=run.config.seed, init_method=run.config.init.method)
+    content = results.write_results(run, evaluation, progress, basis=_basis(run))
     if run.config.report:
         _write_report(run, state, train_rows, evaluation, content)
     return content
+
+
+def written_results(run: Run) -> dict[str, Any] | None:
+    """Returns the content of results.json if this run has ended, with its model and all its results, else None."""
+    written = [RESULTS, results.ASSIGNMENTS, results.LOG_LIKELIHOODS, *([REPORT] if run.config.report else [])]
+    if not all(exists(run.folder / name) for name in written):
+        return None
+    try:
+        content = results.read(run.folder)
+    except DamagedError:
+        return None
+    return content if content.get("basis") == _basis(run) and is_saved(run) else None
+
+
+def _basis(run: Run) -> str:
+    """Returns a digest of the settings that change the results."""
+    settings = run.config.to_dict()
+    changing = workdir.settings_that_change_training(settings) | {"evaluate": settings["evaluate"]}
+    return basis({name: value for name, value in changing.items() if name != "data.path"})
 
 
 def _write_report(

@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from vade_jax.commands.evaluate import write_results
+from vade_jax.commands.evaluate import write_results, written_results
 from vade_jax.commands.load_rows import LoadedRows, identify, load_rows
 from vade_jax.data import tfds_images
 from vade_jax.data.column_checks import check_extreme_values
@@ -32,6 +32,7 @@ def train(
 ) -> dict[str, Any]:
     """Trains the runs of a config, or resumes them from their checkpoints, and writes their results.
 
+    If all of them have ended and their results are there, nothing is written.
     If the config asks for several runs, each has its own subfolder. The folder gets the results of the best run.
 
     Args:
@@ -73,9 +74,14 @@ def _load_and_train(
     runs = [make_run(of_run, run_folder, description) for of_run, run_folder in _expand_runs(config, folder)]
     with workdir.locked(folder) if processes.is_first() else nullcontext():
         processes.on_first_process(lambda: _claim(folder, fields, runs, description, force), "claimed")
-        if processes.is_first():
-            tfds_images.cache_decoded_images(rows.source, config.data.name, folder / "data")
-        results_by_run = _train(runs, rows.train, rows.test, time.perf_counter() - started)
+        written = {run.folder.name: written_results(run) for run in runs} if processes.is_first() else {}
+        if processes.decided_by_first("ended" if all(written.values()) else ""):
+            print_line(f"{folder} has the results of this command. Delete it, or name another one, to train again.")
+            results_by_run = {name: content for name, content in written.items() if content}
+        else:
+            if processes.is_first():
+                tfds_images.cache_decoded_images(rows.source, config.data.name, folder / "data")
+            results_by_run = _train(runs, rows.train, rows.test, time.perf_counter() - started)
         processes.on_first_process(
             lambda: results.write_best_of_runs(folder, results_by_run) if len(runs) > 1 else None, "ended"
         )

@@ -21,6 +21,7 @@ from vade_jax.reports.image_strips import render_strip
 from vade_jax.reports.label_scores import Confusion, num_labelled
 from vade_jax.runs.metrics_log import read_metrics
 from vade_jax.runs.run import KeyUse, Run
+from vade_jax.runs.workdir import REPORT
 from vade_jax.system.atomic_files import atomic_write
 from vade_jax.system.console import printable
 from vade_jax.system.large_arrays import row_slices
@@ -108,7 +109,7 @@ def write_report(
         page["features"] = distinguishing_features(
             train.x, clusters.of_rows, clusters.shown, num_clusters, train.names, train.offset
         )
-    path = run.folder / "report" / "index.html"
+    path = run.folder / REPORT
     path.parent.mkdir(exist_ok=True)
     with atomic_write(path) as partial:
         partial.write_text(printable(_template().render(page)), encoding="utf-8")

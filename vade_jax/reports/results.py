@@ -25,17 +25,14 @@ _SUMMARY = ("input_modularity", "elbo", "accuracy", "nmi", "ari", "failure")  # 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn", "umap-learn", "orbax-checkpoint")
 
 
-def write_results(
-    run: Run, evaluation: Evaluation, progress: Progress, *, seed: int, init_method: str
-) -> dict[str, Any]:
+def write_results(run: Run, evaluation: Evaluation, progress: Progress, basis: str) -> dict[str, Any]:
     """Writes results.json, assignments.npz, log_likelihoods.npy and, for images, samples.png.
 
     Args:
       run: its folder exists.
       evaluation: of the trained state.
       progress: of the run; its seconds include the evaluation.
-      seed: of the run.
-      init_method: the name of the method that found the starting clusters.
+      basis: of the settings that change the results, from `runs.basis`.
 
     Returns:
       The content of results.json; scores are None without labels.
@@ -53,7 +50,7 @@ def write_results(
         "log_likelihood": float(evaluation.log_likelihoods.mean(dtype=np.float64)),
         "log_likelihood_samples": evaluation.bound_samples,
         "log_likelihood_rows": len(evaluation.log_likelihoods),
-        "initialization": {"method": init_method, **evaluation.starting_clusters[0]},
+        "initialization": {"method": run.config.init.method, **evaluation.starting_clusters[0]},
         "rounds": evaluation.starting_clusters,
         "accuracy_by_epoch": evaluation.accuracy_by_epoch,
         "treatments": progress.treatments,
@@ -63,7 +60,8 @@ def write_results(
         "scored_rows": len(evaluation.scored_posterior.clusters),
         "labelled_rows": evaluation.labelled_rows,
         "scored_on": "train" if evaluation.test_posterior is None else "test",
-        "seed": seed,
+        "seed": run.config.seed,
+        "basis": basis,
         "seconds": {**seconds, "total": sum(seconds.values()), "compile": compile_seconds()},
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES},
         "device": {

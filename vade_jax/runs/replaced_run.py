@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from vade_jax.runs import workdir
-from vade_jax.runs.workdir import CHECKPOINTS, CONFIG, DATA, RESULTS
+from vade_jax.runs.workdir import CHECKPOINTS, CONFIG, DATA, REPORT, RESULTS
 from vade_jax.system.errors import InputError
 
 OWNER = "owner"  # of a description: who may replace the run; '' for nobody
@@ -28,7 +28,7 @@ _FILES = (
     "select_k.png",
     "trail.npy",
     "trail_rows.npy",
-    "report/index.html",
+    REPORT,
     "tensorboard/events.out.tfevents.*",
     RESULTS,
     CONFIG,

@@ -74,6 +74,19 @@ def restore(folder: Path, allow_import: bool = False) -> tuple[Run, TrainState, 
     return run, *restored
 
 
+def is_saved(run: Run) -> bool:
+    """Returns whether the run has ended, and its model lies in its folder and can be read.
+
+    Raises:
+      StorageError: the model cannot be read now.
+    """
+    try:
+        restored = _from_model(run)
+    except DamagedError:
+        return False
+    return restored is not None and _has_ended(run, restored[1])
+
+
 def _from_model(run: Run) -> tuple[TrainState, Progress] | None:
     """Returns the state and progress in `model/`; None if there is no such folder."""
     folder = run.folder / _MODEL

@@ -14,6 +14,7 @@ from vade_jax.system.atomic_files import check_can_write, exists, remove_partial
 from vade_jax.system.errors import InputError, check_readable, damaged_file_errors
 
 RESULTS = "results.json"
+REPORT = "report/index.html"
 CHECKPOINTS = "checkpoints"  # the folder of the training checkpoints
 CONFIG = "config.json"
 DATA = "data.json"
