@@ -39,6 +39,7 @@ def test_an_answer_must_be_right_or_a_refusal_in_words():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")  # one of the kinds
 def test_rows_of_every_kind_are_answered_or_refused(tmp_path):
     model = wrong_rows.trained("bernoulli", np.asarray, tmp_path / "run")
     found = Counter(
