@@ -23,7 +23,7 @@ from sklearn.datasets import load_digits, load_wine
 from benchmarks import markdown, records, text_tables
 from vade_jax import VaDE
 from vade_jax.commands.predict import predict
-from vade_jax.system.console import silence
+from vade_jax.system.console import progress_bar, silence
 
 _FAST = {
     "pretrain.num_epochs": 5,
@@ -66,7 +66,7 @@ def main() -> None:
 def soak_fits(count: int) -> tuple[list[dict[str, float]], VaDE]:
     """Fits with seeds 0, 1, ...: what the process has after each one, and the last model."""
     after = []
-    for seed in range(count):
+    for seed in progress_bar(range(count), desc="fits"):
         started = time.perf_counter()
         model = small_model(seed).fit(load_wine().data)
         after.append(_usage() | {"seconds": time.perf_counter() - started})
@@ -76,7 +76,7 @@ def soak_fits(count: int) -> tuple[list[dict[str, float]], VaDE]:
 def soak_predictions(model: VaDE, count: int) -> list[dict[str, float]]:
     """What the process has after each prediction of one row."""
     x, after = load_wine().data, []
-    for number in range(count):
+    for number in progress_bar(range(count), desc="predictions"):
         started = time.perf_counter()
         model.predict_proba(x[number % len(x)][None])
         after.append({"seconds": time.perf_counter() - started} | _usage())
@@ -101,7 +101,7 @@ def ask_far_rows(count: int) -> dict[str, dict[str, int]]:
     """Likelihood -> how many far rows were tried, got finite probabilities that sum to 1, and are outliers."""
     x = load_digits().data
     found = {}
-    for likelihood in ("bernoulli", "gaussian", "gaussian_shared"):
+    for likelihood in progress_bar(("bernoulli", "gaussian", "gaussian_shared"), desc="far rows"):
         with tempfile.TemporaryDirectory() as folder, silence():
             asked, answers = Path(folder) / "far.npz", Path(folder) / "answers.npz"
             small_model(0, likelihood, 10).fit(x).save(Path(folder) / "run")
