@@ -12,7 +12,7 @@ from vade_jax.commands.train import train
 from vade_jax.initialization import methods
 from vade_jax.initialization.methods import Clustering
 from vade_jax.networks.encoders_decoders import with_constant_log_var
-from vade_jax.runs import stages, train_one_run
+from vade_jax.runs import stage_starts, train_one_run
 from vade_jax.runs.checkpoints import Checkpoints
 from vade_jax.runs.metrics_log import Tracker, read_metrics
 from vade_jax.runs.run import read_run
@@ -143,7 +143,7 @@ def test_an_inactive_latent_space_ends_the_run(tmp_path, monkeypatch, capsys):
         params = with_constant_log_var(encoder, log_var)["params"]
         return {"params": {**params, "z_mean": _scaled(params["z_mean"], 0)}}
 
-    monkeypatch.setattr(stages, "with_constant_log_var", asleep)
+    monkeypatch.setattr(stage_starts, "with_constant_log_var", asleep)
     config = tiny(pretrain__num_epochs=0, train__learning_rate=1e-9, doctor__max_cures=1)
     with pytest.raises(
         DivergedError, match=r"^inactive_latent in epoch 1 of stage 'cluster': no latent .* after 1 cures"

@@ -1,4 +1,4 @@
-"""Soft memberships: how certain the cluster of each row is, from three views of the inputs. Reads no labels.
+"""Soft memberships: how certain the cluster of each row is, from views of inputs and embedding. Reads no labels.
 
 Hard clusters have no gradual border, and a model that is trained towards them is certain of every row.
 """
@@ -35,8 +35,8 @@ def num_soft_neighbors(num_rows: int, num_clusters: int, most: int) -> int:
     return max(1, min(count, most, num_rows - 2))
 
 
-def soften(memberships: np.ndarray, rows: np.ndarray, neighbors: np.ndarray, seed: int) -> np.ndarray:
-    """Returns memberships that are less certain where views of the inputs disagree with the clusters.
+def soften(memberships: np.ndarray, embeddings: np.ndarray, neighbors: np.ndarray, seed: int) -> np.ndarray:
+    """Returns memberships that are less certain where views of the rows disagree with the clusters.
 
     The order of the rows by certainty is that of the mean of five memberships: the row's own; the mean of its
     neighbours'; the probabilities of a Gaussian mixture that starts from these clusters, of the row and the mean of its
@@ -48,8 +48,9 @@ def soften(memberships: np.ndarray, rows: np.ndarray, neighbors: np.ndarray, see
 
     Args:
       memberships: [N, K], each row sums to 1.
-      rows: [N, D], the scaled inputs.
-      neighbors: [N, k], the indices of each row's nearest others.
+      embeddings: [N, J], from a network that was not trained towards any clusters. A mixture fits them better than it
+        fits images.
+      neighbors: [N, k], the indices of each row's nearest others by its inputs.
       seed: of the principal components and of the groups.
 
     Returns:
@@ -58,8 +59,8 @@ def soften(memberships: np.ndarray, rows: np.ndarray, neighbors: np.ndarray, see
     num_rows, num_clusters = memberships.shape
     if num_clusters == 1:
         return memberships.astype(np.float32)
-    rows = rows - far_means(rows)  # scikit-learn computes covariances by squares
-    points = PCA(min(_COMPONENTS, *rows.shape), random_state=seed).fit_transform(rows).astype(np.float64)
+    centred = embeddings - far_means(embeddings)  # scikit-learn computes covariances by squares
+    points = PCA(min(_COMPONENTS, *centred.shape), random_state=seed).fit_transform(centred).astype(np.float64)
     mixture = refine_mixture(points, memberships).predict_proba(points)
     clusters = memberships.argmax(axis=1)
     graph = neighbor_graph(np.arange(num_rows), neighbors, num_rows)
