@@ -38,6 +38,7 @@ def fields(**changes):
     """The settings as nested sections, with changes by section__field."""
     nested = base.get_config().to_dict()
     nested["model"]["hidden"] = (16,)
+    nested["init"]["method"] = "manifold"
     for name, value in changes.items():
         section, _, field = name.rpartition("__")
         (nested[section] if section else nested)[field] = value

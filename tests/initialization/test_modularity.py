@@ -173,7 +173,7 @@ def test_manifold_finds_k_clusters_even_if_fewer_have_a_higher_modularity(monkey
         return len(set(clusters)), len(set(zip(clusters, labels, strict=True)))
 
     assert count_clusters_and_pairs() == (24, 24)
-    monkeypatch.setattr("vade_jax.initialization.best_of_layouts._RESOLUTIONS", [1.0])
+    monkeypatch.setattr("vade_jax.initialization.best_candidate._RESOLUTIONS", [1.0])
     assert count_clusters_and_pairs()[0] < 24
 
 

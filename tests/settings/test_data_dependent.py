@@ -61,6 +61,16 @@ def test_auto_networks_grow_with_the_number_of_rows(auto, num_rows, widths):
     assert "model.hidden" not in data_dependent.resolve_auto_settings(fields(model__hidden=(7,)), rows)
 
 
+@pytest.mark.parametrize(("num_rows", "method"), [(20, "communities"), (7999, "communities"), (8000, "manifold")])
+def test_few_rows_start_from_communities_and_many_from_layouts(num_rows, method):
+    rows = make_dataset(np.zeros((num_rows, 2)), None, "X")
+    assert data_dependent.resolve_auto_settings(fields(init__method="auto"), rows)["init.method"] == (
+        method,
+        f"{num_rows} rows",
+    )
+    assert "init.method" not in data_dependent.resolve_auto_settings(fields(init__method="gmm"), rows)
+
+
 def test_equal_rows_are_counted_once():
     x = np.array([[0.0, 1], [-0.0, 1], [2, 1], [0, 1], [3, 1]], np.float32)
     assert [data_dependent.count_distinct_rows(x, enough) for enough in (1, 2, 3, 4)] == [1, 2, 3, 3]

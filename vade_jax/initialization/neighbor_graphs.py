@@ -170,6 +170,26 @@ def merge_neighbor_lists(
     return np.take_along_axis(distances, order, 1), np.take_along_axis(neighbors, order, 1)
 
 
+def find_neighbors(
+    embeddings: np.ndarray, count: int, input_neighbors: tuple[np.ndarray, np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray, csr_matrix]:
+    """Returns each row's nearest others, and the graph that joins it to them.
+
+    Args:
+      embeddings: [N, J].
+      count: k, less than N.
+      input_neighbors: distances and indices by another measure, [N, k] each, that are merged with those of the
+        embeddings; None: they are not.
+
+    Returns:
+      Distances and indices, [N, k] each, and the graph [N, N].
+    """
+    distances, neighbors = nearest_neighbors_without_hubs(embeddings, count)
+    if input_neighbors:
+        distances, neighbors = merge_neighbor_lists((distances, neighbors), input_neighbors)
+    return distances, neighbors, neighbor_graph(np.arange(len(embeddings)), neighbors, len(embeddings))
+
+
 def neighbor_graph(rows: np.ndarray, neighbors: np.ndarray, num_rows: int) -> csr_matrix:
     """Returns the symmetric graph [N, N] that joins rows [M] to their neighbours [M, k], both given as indices.
 

@@ -22,7 +22,17 @@ from vade_jax.system.errors import DivergedError, damaged_file_errors
 ASSIGNMENTS = "assignments.npz"
 LOG_LIKELIHOODS = "log_likelihoods.npy"  # [R], ascending, of rows that were not trained on
 _SUMMARY = ("input_modularity", "elbo", "accuracy", "nmi", "ari", "failure")  # of each of several runs
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn", "umap-learn", "orbax-checkpoint")
+_PACKAGES = (
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "numpy",
+    "scikit-learn",
+    "umap-learn",
+    "scikit-network",
+    "orbax-checkpoint",
+)
 
 
 def write_results(run: Run, evaluation: Evaluation, progress: Progress, basis: str) -> dict[str, Any]:

@@ -177,8 +177,8 @@ def _needs_input_neighbors(run: Run) -> bool:
     """Returns whether anything uses the nearest others of the inputs."""
     init = run.config.init
     needs_unmoved = run.augmentation and init.part_rows
-    in_layouts = init.method == "manifold" and (init.neighbors == methods.BOTH or needs_unmoved)
-    return bool(in_layouts or init.soft_neighbors)
+    in_graphs = init.method in methods.ON_GRAPHS and (init.neighbors == methods.BOTH or needs_unmoved)
+    return bool(in_graphs or init.soft_neighbors)
 
 
 def _arrays(scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,9 @@ from vade_jax.system.errors import InputError
 
 # What 'auto' chooses.
 _PAPER_WIDTHS = (500, 500, 2000)  # arXiv:1611.05148, Sec. 4.2
-_MANY_ROWS = 8000  # from here on the paper's networks; they learn fewer rows by heart
+# From here on the paper's networks, which learn fewer rows by heart, and layouts, which find better clusters than
+# communities there but take longer.
+_MANY_ROWS = 8000
 _ROWS_PER_UNIT = 16
 _WIDTH_LIMITS = 32, 256
 _LIKELIHOOD_OF_SUPPORT: dict[Support, str] = {"unit_interval": "bernoulli", "real": "gaussian_shared"}
@@ -26,10 +28,11 @@ _LIKELIHOOD_OF_SUPPORT: dict[Support, str] = {"unit_interval": "bernoulli", "rea
 def resolve_auto_settings(settings: Mapping[str, Any], rows: Dataset) -> dict[str, tuple[Any, str]]:
     """Returns the fields that the rows decide: fields that are 'auto', and batch sizes larger than the number of rows.
 
-    The networks are those of the paper for 8,000 rows or more. For N rows below, they have two layers of about N/16
-    units, a power of two from 32 to 256. Binary rows, rows in [0, 1] and grey values get the Bernoulli likelihood.
-    Other rows get the Gaussian one with a learned variance, on standardized columns. If one of the two fields is given,
-    the other is chosen to suit it.
+    The networks are those of the paper for 8,000 rows or more, and starting clusters are found on layouts. For N rows
+    below, networks have two layers of about N/16 units, a power of two from 32 to 256, and starting clusters are
+    communities. Binary rows, rows in [0, 1] and grey values get the Bernoulli likelihood. Other rows get the Gaussian
+    one with a learned variance, on standardized columns. If one of the two fields is given, the other is chosen to suit
+    it.
 
     Args:
       settings: nested sections, each field checked by itself.
@@ -48,8 +51,9 @@ def resolve_auto_settings(settings: Mapping[str, Any], rows: Dataset) -> dict[st
         for name, value in flat.items()
         if name.endswith(".batch_size") and not name.startswith("evaluate.") and value > num_rows
     }
-    widths = {"model.hidden": (_widths(num_rows), f"{num_rows} rows")} if is_auto(flat["model.hidden"]) else {}
-    return _resolve_scaling_and_likelihood(flat, rows) | widths | batches
+    by_size = {"model.hidden": _widths(num_rows), "init.method": _init_method(num_rows)}
+    sized = {name: (value, f"{num_rows} rows") for name, value in by_size.items() if is_auto(flat[name])}
+    return _resolve_scaling_and_likelihood(flat, rows) | sized | batches
 
 
 def _widths(num_rows: int) -> tuple[int, ...]:
@@ -59,6 +63,11 @@ def _widths(num_rows: int) -> tuple[int, ...]:
     least, most = _WIDTH_LIMITS
     width = min(most, max(least, 2 ** round(math.log2(num_rows / _ROWS_PER_UNIT))))
     return width, width
+
+
+def _init_method(num_rows: int) -> str:
+    """Returns the method that finds starting clusters in a number of rows."""
+    return "manifold" if num_rows >= _MANY_ROWS else "communities"
 
 
 def _resolve_scaling_and_likelihood(flat: Mapping[str, Any], rows: Dataset) -> dict[str, tuple[str, str]]:

@@ -90,18 +90,22 @@ def get_config() -> ConfigDict:
     config.pretrain.kl_warmup_epochs = 20  # 'vae': the weight of the KL term rises from 0 to 1 in this many epochs
 
     config.init = ConfigDict()  # then clusters of the embedding are found, and the prior is fitted to them
-    config.init.method = "manifold"  # a key of vade_jax.initialization.methods.METHODS
-    config.init.num_restarts = 5  # number of mixtures or k-means fitted to each layout or embedding; the best is kept
+    # A key of vade_jax.initialization.methods.METHODS. auto: 'communities' for less than 8,000 rows, else 'manifold'.
+    config.init.method = "auto"
+    # Number of mixtures or k-means fitted to each layout or embedding, or of communities found at each resolution; the
+    # best is kept.
+    config.init.num_restarts = 5
     config.init.covariance = "full"  # 'gmm': of the mixture fitted to the embedding, 'full' or 'diag'
     config.init.num_layouts = 4  # 'manifold': number of UMAP layouts of the neighbour graph
-    # 'manifold': nearest rows in the 'embedding', or the nearest ones of 'both' the embedding and the inputs.
+    # The neighbour graph of 'communities' and 'manifold': nearest rows in the 'embedding', or the nearest ones of
+    # 'both' the embedding and the inputs.
     config.init.neighbors = "both"
-    # 'manifold': number of a row's neighbours, as a share of an average cluster's rows; at least 10 and at most 60.
+    # Number of a row's neighbours there, as a share of an average cluster's rows; at least 10 and at most 60.
     config.init.neighbor_share = 0.05
     # 'manifold': mixtures have 1 to this many components per cluster, which are merged by the neighbour graph.
     config.init.components = 2
-    # 'manifold': clusters are split into groups of about this many rows, and a group moves to the cluster where most of
-    # its neighbours among the inputs are; 0: no groups move.
+    # 'communities' and 'manifold': clusters are split into groups of about this many rows, and a group moves to the
+    # cluster where most of its neighbours among the inputs are; 0: no groups move.
     config.init.part_rows = 70
     # The memberships that a stage trains towards are less certain where this many of a row's nearest inputs, a Gaussian
     # mixture or nearby groups of rows disagree with its cluster. At most a fifth of an average cluster's rows; 0: hard.

@@ -148,7 +148,7 @@ RULES: dict[str, Rule] = {
     "pretrain.learning_rate": _POSITIVE,
     "pretrain.prior_learning_rate": _NOT_NEGATIVE,
     "pretrain.kl_warmup_epochs": _integer(0),
-    "init.method": _one_of(METHODS),
+    "init.method": _one_of((AUTO, *METHODS)),
     "init.num_restarts": _integer(1),
     "init.covariance": _one_of(COVARIANCES),
     "init.num_layouts": _integer(1),
