@@ -16,6 +16,7 @@ def get_config() -> ConfigDict:
     """The settings behind the numbers above."""
     config = base.get_config()
     config.model.hidden = (500, 500, 2000)
+    config.init.method = "manifold"
     config.data.name = "mnist"
     config.init.neighbor_share = 0.002
     return config

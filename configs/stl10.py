@@ -14,6 +14,7 @@ def get_config() -> ConfigDict:
     """The settings for these features."""
     config = base.get_config()
     config.model.hidden = (500, 500, 2000)
+    config.init.method = "manifold"
     config.data.name = "stl10"
     config.data.scaling = "rescale"
     config.model.likelihood = "gaussian_shared"
