@@ -1,6 +1,7 @@
 """The command line: exit statuses, one-line errors, and a run from training to predictions."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,35 @@ def test_an_unusable_file_prints_one_line_and_exits_with_2(command_line, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
 
 
+def test_a_folder_of_another_program_exits_with_2_and_is_not_touched(command_line, tmp_path):
+    (tmp_path / "results.json").write_text("mine")
+    answer = command_line(f"--workdir={tmp_path}", *TINY)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith(f"error: workdir: got {tmp_path} with results.json but without our config.json")
+    assert answer.stderr.count("\n") == 1
+    assert (tmp_path / "results.json").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("damaged", "flags", "words"),
+    [
+        ("model/*/progress/metadata", ["--mode=predict"], "run/model has no readable checkpoint"),
+        ("config.json", ["--mode=evaluate"], "run/config.json is damaged or missing"),
+        ("data.json", TINY, "run/data.json is damaged or missing"),
+        ("", ["--mode=predict", f"--config.predict.output={'x' * 300}.csv"], "File name too long. Use a shorter name"),
+    ],
+)
+def test_what_cannot_be_read_or_written_exits_with_4(command_line, digits_run, tmp_path, damaged, flags, words):
+    folder = shutil.copytree(digits_run[0], tmp_path / "run")
+    for path in folder.glob(damaged) if damaged else ():
+        path.write_text("{")
+    answer = command_line(f"--workdir={folder}", *flags)
+    assert answer.returncode == 4
+    assert answer.stderr.startswith("error: ")
+    assert answer.stderr.count("\n") == 1
+    assert words in answer.stderr
+
+
 def test_a_tilde_in_a_path_is_the_home_folder(command_line, tmp_path):
     home = Path.home()
     answer = command_line("--config=configs/table.py", "--config.data.path=~/gone.csv", f"--workdir={tmp_path / 'run'}")
@@ -101,7 +131,13 @@ def test_the_last_value_of_a_tuple_counts(command_line, tmp_path, last):
         (["--mode=evaluate", "--resume=force"], "resume: got 'force' with --mode=evaluate"),
         (["--num_processes=2"], "num_processes: got 2, expected it beside --coordinator"),
         (["--process_id=1"], "process_id: got 1, expected it beside --coordinator"),
-        (["--mode=predict", "--coordinator=a:1"], "no coordinator, since only --mode=train runs on several processes"),
+        *(
+            (
+                [f"--mode={mode}", "--coordinator=a:1"],
+                "no coordinator, since only --mode=train runs on several processes",
+            )
+            for mode in ("evaluate", "predict", "generate", "select_k")
+        ),
     ],
 )
 def test_flags_that_a_mode_would_ignore_are_refused(command_line, tmp_path, flags, words):

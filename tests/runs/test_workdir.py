@@ -120,11 +120,11 @@ def test_a_damaged_file_is_named(stopped, tmp_path, name):
         train(tiny(guide__num_rounds=1), folder)
 
 
-@pytest.mark.parametrize("name", ["input_graph.npz", "trail.npy", "metrics.jsonl"])
+@pytest.mark.parametrize("name", ["input_graph.npz", "trail.npy", "metrics.jsonl", "tensorboard/events*"])
 def test_a_damaged_cache_is_made_again(stopped, tmp_path, name):
     folder = tmp_path / "run"
     shutil.copytree(stopped[0], folder)
-    path = folder / name
+    path = next(folder.glob(name))
     path.write_bytes(path.read_bytes()[:20] + b"\xff")
     train(tiny(guide__num_rounds=1), folder)
     assert_same_bits(params_of(folder), stopped[1])
@@ -144,11 +144,11 @@ def test_a_file_that_cannot_be_read_now_stops_and_nothing_is_deleted(stopped, tm
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of coroutines that Orbax never awaits
-@pytest.mark.parametrize("kib", [64, 400])
+@pytest.mark.parametrize("kib", [4, 64, 400])
 def test_a_full_disk_is_reported_and_the_run_resumes_with_more_space(digits_run, tmp_path, kib):
     disk = tmp_path / "disk"
     with mounted(disk, f"size={kib}k"):
-        with pytest.raises((StorageError, InputError), match="No space left on device"):
+        with pytest.raises(StorageError, match="No space left on device"):
             train(tiny(checkpoint__every_epochs=1), disk / "run")
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
         train(tiny(checkpoint__every_epochs=1), disk / "run")

@@ -1,5 +1,6 @@
 """The folder of a run: its lock, its settings, and the description of its rows that later modes read."""
 
+import errno
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -95,6 +96,7 @@ def locked(workdir: Path) -> Iterator[None]:
 
     Raises:
       InputError: another process has locked the folder, or it cannot be created or written.
+      OSError: the disk is full.
     """
     check_usable(workdir)
     with _unwritable_folder_errors(workdir):
@@ -118,10 +120,12 @@ def locked(workdir: Path) -> Iterator[None]:
 
 @contextmanager
 def _unwritable_folder_errors(workdir: Path) -> Iterator[None]:
-    """Turns an OSError into an InputError."""
+    """Turns an OSError into an InputError, but not that of a full disk: another folder is no remedy."""
     try:
         yield
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
         raise InputError(
             "workdir", f"{workdir} ({error})", "a folder that can be written", "Name another one."
         ) from error
@@ -139,6 +143,7 @@ def claim(workdir: Path, settings: dict[str, Any], description: dict[str, Any], 
     Raises:
       InputError: the folder has a run with other settings or other rows, or cannot be written.
       StorageError: the folder has a run whose config.json or data.json is damaged.
+      OSError: the disk is full.
     """
     check_usable(workdir)
     if error := mismatch(workdir, settings, description, other_settings):
@@ -262,12 +267,14 @@ def read(workdir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
     Raises:
       InputError: there is no run in the folder.
-      StorageError: its files cannot be read now.
+      StorageError: its files are damaged or cannot be read now.
     """
-    try:
-        return json.loads((workdir / CONFIG).read_text()), json.loads((workdir / DATA).read_text())
-    except (OSError, ValueError) as error:
-        check_readable(workdir, error)
+    missing = [name for name in (CONFIG, DATA) if not exists(workdir / name)]
+    if missing:
         raise InputError(
-            "workdir", f"{workdir} without a run ({error})", "the folder of a trained run", "Train the run first."
-        ) from error
+            "workdir",
+            f"{workdir} without a run (it has no {missing[0]})",
+            "the folder of a trained run",
+            "Train the run first.",
+        )
+    return _read_dict(workdir / CONFIG), _read_dict(workdir / DATA)
