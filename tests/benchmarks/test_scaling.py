@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import scaling, scaling_point
+from benchmarks import records, scaling, scaling_point
 
 
 def make_record():
@@ -79,3 +79,11 @@ def test_written_rows_lie_around_ten_centres(tmp_path):
     centres = np.random.default_rng(0).integers(64, 192, (10, 64))
     distances = np.abs(x[:, None].astype(int) - centres).max(axis=-1)
     assert distances.min(axis=1).max() <= 48
+
+
+def test_the_record_is_of_one_machine_with_two_cores():
+    """As the README says of the axis of processes, which all run on that machine."""
+    record = records.read(records.RESULTS / "scaling_cpu.json")
+    assert record["cpus"] == 2
+    assert "num_processes" in record["axes"]
+    assert scaling.free_address().startswith("localhost:")

@@ -1,6 +1,6 @@
 """Runs main.py several times in forks of one process, which imports the libraries once.
 
-It reads a line of JSON from its standard input, {"commands", "folder", "environment"}, runs the commands at the same
+It reads a line of JSON from its standard input, {"commands", "folder", "environments"}, runs the commands at the same
 time, and answers with a line of JSON: a list with {"returncode", "stdout", "stderr"} of each.
 """
 
@@ -30,9 +30,13 @@ class CommandLine:
         """Returns the exit status and the output of `python main.py FLAGS` in the folder."""
         return self.together([flags], folder)[0]
 
-    def together(self, commands, folder=ROOT, environment=None):
-        """Returns the same of several commands, each a list of flags, that run at the same time."""
-        question = {"commands": commands, "folder": str(folder), "environment": environment or {}}
+    def together(self, commands, folder=ROOT, environments=None):
+        """Returns the same of several commands, each a list of flags, that run at the same time.
+
+        Each can have its own variables of the environment, in place of this process's.
+        """
+        environments = environments or [{}] * len(commands)
+        question = {"commands": commands, "folder": str(folder), "environments": environments}
         print(json.dumps(question), file=self._process.stdin, flush=True)
         return [SimpleNamespace(**answer) for answer in json.loads(self._process.stdout.readline())]
 
@@ -54,10 +58,10 @@ def start(flags, folder, environment, stdout, stderr):
     sys.exit(0)
 
 
-def answer(commands, folder, environment):
+def answer(commands, folder, environments):
     with contextlib.ExitStack() as files:
         started = []
-        for flags in commands:
+        for flags, environment in zip(commands, environments, strict=True):
             streams = [files.enter_context(tempfile.TemporaryFile()) for _ in range(2)]
             started.append((start(flags, folder, environment, *streams), streams))
         answers = []

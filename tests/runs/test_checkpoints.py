@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 from types import SimpleNamespace
 
 import jax
@@ -127,6 +128,19 @@ def test_a_checkpoint_is_not_changed_by_later_epochs(tmp_path):
         for epoch in range(4):
             restored = checkpoints.restore(state(0).replace(params=big), epoch + 1)[0]
             assert np.all(np.asarray(restored.params["w"]) == epoch)
+
+
+def test_training_continues_while_a_checkpoint_is_written(tmp_path, monkeypatch):
+    with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
+        checkpoints.save(state(1), at(1))
+        continued, finish = threading.Event(), checkpoints._manager._finalize_checkpoint
+        monkeypatch.setattr(
+            checkpoints._manager, "_finalize_checkpoint", lambda step: continued.wait(60) and finish(step)
+        )
+        checkpoints.save(state(2), at(2))
+        assert not (tmp_path / "c" / "2").exists()
+        continued.set()
+    assert (tmp_path / "c" / "2").exists()
 
 
 def saved(folder):

@@ -1,6 +1,8 @@
 """Every provoked collapse is diagnosed, cured and recorded, or ends the run if no cure helps."""
 
 import json
+import os
+import signal
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from helpers.runs import assert_same_bits, params_of, tiny, training_template
 
+from benchmarks.run_difference import difference
 from vade_jax.commands.train import train
 from vade_jax.initialization import methods
 from vade_jax.initialization.methods import Clustering
@@ -17,6 +20,7 @@ from vade_jax.runs.checkpoints import Checkpoints
 from vade_jax.runs.metrics_log import Tracker, read_metrics
 from vade_jax.runs.run import read_run
 from vade_jax.runs.train_one_run import _run_epoch
+from vade_jax.system import signals
 from vade_jax.system.errors import DivergedError
 from vade_jax.training import objectives
 from vade_jax.training.epoch import is_finite
@@ -77,6 +81,60 @@ def test_a_run_stopped_after_a_rollback_resumes_to_the_same_result(tmp_path, mon
     assert_same_bits(params_of(tmp_path / "stopped"), params_of(tmp_path / "uninterrupted"))
 
 
+def noting_checkpoints(monkeypatch):
+    """A list of the stage, the epoch and whether it is scheduled, of every training checkpoint that is saved."""
+    saved, save = [], Checkpoints.save
+
+    def note_and_save(self, state, progress, scheduled=True):
+        if state.opt_state is not None:  # a training checkpoint
+            saved.append((progress.stage, progress.epoch, scheduled))
+        save(self, state, progress, scheduled)
+
+    monkeypatch.setattr(Checkpoints, "save", note_and_save)
+    return saved
+
+
+def stop_by_signal(monkeypatch, total_epochs):
+    """Sends this process SIGTERM when that epoch is logged."""
+    monkeypatch.setattr(signals, "_GRACE", 600.0)  # a busy machine must not end the tests
+    real = Tracker.log
+
+    def log_then_signal(self, record, bar):
+        real(self, record, bar)
+        if record["total_epochs"] == total_epochs:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Tracker, "log", log_then_signal)
+
+
+@pytest.fixture(scope="module")
+def signalled(tmp_path_factory):
+    """A run that SIGTERM stopped in its first epoch and that was resumed, and the checkpoints before and after."""
+    folder = tmp_path_factory.mktemp("signalled") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        before = noting_checkpoints(patch)
+        stop_by_signal(patch, 1)
+        with pytest.raises(signals.Interrupted, match="SIGTERM"), signals.handle_signals():
+            train(tiny(), folder)
+    with pytest.MonkeyPatch.context() as patch:
+        after = noting_checkpoints(patch)
+        train(tiny(), folder)
+    return folder, before, after
+
+
+def test_a_signal_saves_after_the_current_epoch(signalled):
+    assert signalled[1] == [("pretrain", 0, True), ("pretrain", 1, False)]
+
+
+def test_checkpoints_are_saved_every_so_many_epochs_and_at_the_end_of_each_stage(signalled):
+    epochs = [("pretrain", 2), ("pretrain", 3), ("cluster", 0), ("cluster", 2), ("cluster", 3)]
+    assert signalled[2] == [(stage, epoch, True) for stage, epoch in epochs]
+
+
+def test_a_run_that_a_signal_stopped_ends_like_an_undisturbed_one(signalled, digits_run):
+    assert difference(digits_run[0], signalled[0]) == "same"
+
+
 def start_from(monkeypatch, memberships):
     """Makes clustering return a function of a mixture's memberships."""
     gmm = methods.METHODS["gmm"]
@@ -123,19 +181,12 @@ def test_collapsed_clusters_are_refilled(tmp_path, monkeypatch, memberships, nam
 def test_an_empty_cluster_stays_if_refilling_does_not_raise_the_bound(tmp_path, monkeypatch):
     start_from(monkeypatch, join_two)
     monkeypatch.setattr("vade_jax.runs.treatment.refill_empty_clusters", lambda prior, *_: (prior, 0.0))
-    saved, save = [], Checkpoints.save
-
-    def note_and_save(self, state, progress, scheduled=True):
-        if state.opt_state is not None:  # a training checkpoint
-            saved.append((progress.stage, progress.epoch))
-        save(self, state, progress, scheduled)
-
-    monkeypatch.setattr(Checkpoints, "save", note_and_save)
+    saved = noting_checkpoints(monkeypatch)
     results = train(tiny(**SOUND | {"checkpoint__every_epochs": 1}), tmp_path)
     (treatment,) = results["treatments"]
     assert (treatment["diagnosis"], treatment["cure"]) == ("empty_clusters", "none")
     assert np.isfinite(results["elbo"])
-    assert [epoch for stage, epoch in saved if stage == "cluster"] == [0, 1, 2]
+    assert [epoch for stage, epoch, _ in saved if stage == "cluster"] == [0, 1, 2]
 
 
 def test_an_inactive_latent_space_ends_the_run(tmp_path, monkeypatch, capsys):

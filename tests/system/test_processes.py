@@ -1,7 +1,10 @@
 """Several processes train the run that one with all their devices would have trained."""
 
+import contextlib
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +16,7 @@ import numpy as np
 import pytest
 from helpers.command_line import CommandLine
 from helpers.devices import xla_flags
+from jax._src.clusters import ClusterEnv  # not public, but nothing else says which clusters JAX knows
 
 from benchmarks import faults, records, scaling
 from vade_jax.commands.train import train
@@ -137,7 +141,7 @@ def start_small(command_line, folder, *flags, environment=None):
     shared = [*SMALL, f"--config.data.path={folder / 'x.npy'}", f"--workdir={folder / 'two'}", *flags]
     together = [*shared, f"--coordinator={scaling.free_address()}", "--num_processes=2"]
     commands = [[*together, f"--process_id={number}"] for number in range(2)]
-    return command_line.together(commands, environment={"XLA_FLAGS": xla_flags(1), **(environment or {})})
+    return command_line.together(commands, environments=[{"XLA_FLAGS": xla_flags(1), **(environment or {})}] * 2)
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +192,46 @@ def test_an_unusable_coordinator_is_refused_in_one_line(tmp_path):
     assert answer.stderr.startswith("error: coordinator: got 'auto', ")
     assert answer.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_tasks_of_slurm_find_each_other(command_line, tmp_path):
+    """Two tasks on this machine, with the variables that srun sets; JAX's port follows from the number of the job."""
+    with socket.socket() as free:
+        while True:
+            number = random.randrange(2**12)
+            with contextlib.suppress(OSError):
+                free.bind(("localhost", number + 2**16 - 2**12))
+                break
+    shared = {"SLURM_JOB_ID": str(number), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
+    environments = [{**shared, "SLURM_PROCID": task, "SLURM_LOCALID": task} for task in ("0", "1")]
+    flags = [*SMALL, f"--config.data.path={tmp_path / 'gone.npy'}", f"--workdir={tmp_path / 'run'}"]
+    first, second = command_line.together([[*flags, "--coordinator=auto"]] * 2, environments=environments)
+    assert "2 processes, " in first.stdout, first.stderr[-2000:]
+    for answer in (first, second):
+        assert answer.stderr.splitlines()[-1].startswith("error: config.data.path: got"), answer.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("coordinator", "passed"), [("auto", (None, None, None)), ("vade-0.vade:8476", ("vade-0.vade:8476", 4, 3))]
+)
+def test_auto_leaves_the_addresses_to_jax_which_knows_the_clusters(monkeypatch, coordinator, passed):
+    seen = []
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *args, **_: seen.append(args))
+    processes.initialize_distributed(coordinator, 4, 3)
+    assert seen == [passed]
+    assert {"slurm", "gcetpu"} <= {cluster.name for cluster in ClusterEnv._cluster_types}
+
+
+def test_only_the_first_process_finds_clusters_and_writes_to_the_workdir(monkeypatch, tmp_path):
+    done = []
+    for number in range(2):
+        monkeypatch.setattr(jax, "process_index", lambda number=number: number)
+        processes.on_first_process(lambda number=number: done.append(number), "clusters")
+        with processes.writable_folder(tmp_path) as folder:
+            assert (folder == tmp_path) == (number == 0)
+            assert folder.is_dir()
+        assert folder.exists() == (number == 0)
+    assert done == [0]
 
 
 def test_processes_that_are_missing_at_a_barrier_are_named(monkeypatch, capfd):

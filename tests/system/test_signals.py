@@ -74,6 +74,10 @@ def test_a_thread_that_defers_signals_does_not_defer_those_of_the_main_thread():
         thread.join()
 
 
+def test_the_grace_period_is_five_seconds():
+    assert signals._GRACE == 5.0
+
+
 @pytest.mark.parametrize("second_signal", [False, True])
 def test_busy_process_ends_after_the_grace_period_or_a_second_signal(second_signal):
     program = """

@@ -64,6 +64,21 @@ def test_shards_have_complete_batches_and_each_row_once(tmp_path):
     assert not np.array_equal(first[0]["x"], other[0]["x"])
 
 
+@pytest.mark.parametrize("max_resident", [0, 2**20])
+def test_each_process_reads_its_part_of_the_rows(monkeypatch, max_resident):
+    parts = {0: [], 1: []}
+    monkeypatch.setattr(jax, "device_count", lambda: 2 * jax.local_device_count())
+    for process, read in parts.items():
+        monkeypatch.setattr(jax, "process_index", lambda process=process: process)
+        monkeypatch.setattr(feed_module, "gather_rows", lambda part, num_rows, read=read: read.append(part))
+        feed = Feed(X, max_resident, shard_bytes(18))
+        if not feed.resident:
+            read += [shard["x"] for _, shard in feed._shards({"x": X}, BATCH, 0)]
+    first, second = (np.concatenate(read)[:, 0] for read in parts.values())
+    assert sorted([*first, *second]) == list(range(NUM_ROWS))
+    assert abs(len(first) - len(second)) <= 2 * len(parts[0])  # of each shard, by the padding of its last device
+
+
 @pytest.mark.parametrize("shard_rows", [None, 18])
 def test_held_out_rows_are_not_trained_on(shard_rows):
     held_out = np.array([0, 7, 48, 49])
