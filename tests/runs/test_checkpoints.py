@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers.runs import contents
+from orbax.checkpoint import CheckpointManager
 
 from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.data.scaling import Scaling
@@ -253,6 +254,8 @@ def test_a_checkpoint_that_cannot_be_read_now_stops_and_nothing_is_deleted(tmp_p
     def fail(*_):
         raise error
 
+    closed, close = [], CheckpointManager.close
+    monkeypatch.setattr(CheckpointManager, "close", lambda manager: closed.append(1) or close(manager))
     with Checkpoints(tmp_path / "c", keep=2, exclusive=True) as checkpoints:
         monkeypatch.setattr(checkpoints, "_read", fail)
         with pytest.raises(StorageError, match=r"c/2 cannot be read now: .* nothing was deleted") as raised:
@@ -264,6 +267,7 @@ def test_a_checkpoint_that_cannot_be_read_now_stops_and_nothing_is_deleted(tmp_p
     with pytest.raises(StorageError, match="cannot be read now"):
         Checkpoints(tmp_path / "c", keep=1, exclusive=True)
     assert contents(tmp_path / "c") == before
+    assert closed == [1, 1]  # what could not be opened is closed too
 
 
 def restored_epoch(folder):

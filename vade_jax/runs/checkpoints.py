@@ -20,7 +20,7 @@ from vade_jax.runs.progress import Progress
 from vade_jax.system.atomic_files import read_files
 from vade_jax.system.console import print_line
 from vade_jax.system.devices import to_global, to_local
-from vade_jax.system.errors import DamagedError, StorageError, check_readable, first_line, storage_errors
+from vade_jax.system.errors import DamagedError, check_readable, first_line, storage_errors
 from vade_jax.system.process_wide import (
     SharedContext,
     undone_import_effects,
@@ -66,17 +66,15 @@ class Checkpoints:
             # Without a prefix, processes could confuse the barriers of two folders.
             multiprocessing_options=ocp.options.MultiprocessingOptions(barrier_sync_key_prefix=folder.name),
         )
-        with contextlib.ExitStack() as resources, storage_errors(folder):
+        with storage_errors(folder), contextlib.ExitStack() as resources:
             resources.enter_context(_no_log_handler.entered(undone_log_handler))
             resources.enter_context(no_late_answers())
             self._manager = ocp.CheckpointManager(folder.resolve(), options=options, item_names=("state", "progress"))
-            self._resources = resources.pop_all()  # closed by __exit__
-        _open.add(self)
-        try:
+            _open.add(self)
+            resources.callback(_open.discard, self)  # after the closing, which waits for the last save
+            resources.callback(self._manager.close)
             self._note_saved()
-        except StorageError:
-            self.__exit__()
-            raise
+            self._resources = resources.pop_all()  # closed by __exit__
 
     def _note_saved(self) -> None:
         """Tells the policy about the checkpoints in the folder."""
@@ -220,9 +218,8 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._resources, storage_errors(self._manager.directory):
-            self._manager.close()
-        _open.discard(self)
+        with storage_errors(self._manager.directory):
+            self._resources.close()
 
 
 class _KeepPolicy:
