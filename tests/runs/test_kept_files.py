@@ -13,7 +13,7 @@ from vade_jax.runs import starting_clusters, workdir
 from vade_jax.runs.basis import basis, is_of
 from vade_jax.runs.input_graphs import clustered_row_indices, load_input_graphs, load_input_neighbors
 from vade_jax.runs.run import make_run
-from vade_jax.runs.starting_clusters import StartingClusters, memberships, read_last, read_rows, write
+from vade_jax.runs.starting_clusters import StartingClusters, memberships, read_last, read_with_rows, write
 
 X = np.random.default_rng(0).normal(size=(300, 16)).astype(np.float32)
 GRAPH = {"init__method": "manifold", "model__num_clusters": 3, "init__neighbor_share": 0.1}
@@ -105,7 +105,7 @@ def test_clusters_found_with_other_settings_are_not_compared_with(tmp_path, chan
     write(run_of(tmp_path), "guide1", found_on(300))
     assert read_last(run_of(tmp_path), "guide1") is not None
     assert read_last(run_of(tmp_path, **changes), "guide1") is None
-    assert len(read_rows(run_of(tmp_path, **changes), "guide1")) == 300
+    assert len(read_with_rows(run_of(tmp_path, **changes), "guide1")[1]) == 300
 
 
 def test_a_basis_tells_settings_shapes_types_and_values_apart():

@@ -209,7 +209,7 @@ def _confusion(rows: Dataset, clusters: np.ndarray, num_clusters: int) -> Confus
 def _calibration_temperature(run: Run, responsibilities: np.ndarray) -> float:
     """The temperature of q(c|x) [N, K] of the training rows, by the clusters that the last of the stages found."""
     stage = starting_clusters.finding_names(run)[-1]
-    rows, found = starting_clusters.read_rows(run, stage), starting_clusters.read(run, stage)
+    found, rows = starting_clusters.read_with_rows(run, stage)
     return calibration_temperature(responsibilities[rows], found.memberships)
 
 
@@ -217,7 +217,7 @@ def _score_starting_clusters(run: Run, labels: np.ndarray | None) -> list[dict[s
     """The scores and modularities of the clusters that each stage started from, for the labels [N] of all rows."""
     scores = []
     for stage in starting_clusters.finding_names(run):
-        rows, found = starting_clusters.read_rows(run, stage), starting_clusters.read(run, stage)
+        found, rows = starting_clusters.read_with_rows(run, stage)
         scores.append(
             {
                 **_scores(None if labels is None else labels[rows], found.memberships.argmax(axis=1)),

@@ -137,8 +137,9 @@ def memberships(run: Run, stage: str) -> np.ndarray:
     Raises:
       StorageError: the file is damaged.
     """
-    if len(read_rows(run, stage)) == run.num_rows:  # a file of an earlier attempt with fewer rows may lie there
-        return read(run, stage).memberships
+    found, rows = read_with_rows(run, stage)
+    if len(rows) == run.num_rows:  # a file of an earlier attempt with fewer rows may lie there
+        return found.memberships
     path = _all_rows_path(run, stage)
     with damaged_file_errors(path):
         return read_array(path)
@@ -176,21 +177,8 @@ def _basis(run: Run) -> str:
 
 def read_last(run: Run, stage: str) -> StartingClusters | None:
     """Returns the clusters of the stage before; None if they were found on other rows or with other settings."""
-    path = _path(run, stage)
-    with damaged_file_errors(path), path.open("rb") as stream, np.load(stream) as arrays:
-        is_stale = not is_of(arrays, _basis(run))
-    return None if is_stale else read(run, stage)
-
-
-def read_rows(run: Run, stage: str) -> np.ndarray:
-    """Returns the indices [M] of the rows that the clusters of a stage were found on.
-
-    Raises:
-      StorageError: the file is damaged or missing.
-    """
-    path = _path(run, stage)
-    with damaged_file_errors(path), path.open("rb") as stream, np.load(stream) as arrays:
-        return arrays["rows"] if "rows" in arrays else clustered_row_indices(run)  # older files do not say
+    clusters, origin = _read_file(run, stage)
+    return clusters if is_of(origin, _basis(run)) else None
 
 
 def read(run: Run, stage: str) -> StartingClusters:
@@ -199,15 +187,31 @@ def read(run: Run, stage: str) -> StartingClusters:
     Raises:
       StorageError: the file is damaged or missing.
     """
+    return _read_file(run, stage)[0]
+
+
+def read_with_rows(run: Run, stage: str) -> tuple[StartingClusters, np.ndarray]:
+    """Returns the clusters that a stage started from, and the indices [M] of the rows that they were found on.
+
+    Raises:
+      StorageError: the file is damaged or missing.
+    """
+    clusters, origin = _read_file(run, stage)
+    return clusters, origin["rows"] if "rows" in origin else clustered_row_indices(run)
+
+
+def _read_file(run: Run, stage: str) -> tuple[StartingClusters, dict[str, np.ndarray]]:
+    """Returns the clusters of a stage, and the rows and the basis by which they were found; older files lack them."""
     path = _path(run, stage)
     with damaged_file_errors(path), path.open("rb") as stream, np.load(stream) as arrays:
-        return StartingClusters(
+        clusters = StartingClusters(
             memberships=arrays["memberships"],
             scores=arrays["scores"],
             found_modularity=arrays["found_modularity"],
             modularity=arrays["modularity"],
             unchanged=arrays["settled"],
         )
+        return clusters, {name: arrays[name] for name in ("rows", "basis") if name in arrays}
 
 
 def guide_names(run: Run) -> list[str]:
