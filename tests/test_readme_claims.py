@@ -74,6 +74,11 @@ CLAIMS = {
             "commands/test_load_rows.py::test_changed_rows_are_refused_in_one_line_and_nothing_is_written",
             "test_main.py::test_an_unusable_file_prints_one_line_and_exits_with_2",
         ],
+        "| a `.npy` of rows becomes shorter while it is read |": [
+            "data/test_mapped_files.py::test_rows_of_a_file_that_was_cut_off_are_refused",
+            "data/test_mapped_files.py::test_a_streamed_epoch_over_a_file_that_was_cut_off_ends_with_one_line",
+            "test_main.py::test_an_unusable_file_prints_one_line_and_exits_with_2",
+        ],
         "| the rows of a run have changed or are not there |": [
             "commands/test_load_rows.py::test_changed_rows_are_refused_in_one_line_and_nothing_is_written",
             "commands/test_load_rows.py::test_rows_that_have_moved_are_found_where_the_user_says",

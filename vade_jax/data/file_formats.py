@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.lib.format import open_memmap
 from numpy.lib.npyio import NpzFile
 from scipy.sparse import csr_matrix
 
 from vade_jax.data import image_folder, single_cells, tables
 from vade_jax.data.dataset import DEFAULT_READ_OPTIONS, Dataset, ReadOptions, check_numeric, make_dataset
+from vade_jax.data.mapped_files import map_file
 from vade_jax.data.offsets import choose_offset
 from vade_jax.system.errors import InputError, unreadable_file_errors
 from vade_jax.system.large_arrays import free_disk_space, memory_size
@@ -176,13 +176,13 @@ def _sparse(parts: Mapping[str, np.ndarray], path: Path) -> csr_matrix:
 
 
 def load_arrays(path: Path) -> np.ndarray:
-    """The array of an .npy, memory-mapped. Pickles are not loaded.
+    """The array of an .npy, mapped to memory; see `map_file`. Pickles are not loaded.
 
     Raises:
       InputError: the file is missing or cannot be read.
     """
     with _unreadable_array_errors(path):
-        return open_memmap(path, mode="r")
+        return map_file(path)
 
 
 def _load_npz(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
