@@ -116,6 +116,27 @@ def test_later_stages_are_compiled_ahead(tmp_path, monkeypatch, compilations):
     assert later == [[0, 0, 0], [0, 0], [0, 0, 0]]
 
 
+@pytest.mark.parametrize(
+    ("mib", "changes", "resident", "is_side_by_side"),
+    [
+        (1.1, {}, True, True),
+        (0.9, {}, True, False),  # of both runs the memberships do not fit
+        (0.4, {}, False, False),
+        (0.4, {"guide__num_rounds": 0}, True, True),  # no stage has memberships
+    ],
+)
+def test_memberships_count_as_resident_rows(tmp_path, monkeypatch, mib, changes, resident, is_side_by_side):
+    x, seen = np.zeros((2048, 128), np.uint8), []  # 0.25 MiB, and with 50 clusters 0.39 MiB of memberships for a run
+    description = {"num_rows": 2048, "num_features": 128, "image_shape": None}
+    changes = {"guide__num_rounds": 1, "model__num_clusters": 50, "data__max_resident_mib": mib, **changes}
+    runs = [make_run(single_run(seed, **changes), tmp_path, description) for seed in range(2)]
+    for name in ("_side_by_side", "_sequentially"):
+        monkeypatch.setattr(train_many_runs, name, lambda *arguments, name=name: seen.append((name, arguments[-1])))
+    train_many_runs.train_runs(runs, x, side_by_side=True)
+    ((name, feed),) = seen
+    assert (feed.resident, name == "_side_by_side") == (resident, is_side_by_side)
+
+
 def test_each_run_side_by_side_equals_a_single_run(tmp_path, monkeypatch):
     """One call trains an epoch of both runs, each with its own memberships; they are equal up to rounding and Adam."""
     x = sources.load("digits").splits["train"].x

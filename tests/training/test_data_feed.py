@@ -102,6 +102,11 @@ def test_held_out_rows_are_not_trained_on(shard_rows):
         assert set(rows) == set(range(NUM_ROWS)) - set(held_out)
 
 
+@pytest.mark.parametrize(("extra_bytes", "resident"), [(0, True), (100, True), (101, False)])
+def test_rows_are_resident_if_the_devices_can_also_hold_the_extra_arrays(extra_bytes, resident):
+    assert Feed(X, X.nbytes + 100, 1, extra_bytes=extra_bytes).resident == resident
+
+
 def test_a_streamed_epoch_of_several_passes_reads_the_rows_in_new_orders():
     read = []
     epoch = epoch_of(lambda params, batch: batch["bit"] + 0 * params["mean"])

@@ -34,7 +34,8 @@ def train_runs(runs: Sequence[Run], x: np.ndarray, side_by_side: bool | None = N
 
     Side by side, the epochs of all runs are one device call, and every array has the runs as an additional axis. This
     keeps a GPU busy that one run does not fill. The runs are trained one after another on a CPU by default, and always
-    if the rows are streamed or if several processes train together.
+    if the rows and every run's extra arrays are more than `data.max_resident_mib`, or if several processes train
+    together.
 
     Args:
       runs: at least one.
@@ -45,11 +46,19 @@ def train_runs(runs: Sequence[Run], x: np.ndarray, side_by_side: bool | None = N
       Each run with its state and progress, or with the DivergedError that ended it, as soon as it ends.
     """
     options = runs[0].config.data
-    feed = Feed(x, options.max_resident_mib * _MIB, options.shard_mib * _MIB, runs[0].held_out_rows)
+    max_resident, extra_bytes = options.max_resident_mib * _MIB, _extra_bytes(runs[0], len(x))
+    feed = Feed(x, max_resident, options.shard_mib * _MIB, runs[0].held_out_rows, extra_bytes)
     if side_by_side is None:
         side_by_side = jax.default_backend() != "cpu"
-    possible = feed.resident and len(runs) > 1 and not processes.is_distributed()
+    all_fit = x.nbytes + len(runs) * extra_bytes <= max_resident
+    possible = all_fit and len(runs) > 1 and not processes.is_distributed()
     return (_side_by_side if side_by_side and possible else _sequentially)(runs, x, feed)
+
+
+def _extra_bytes(run: Run, num_rows: int) -> int:
+    """Returns the bytes of the extra arrays [N, K] that the devices hold beside x in a stage of the run, at most."""
+    most = max(len(stage.extra_arrays) for stage in make_stages(run))
+    return most * num_rows * run.config.model.num_clusters * np.dtype(np.float32).itemsize
 
 
 def _sequentially(runs: Sequence[Run], x: np.ndarray, feed: Feed) -> Iterator[tuple[Run, Outcome]]:

@@ -49,7 +49,9 @@ def get_config() -> ConfigDict:
     # 'none'; 'auto': chosen from the rows; or another name in vade_jax.data.scaling.SCALINGS, or
     # package.module:function.
     config.data.scaling = "range"
-    config.data.max_resident_mib = 2048.0  # rows up to this size are copied to every device; more rows are streamed
+    # Rows up to this size are copied to every device, with the [N, K] values that stages train towards; more rows are
+    # streamed.
+    config.data.max_resident_mib = 2048.0
     config.data.shard_mib = 64.0  # size of one part of streamed rows
 
     config.model = ConfigDict()

@@ -23,16 +23,25 @@ class Feed:
       x: [N, D], on the devices if resident, else on the host.
     """
 
-    def __init__(self, x: np.ndarray, max_resident: float, shard_bytes: float, held_out: np.ndarray | None = None):
+    def __init__(
+        self,
+        x: np.ndarray,
+        max_resident: float,
+        shard_bytes: float,
+        held_out: np.ndarray | None = None,
+        extra_bytes: int = 0,
+    ):
         """Sends the rows to every device if they are small enough.
 
         Args:
           x: [N, D], as stored, in memory or in a memory-mapped file.
-          max_resident: bytes; rows that take more are streamed to the devices, one shard at a time.
+          max_resident: bytes; rows that take more, with their extra arrays, are streamed to the devices, one shard at a
+            time.
           shard_bytes: size of a shard, which holds at least one batch.
           held_out: the indices of rows that are not trained on; other random rows take their places.
+          extra_bytes: of all rows in the extra arrays of `train`, at most.
         """
-        self.resident = x.nbytes <= max_resident
+        self.resident = x.nbytes + extra_bytes <= max_resident
         self._rows = None if held_out is None or not len(held_out) else _with_others(held_out, len(x))
         self.x: Any = x
         if self.resident:
