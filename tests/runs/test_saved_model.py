@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from helpers.runs import assert_same_bits, contents, tiny
 
+from vade_jax import VaDE
+from vade_jax.commands import evaluate as evaluate_command
 from vade_jax.commands.predict import predict
 from vade_jax.commands.train import train
 from vade_jax.runs import saved_model
@@ -78,6 +80,25 @@ def test_a_model_of_fewer_epochs_than_in_the_config_is_refused(finished, tmp_pat
     (folder / "config.json").write_text(text.replace('"num_epochs": 3', '"num_epochs": 4'))
     with pytest.raises(InputError, match="has not ended"):
         saved_model.restore(folder)
+
+
+def test_a_new_model_is_not_used_with_the_results_of_the_one_before(finished, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    stopped = KeyboardInterrupt("before the evaluation")
+    more = tiny(train__num_epochs=4)
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate_command, "evaluate_state", lambda *_, **__: (_ for _ in ()).throw(stopped))
+        with pytest.raises(KeyboardInterrupt):
+            train(more, folder, force=True)
+    assert saved_model.restore(folder)[2].epoch == 4
+    for use in (predict, VaDE.load):
+        with pytest.raises(
+            InputError, match=r"^workdir: got .* without results.json, .* Run the same training command"
+        ):
+            use(folder)
+    train(more, folder)
+    predict(folder)
 
 
 def test_a_damaged_model_is_reported_and_saved_again_by_training(finished, tmp_path):

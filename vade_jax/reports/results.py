@@ -15,9 +15,9 @@ from vade_jax.reports.image_strips import save_sample_grid
 from vade_jax.runs.progress import Progress
 from vade_jax.runs.run import Run
 from vade_jax.runs.workdir import RESULTS
-from vade_jax.system.atomic_files import atomic_write, write_array, write_json
+from vade_jax.system.atomic_files import atomic_write, exists, write_array, write_json
 from vade_jax.system.compile_time import compile_seconds
-from vade_jax.system.errors import DivergedError, damaged_file_errors
+from vade_jax.system.errors import DivergedError, InputError, damaged_file_errors
 
 ASSIGNMENTS = "assignments.npz"
 LOG_LIKELIHOODS = "log_likelihoods.npy"  # [R], ascending, of rows that were not trained on
@@ -123,14 +123,27 @@ def read(workdir: Path) -> dict[str, Any]:
     """The content of results.json.
 
     Raises:
-      StorageError: the file is missing or damaged.
+      InputError: there are no results yet.
+      StorageError: the file is damaged.
     """
+    if not exists(workdir / RESULTS):
+        raise InputError(
+            "workdir",
+            f"{workdir} without {RESULTS}",
+            "a run that has been evaluated",
+            "Run the same training command again to finish it.",
+        )
     with damaged_file_errors(workdir / RESULTS):
         return json.loads((workdir / RESULTS).read_text())
 
 
 def read_temperature(workdir: Path) -> float:
-    """The temperature of the calibrated probabilities; 1 for the results of older versions."""
+    """The temperature of the calibrated probabilities; 1 for the results of older versions.
+
+    Raises:
+      InputError: there are no results yet.
+      StorageError: the file is damaged.
+    """
     return float(read(workdir).get("temperature", 1.0))
 
 

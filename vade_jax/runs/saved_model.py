@@ -14,6 +14,7 @@ from vade_jax.runs import workdir
 from vade_jax.runs.checkpoints import Checkpoints
 from vade_jax.runs.progress import BEGINNING, Progress
 from vade_jax.runs.run import Run, initial_state, num_held_out, read_run, read_settings
+from vade_jax.system import processes
 from vade_jax.system.errors import DamagedError, InputError
 from vade_jax.training.train_state import TrainState
 
@@ -26,8 +27,9 @@ LAST_STAGE = "cluster"
 def save_model(run: Run, state: TrainState, progress: Progress) -> None:
     """Saves a trained state without its optimizer, for `restore`.
 
-    Does nothing if the folder has the model of this run with its current settings. If several processes train
-    together, each of them calls it.
+    Does nothing if the folder has the model of this run with its current settings. Else it deletes the results of the
+    model before, whose temperature and thresholds do not belong to this one. If several processes train together, each
+    of them calls it.
 
     Args:
       run: its folder exists.
@@ -43,6 +45,7 @@ def save_model(run: Run, state: TrainState, progress: Progress) -> None:
         except DamagedError:
             saved = None
         if saved is None or not _has_ended(run, saved[1]):
+            processes.on_first_process(lambda: (run.folder / workdir.RESULTS).unlink(missing_ok=True), "old results")
             checkpoints.save(state.replace(opt_state=None), progress)
 
 
