@@ -71,6 +71,7 @@ CLAIMS = {
             "runs/test_workdir.py::test_a_long_name_works_or_is_refused_before_the_rows_are_read",
             "runs/test_workdir.py::test_a_workdir_is_locked_until_its_process_ends",
             "runs/test_workdir.py::test_other_settings_are_refused_unless_forced",
+            "runs/test_workdir.py::test_a_stage_that_has_begun_cannot_be_forced_away",
             "commands/test_load_rows.py::test_changed_rows_are_refused_in_one_line_and_nothing_is_written",
             "test_main.py::test_an_unusable_file_prints_one_line_and_exits_with_2",
         ],

@@ -89,7 +89,8 @@ def test_progress_counts_epochs_seconds_losses_and_treatments():
         "detail": "it rose",
         "cure": "retreat",
     }
-    assert BEGINNING.losses == []
+    assert progress.stages == ["pretrain", "cluster"]
+    assert BEGINNING.losses == BEGINNING.stages == []
 
 
 def at(epoch, loss=1.0, began=0):

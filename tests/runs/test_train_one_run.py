@@ -18,10 +18,11 @@ from vade_jax.networks.encoders_decoders import with_constant_log_var
 from vade_jax.runs import stage_starts, train_one_run
 from vade_jax.runs.checkpoints import Checkpoints
 from vade_jax.runs.metrics_log import Tracker, read_metrics
+from vade_jax.runs.progress import BEGINNING
 from vade_jax.runs.run import read_run
-from vade_jax.runs.train_one_run import _run_epoch
+from vade_jax.runs.train_one_run import _run_epoch, _with_stages
 from vade_jax.system import signals
-from vade_jax.system.errors import DivergedError
+from vade_jax.system.errors import DivergedError, InputError
 from vade_jax.training import objectives
 from vade_jax.training.epoch import is_finite
 
@@ -133,6 +134,43 @@ def test_checkpoints_are_saved_every_so_many_epochs_and_at_the_end_of_each_stage
 
 def test_a_run_that_a_signal_stopped_ends_like_an_undisturbed_one(signalled, digits_run):
     assert difference(digits_run[0], signalled[0]) == "same"
+
+
+PLAN = ["pretrain", "guide1", "guide2", "cluster"]
+
+
+@pytest.mark.parametrize(
+    ("begun", "names", "is_allowed"),
+    [
+        ([], ["pretrain", "cluster"], True),
+        (PLAN[:1], ["pretrain", "cluster"], True),
+        (PLAN[:2], ["pretrain", "guide1", "align", "cluster"], True),
+        (PLAN[:3], ["pretrain", "guide1", "guide2", "guide3", "cluster"], True),
+        (PLAN[:3], ["pretrain", "guide1", "cluster"], False),
+        (PLAN, PLAN, True),
+        (PLAN, ["pretrain", "guide1", "cluster"], False),
+        (PLAN, ["pretrain", "guide1", "guide2", "guide3", "cluster"], False),
+        (PLAN, ["pretrain", "guide1", "guide2", "align", "cluster"], False),
+    ],
+)
+def test_settings_must_keep_the_stages_that_a_run_has_begun(begun, names, is_allowed):
+    progress = BEGINNING
+    for name in begun:
+        progress = progress.next_stage(name)
+    if is_allowed:
+        assert _with_stages(progress, names).stages == begun
+    else:
+        with pytest.raises(
+            InputError, match=rf"^resume: .* {', '.join(names)}, expected .* begun: {', '.join(begun)}\."
+        ):
+            _with_stages(progress, names)
+
+
+def test_checkpoints_of_older_versions_have_the_stages_of_the_settings():
+    old = BEGINNING._replace(stage="guide2", stages=())
+    assert _with_stages(old, PLAN).stages == PLAN[:3]
+    with pytest.raises(InputError, match="begun: guide2"):
+        _with_stages(old, ["pretrain", "cluster"])
 
 
 def start_from(monkeypatch, memberships):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from helpers.disks import mounted
-from helpers.runs import assert_same_bits, params_of, stop_after, tiny
+from helpers.runs import assert_same_bits, contents, params_of, stop_after, tiny
 
 from vade_jax.commands.train import train
 from vade_jax.data import sources
@@ -108,6 +108,33 @@ def stopped(tmp_path_factory):
     shutil.copytree(folder, resumed)
     train(tiny(guide__num_rounds=1), resumed)
     return folder, params_of(resumed)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"guide__num_rounds": 0}, {"guide__num_rounds": 0, "align__num_epochs": 1}], ids=str
+)
+def test_a_stage_that_has_begun_cannot_be_forced_away(stopped, tmp_path, changes):
+    folder = shutil.copytree(stopped[0], tmp_path / "run")
+    before = contents(folder / "checkpoints")
+    with pytest.raises(
+        InputError, match=r"^resume: got 'force' with .* has begun: pretrain, guide1\. Set .*num_rounds"
+    ):
+        train(tiny(**changes), folder, force=True)
+    assert contents(folder / "checkpoints") == before
+    train(tiny(guide__num_rounds=1), folder, force=True)
+    assert_same_bits(params_of(folder), stopped[1])
+
+
+def test_fewer_or_more_epochs_of_a_stage_that_is_over_can_be_forced(stopped, tmp_path):
+    """They change nothing that is done, and the clusters of the watched rows stay known."""
+    curves = []
+    for number in (1, 9):
+        folder = shutil.copytree(stopped[0], tmp_path / str(number))
+        results = train(tiny(guide__num_rounds=1, pretrain__num_epochs=number), folder, force=True)
+        assert_same_bits(params_of(folder), stopped[1])
+        curves.append(results["accuracy_by_epoch"])
+    assert curves[0] == curves[1]
+    assert [accuracy is None for accuracy in curves[0]] == [True] * 3 + [False] * 6
 
 
 @pytest.mark.parametrize("name", ["config.json", "data.json", "initialization_guide1.npz"])

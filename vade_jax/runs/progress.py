@@ -1,5 +1,6 @@
 """How far a run has trained, as a checkpoint stores it."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 
@@ -13,6 +14,7 @@ class Progress(NamedTuple):
       seconds: name -> wall-clock seconds spent.
       losses: the loss of each epoch of the stage, nats.
       treatments: one record for each diagnosis, with 'stage', 'epoch', 'diagnosis', 'detail' and 'cure'.
+      stages: the names of the stages that it has begun or left out, in their order; () in older checkpoints.
     """
 
     stage: str
@@ -21,10 +23,15 @@ class Progress(NamedTuple):
     seconds: dict[str, float]
     losses: list[float]
     treatments: list[dict[str, Any]]
+    stages: Sequence[str] = ()
 
     def next_stage(self, name: str) -> "Progress":
         """Returns the progress at the beginning of a stage."""
-        return self._replace(stage=name, epoch=0, losses=[])
+        return self.leave_out(name)._replace(stage=name, epoch=0, losses=[])
+
+    def leave_out(self, name: str) -> "Progress":
+        """Returns the progress after a stage that is not trained."""
+        return self._replace(stages=[*self.stages, name])
 
     def next_epoch(self, loss: float, seconds: float) -> "Progress":
         """Returns the progress after one more epoch of the stage, with its loss and the seconds it took."""
@@ -42,4 +49,4 @@ class Progress(NamedTuple):
         return self._replace(seconds={**self.seconds, name: self.seconds.get(name, 0.0) + seconds})
 
 
-BEGINNING = Progress("", 0, 0, {}, [], [])
+BEGINNING = Progress("", 0, 0, {}, [], [], [])

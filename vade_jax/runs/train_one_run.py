@@ -1,7 +1,7 @@
 """Trains one run through its stages: checks every epoch, cures a collapse, saves checkpoints and resumes from them."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +19,7 @@ from vade_jax.runs.watched_rows import Watch
 from vade_jax.runs.workdir import CHECKPOINTS
 from vade_jax.system import processes, signals
 from vade_jax.system.devices import replicate
+from vade_jax.system.errors import InputError
 from vade_jax.training.collapse import (
     Diagnosis,
     Signs,
@@ -70,6 +71,7 @@ def train_run(run: Run, x: np.ndarray, quiet: bool = False) -> TrainingSteps:
 
     Raises:
       DivergedError: training collapsed or its loss diverged, and no cure helped.
+      InputError: the settings have other stages than those that the run has begun.
       Interrupted: a signal arrived during training; the state is saved.
     """
     stages = make_stages(run)
@@ -81,8 +83,9 @@ def train_run(run: Run, x: np.ndarray, quiet: bool = False) -> TrainingSteps:
         processes.writable_folder(run.folder) as written,
         Checkpoints(folder, run.config.checkpoint.keep, exclusive=True) as checkpoints,
     ):
-        watch = Watch(run._replace(folder=written), x, sum(stage.num_epochs for stage in stages))
         state, progress = checkpoints.restore(state) or (state, BEGINNING)
+        progress = _with_stages(progress, names)
+        watch = Watch(run._replace(folder=written), x, progress.total_epochs, _num_epochs_left(stages, progress))
         with Tracker(written, progress.total_epochs, quiet) as tracker:
             context = RunContext(run, x, watch, tracker, checkpoints)
             for number, stage in enumerate(stages):
@@ -99,6 +102,37 @@ def train_run(run: Run, x: np.ndarray, quiet: bool = False) -> TrainingSteps:
     return state, progress
 
 
+def _with_stages(progress: Progress, names: list[str]) -> Progress:
+    """Returns the progress with the names of its stages, which older checkpoints lack.
+
+    Args:
+      progress: of the run.
+      names: of the stages that the settings have.
+
+    Raises:
+      InputError: the settings have other stages than those that the run has begun.
+    """
+    if progress.stage == BEGINNING.stage:
+        return progress
+    expected = names[: names.index(progress.stage) + 1] if progress.stage in names else []
+    begun = list(progress.stages) or expected or [progress.stage]
+    if begun != expected:
+        raise InputError(
+            "resume",
+            f"'force' with settings that have the stages {', '.join(names)}",
+            f"settings that keep the stages that the run has begun: {', '.join(begun)}",
+            "Set config.guide.num_rounds and config.align.num_epochs as they were, or name another workdir.",
+        )
+    return progress._replace(stages=begun)
+
+
+def _num_epochs_left(stages: Sequence[Stage], progress: Progress) -> int:
+    """Returns how many epochs a run still trains, at most."""
+    current = [stage for stage in stages if stage.name == progress.stage]
+    later = stages[len(progress.stages) :]
+    return sum(max(0, stage.num_epochs - progress.epoch) for stage in current) + sum(s.num_epochs for s in later)
+
+
 def _begin_stage(
     context: RunContext, number: int, stage: Stage, state: TrainState, progress: Progress
 ) -> tuple[TrainState | None, Progress]:
@@ -107,7 +141,7 @@ def _begin_stage(
     begun = stage.begin(state, context.x)
     progress = progress.add_seconds("initialize", time.perf_counter() - started)
     if begun is None:
-        return None, progress
+        return None, progress.leave_out(stage.name)
     key = jax.random.fold_in(context.run.key(KeyUse.STAGES), number)
     state = replicate(start_stage(begun, stage.tx, key, context.run.config.optimizer.rate_factor))
     progress = progress.next_stage(stage.name)

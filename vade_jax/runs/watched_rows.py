@@ -43,20 +43,23 @@ class Watch:
     The indices of the rows are in trail_rows.npy: after a change of the settings, other rows may be watched.
     """
 
-    def __init__(self, run: Run, x: np.ndarray, num_epochs: int):
-        """Selects the watched rows of x [N, D], and opens or creates trail.npy [num_epochs, W]."""
+    def __init__(self, run: Run, x: np.ndarray, epochs_done: int, epochs_left: int):
+        """Selects the watched rows of x [N, D], and opens or creates trail.npy with a line [W] for each epoch."""
         row_indices = watched_rows(run)
         self._rows = x[row_indices]
         self._embed = make_embed(run.model, run.config.evaluate.batch_size)
         self._log_responsibilities = jax.jit(optimal_log_responsibilities)
         path, rows_path = run.folder / _HISTORY, run.folder / _HISTORY_ROWS
-        shape = num_epochs, len(self._rows)
-        history = _open_history(path, shape) if _are_rows(rows_path, row_indices) else None
-        if history is None:  # a new run, other rows, or a damaged file: only the report's curve depends on it
-            write_array(path, np.full(shape, _NO_CLUSTER, np.int32))
-            history = np.load(path, mmap_mode="r+")
+        # Without a file, with other rows or a damaged file nothing is known. Only the report's curve depends on it.
+        known = _load_history(path, len(row_indices)) if _are_rows(rows_path, row_indices) else None
+        if known is None or len(known) < epochs_done + epochs_left:
+            history = np.full((epochs_done + epochs_left, len(row_indices)), _NO_CLUSTER, np.int32)
+            if known is not None:
+                history[: len(known)] = known
+            write_array(path, history)
             write_array(rows_path, row_indices)
-        self._history = history
+        self._history = np.load(path, mmap_mode="r+")
+        self._history[epochs_done:] = _NO_CLUSTER  # these epochs are done again
 
     def posterior(self, state: TrainState) -> WatchedPosterior:
         """Returns the posterior of the watched rows."""
@@ -72,10 +75,10 @@ class Watch:
         return float(np.mean(before != clusters))
 
 
-def _open_history(path: Path, shape: tuple[int, int]) -> np.memmap | None:
-    """Returns the file's array, mapped to memory for writing; None if it has another shape, is missing or damaged."""
-    history = _load(path, mmap_mode="r+")
-    return history if history is not None and (history.shape, history.dtype) == (shape, np.int32) else None
+def _load_history(path: Path, num_rows: int) -> np.ndarray | None:
+    """Returns the array [epochs, W] in a file; None if it is of another number W of rows, missing or damaged."""
+    history = _load(path)
+    return history if history is not None and (history.shape[1:], history.dtype) == ((num_rows,), np.int32) else None
 
 
 def _are_rows(path: Path, row_indices: np.ndarray) -> bool:
@@ -83,10 +86,10 @@ def _are_rows(path: Path, row_indices: np.ndarray) -> bool:
     return not exists(path) or np.array_equal(_load(path), row_indices)
 
 
-def _load(path: Path, **options: Any) -> Any:
+def _load(path: Path) -> Any:
     """Returns the array in a file; None if it is missing or damaged."""
     try:
-        return np.load(path, **options)
+        return np.load(path)
     except (OSError, ValueError, EOFError) as error:
         check_readable(path, error)
         return None
