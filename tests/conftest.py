@@ -65,6 +65,16 @@ def digits_run(tmp_path_factory):
     return folder, train(tiny(), folder)
 
 
+@pytest.fixture(scope="session")
+def command_line():
+    """Does what `python main.py` does in another process, and imports the libraries only once."""
+    from helpers.command_line import CommandLine
+
+    command_line = CommandLine()
+    yield command_line
+    command_line.close()
+
+
 @pytest.fixture
 def own_registries(monkeypatch):
     """The names that a test registers are gone after it."""

@@ -1,9 +1,5 @@
 """A process with jax_enable_x64 trains, predicts, saves and loads models of float32, from the same random draws."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -48,17 +44,10 @@ assert probabilities.dtype == np.float32
 assert np.array_equal(probabilities.argmax(axis=1), model.labels_)
 """
 
-ROOT = Path(__file__).parents[1]
 
-
-def test_a_process_in_double_precision_has_models_of_single_precision(tmp_path):
-    ran = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path / "saved")],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
+def test_a_process_in_double_precision_has_models_of_single_precision(command_line, tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    ran = command_line(tmp_path / "saved", program=tmp_path / "program.py")
     assert ran.returncode == 0, ran.stderr[-2000:]
 
 

@@ -20,6 +20,8 @@ QUICK = {
     "optimizer.min_steps": 0,
     "optimizer.schedule": "constant",
     "init.method": "gmm",
+    "evaluate.bound_rows": 20,
+    "evaluate.bound_samples": 2,
     "report": False,
 }
 
@@ -39,7 +41,7 @@ ONE_STAGE = {"guide.num_rounds": 0, "align.num_epochs": 0}
 
 
 def test_own_network():
-    assert example("own_network")["main"](**QUICK | ONE_STAGE) > 0.2
+    assert example("own_network")["main"](**QUICK | ONE_STAGE | {"pretrain.num_epochs": 4}) > 0.2
 
 
 def test_own_likelihood_draws_student_t():

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.command_line import CommandLine
 
 ROOT = Path(__file__).parent.parent
 TINY = [
@@ -24,18 +23,6 @@ TINY = [
     "--config.evaluate.bound_rows=10",
     "--config.report=false",
 ]
-
-
-def main(*flags, cwd=ROOT):
-    return subprocess.run([sys.executable, ROOT / "main.py", *flags], capture_output=True, text=True, cwd=cwd)
-
-
-@pytest.fixture(scope="module")
-def command_line():
-    """Does what `main` does, and imports the libraries only once."""
-    command_line = CommandLine()
-    yield command_line
-    command_line.close()
 
 
 @pytest.mark.parametrize(
@@ -148,8 +135,8 @@ def test_flags_that_a_mode_would_ignore_are_refused(command_line, tmp_path, flag
     assert not list(tmp_path.iterdir())
 
 
-def test_workdir_is_required():
-    answer = main()
+def test_workdir_is_required(command_line):
+    answer = command_line()
     assert answer.returncode == 2
     assert "--workdir" in answer.stderr
     assert answer.stderr.count("\n") == 1
@@ -158,7 +145,8 @@ def test_workdir_is_required():
 def test_train_evaluate_and_predict_in_another_folder(command_line, tmp_path):
     flags = [f"--config={ROOT / 'configs' / 'digits.py'}", *TINY[1:], "--workdir=run"]
     flags.append("--config.compilation_cache=compiled")
-    trained = main(*flags, cwd=tmp_path)
+    command = [sys.executable, ROOT / "main.py", *flags]  # with all that Python does at its start and end
+    trained = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr
     assert list((tmp_path / "compiled").iterdir())
     for name in ("accuracy", "NMI", "ARI", "ELBO", "log p(x)"):
@@ -185,8 +173,8 @@ def test_train_evaluate_and_predict_in_another_folder(command_line, tmp_path):
         np.testing.assert_array_equal(answer["cluster"], assignments["cluster"])
 
 
-def test_a_diverged_run_exits_with_3(tmp_path):
-    answer = main(
+def test_a_diverged_run_exits_with_3(command_line, tmp_path):
+    answer = command_line(
         f"--workdir={tmp_path}", *TINY, "--config.model.likelihood=gaussian", "--config.pretrain.learning_rate=1e30"
     )
     assert answer.returncode == 3
@@ -194,25 +182,17 @@ def test_a_diverged_run_exits_with_3(tmp_path):
     assert "not_finite" in answer.stderr
 
 
-def test_a_run_from_prepared_data_does_not_import_tensorflow(tfds_dir, tmp_path):
-    code = f"""
-import sys
-from pathlib import Path
-from configs import base
-from vade_jax.commands.train import train
-config = base.get_config()
-config.data.name = "mnist"
-config.data.dir = {tfds_dir!r}
-config.data.train_split = "test[:200]"
-config.model.hidden = (8,)
-config.pretrain.num_epochs = config.train.num_epochs = 0
-config.align.num_epochs = config.guide.num_rounds = 0
-config.optimizer.min_steps = 0
-config.init.method = "gmm"
-config.evaluate.bound_rows = 10
-config.report = False
-train(config, Path({str(tmp_path)!r}))
-sys.exit("tensorflow" in sys.modules)
+CONFIG_THAT_TELLS = """
+import atexit, sys
+from configs.digits import get_config
+atexit.register(lambda: print("imported", "tensorflow" in sys.modules))
 """
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+
+
+def test_a_run_from_prepared_data_does_not_import_tensorflow(command_line, tfds_dir, tmp_path):
+    (tmp_path / "config.py").write_text(CONFIG_THAT_TELLS)
+    rows = ["--config.data.name=mnist", f"--config.data.dir={tfds_dir}", "--config.data.train_split=test[:200]"]
+    answer = command_line(f"--config={tmp_path / 'config.py'}", *TINY[1:], *rows, f"--workdir={tmp_path / 'run'}")
     assert answer.returncode == 0, answer.stderr[-2000:]
+    assert "accuracy" in answer.stdout
+    assert answer.stdout.endswith("imported False\n")

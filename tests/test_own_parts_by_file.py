@@ -1,9 +1,6 @@
 """Parts of the user's own in files outside the package, named as package.module:factory."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+import functools
 
 import numpy as np
 import pytest
@@ -25,36 +22,35 @@ from vade_jax.settings import rules
 from vade_jax.system.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("own_parts")
-ROOT = Path(__file__).parent.parent
 X, _ = make_blobs([30, 40, 50], n_features=4, cluster_std=0.5, random_state=0)
 
 
-def main(folder, *flags):
-    environment = {**os.environ, "PYTHONPATH": str(folder)}
-    command = [sys.executable, ROOT / "main.py", *flags]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+@pytest.fixture(scope="module")
+def main(command_line, own_parts_folder):
+    """The command line in a process that can import the four parts."""
+    return functools.partial(command_line, environment={"PYTHONPATH": str(own_parts_folder)})
 
 
 @pytest.fixture(scope="module")
-def trained(own_parts_folder):
+def trained(main, own_parts_folder):
     """The workdir of a run of the command line with all four parts."""
     settings = [f"--config.{name}={value}" for name, value in {**FAST, **PARTS}.items()]
-    answer = main(own_parts_folder, f"--workdir={own_parts_folder / 'run'}", *settings)
+    answer = main(f"--workdir={own_parts_folder / 'run'}", *settings)
     assert answer.returncode == 0, answer.stderr
     return own_parts_folder / "run"
 
 
-def test_another_process_predicts_with_all_four_if_it_may_import_them(own_parts_folder, trained):
+def test_another_process_predicts_with_all_four_if_it_may_import_them(main, own_parts_folder, trained):
     flags = ["--mode=predict", f"--workdir={trained}", f"--config.predict.output={own_parts_folder / 'out.npz'}"]
-    answer = main(own_parts_folder, *flags, "--allow_import")
+    answer = main(*flags, "--allow_import")
     assert answer.returncode == 0, answer.stderr
     with np.load(own_parts_folder / "out.npz") as predicted, np.load(trained / "assignments.npz") as assignments:
         np.testing.assert_array_equal(predicted["cluster"], assignments["cluster"])
 
 
-def test_another_process_refuses_to_import_unless_it_may(own_parts_folder, trained):
+def test_another_process_refuses_to_import_unless_it_may(main, own_parts_folder, trained):
     output = own_parts_folder / "refused.npz"
-    answer = main(own_parts_folder, "--mode=predict", f"--workdir={trained}", f"--config.predict.output={output}")
+    answer = main("--mode=predict", f"--workdir={trained}", f"--config.predict.output={output}")
     assert answer.returncode == 2
     assert answer.stdout == ""
     assert answer.stderr.startswith("error: config.data.name: got 'extension_data:load_blobs' in ")

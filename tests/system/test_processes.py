@@ -14,7 +14,6 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
-from helpers.command_line import CommandLine
 from helpers.devices import xla_flags
 from jax._src.clusters import ClusterEnv  # not public, but nothing else says which clusters JAX knows
 
@@ -144,13 +143,6 @@ def start_small(command_line, folder, *flags, environment=None):
     return command_line.together(commands, environments=[{"XLA_FLAGS": xla_flags(1), **(environment or {})}] * 2)
 
 
-@pytest.fixture(scope="module")
-def command_line():
-    command_line = CommandLine()
-    yield command_line
-    command_line.close()
-
-
 def test_two_processes_train_the_run_of_two_devices(command_line, tmp_path, as_in_a_program):
     first, second = start_small(command_line, tmp_path)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr[-2000:] + second.stderr[-2000:]
@@ -185,9 +177,8 @@ def test_a_process_may_load_its_rows_much_longer_than_another(command_line, tmp_
     assert (first.returncode, second.returncode) == (0, 0), first.stderr[-2000:] + second.stderr[-2000:]
 
 
-def test_an_unusable_coordinator_is_refused_in_one_line(tmp_path):
-    command = [sys.executable, "main.py", f"--config={faults.CONFIG}", f"--workdir={tmp_path / 'run'}"]
-    answer = subprocess.run([*command, "--coordinator=auto"], cwd=ROOT, capture_output=True, text=True)
+def test_an_unusable_coordinator_is_refused_in_one_line(command_line, tmp_path):
+    answer = command_line(f"--config={faults.CONFIG}", f"--workdir={tmp_path / 'run'}", "--coordinator=auto")
     assert answer.returncode == 2
     assert answer.stderr.startswith("error: coordinator: got 'auto', ")
     assert answer.stderr.count("\n") == 1
