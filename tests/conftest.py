@@ -43,6 +43,7 @@ def _few_executables():
     yield
     jax.clear_caches()
     gc.collect()
+    gc.freeze()  # what is left are imported modules, which each later collection would go through
 
 
 @pytest.fixture
