@@ -105,14 +105,15 @@ def _data_flags(name: str, workdir: Path) -> list[str]:
     return [f"--config.data.path={path}", "--config.model.num_clusters=4"]
 
 
-def make_gaussians() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """2,000 rows of four overlapping Gaussians of unequal size and shape.
+def make_gaussians(
+    num_rows: int = 2000, dim: int = 5, num_clusters: int = 4
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of overlapping Gaussians of unequal size and shape; the same ones in every call.
 
     Returns:
-      Rows [N, 5], labels [N], and the true posterior [N, 4].
+      Rows [N, dim], labels [N], and the true posterior [N, K].
     """
     rng = np.random.default_rng(0)
-    num_rows, dim, num_clusters = 2000, 5, 4
     means = 1.6 * rng.normal(size=(num_clusters, dim))
     factors = [np.linalg.qr(rng.normal(size=(dim, dim)))[0] * rng.uniform(0.5, 1.5, dim) for _ in range(num_clusters)]
     weights = rng.dirichlet(np.full(num_clusters, 8))

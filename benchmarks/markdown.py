@@ -1,6 +1,6 @@
 """Cells and tables in Markdown."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks import records, text_tables
@@ -36,6 +36,19 @@ def device_name(device: dict[str, Any] | None) -> str:
 def table(columns: Sequence[str], rows: Sequence[Iterable[str]]) -> str:
     """A table in Markdown; '' without rows."""
     return "".join(map(_row, [columns, ["---"] * len(columns), *rows])) if rows else ""
+
+
+def machine_table(kind: str, rows: Callable[[dict[str, Any]], list[list[str]]]) -> str:
+    """One Markdown table of all records of a kind, with the machine in each row; a row of a failure is padded."""
+    full: list[list[str]] = []
+    columns: list[str] = []
+    for path in sorted(records.RESULTS.glob(f"{kind}_*.json")):
+        record = records.read(path) or {}
+        device = record.get("device") or "cpu"
+        machine = f"{record['cpus']} cores, {record['processor']}" if device == "cpu" else device
+        columns, *found = rows(record)
+        full += [[machine, *row, *[""] * (len(columns) - len(row))] for row in found]
+    return table(["machine", *columns], full)
 
 
 def _row(cells: Iterable[str]) -> str:

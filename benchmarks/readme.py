@@ -2,7 +2,6 @@
 
 import statistics
 from collections.abc import Callable
-from typing import Any
 
 from benchmarks import (
     calibration,
@@ -207,22 +206,22 @@ def files_table() -> str:
 
 def speed_table() -> str:
     """A Markdown table with a row for each contender on each machine; '' without records."""
-    return _machine_table("speed", speed.rows)
+    return markdown.machine_table("speed", speed.rows)
 
 
 def changes_table() -> str:
     """A Markdown table with a row for each change on each machine; '' without records."""
-    return _machine_table("changes", changes.rows)
+    return markdown.machine_table("changes", changes.rows)
 
 
 def scaling_table() -> str:
     """A Markdown table with a row for each point on each machine; '' without records."""
-    return _machine_table("scaling", scaling.rows)
+    return markdown.machine_table("scaling", scaling.rows)
 
 
 def checkpointing_table() -> str:
     """A Markdown table with a row for each machine; '' without records."""
-    return _machine_table("checkpointing", checkpointing.rows)
+    return markdown.machine_table("checkpointing", checkpointing.rows)
 
 
 def faults_table() -> str:
@@ -262,19 +261,6 @@ def likelihood_table() -> str:
         columns, *found = likelihood.rows(record)
         table_rows += [[markdown.command(record), *row] for row in found]
     return markdown.table(["command", *columns], table_rows) if table_rows else ""
-
-
-def _machine_table(kind: str, rows: Callable[[dict[str, Any]], list[list[str]]]) -> str:
-    """One Markdown table of all records of a kind, with the machine in each row; a row of a failure is padded."""
-    full: list[list[str]] = []
-    columns: list[str] = []
-    for path in sorted(records.RESULTS.glob(f"{kind}_*.json")):
-        record = records.read(path) or {}
-        device = record.get("device") or "cpu"
-        machine = f"{record['cpus']} cores, {record['processor']}" if device == "cpu" else device
-        columns, *found = rows(record)
-        full += [[machine, *row, *[""] * (len(columns) - len(row))] for row in found]
-    return markdown.table(["machine", *columns], full)
 
 
 # name of the markers -> function that returns the table to write between them.

@@ -1,5 +1,6 @@
 """The records of the benchmarks: JSON files with scores, settings, versions, device and commit."""
 
+import hashlib
 import json
 import os
 import re
@@ -62,6 +63,17 @@ def commit() -> str:
 
     changed = git("status", "--porcelain", "--", "vade_jax", "configs", "main.py")
     return git("rev-parse", "HEAD") + (" dirty" if changed else "")
+
+
+def code_digest(*patterns: str) -> str:
+    """SHA-256 of the code that a run depends on, and of further files that match these patterns, in hexadecimal."""
+    digest = hashlib.sha256()
+    found = (
+        path for pattern in ("main.py", "configs/*.py", "vade_jax/**/*.py", *patterns) for path in ROOT.glob(pattern)
+    )
+    for path in sorted(found):
+        digest.update(f"{path.relative_to(ROOT)}\0{path.read_text()}\0".encode())
+    return digest.hexdigest()
 
 
 def make_record(config: str, flags: Sequence[str], runs: Sequence[dict[str, Any]]) -> dict[str, Any]:

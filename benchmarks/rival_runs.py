@@ -65,7 +65,7 @@ def _fit(
     if time.monotonic() > deadline:
         return None
     settings = records.read_config(config, flags)
-    rows, labels = _scaled_rows(settings)
+    rows, labels = scaled_rows(settings)
     if how.max_rows and len(rows) > how.max_rows:
         sample = np.random.default_rng(seed).choice(len(rows), how.max_rows, replace=False)
         rows, labels = rows[sample], labels[sample]
@@ -89,7 +89,7 @@ def _fit(
     return cell
 
 
-def _scaled_rows(settings: ConfigDict) -> tuple[np.ndarray, np.ndarray]:
+def scaled_rows(settings: ConfigDict) -> tuple[np.ndarray, np.ndarray]:
     """The rows [N, D], scaled as for the model, and their labels [N]."""
     options = settings.data
     source = sources.load(options.name, options.path, options.dir)

@@ -106,7 +106,7 @@ def _streamed_run(num_rows: int) -> dict[str, Any]:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         path, workdir = Path(folder) / "x.npy", Path(folder) / "run"
-        _write_rows(path, num_rows, _STREAMED_FEATURES)
+        write_rows(path, num_rows, _STREAMED_FEATURES)
         results = train(_streamed_config(path), workdir)
         logged = read_metrics(workdir / "metrics.jsonl")
     rates = {record["stage"]: round(record["samples_per_second"]) for record in logged}
@@ -125,7 +125,7 @@ def _prediction(num_rows: int, seconds: float) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         path, workdir = Path(folder) / "x.npy", Path(folder) / "run"
-        _write_rows(path, num_rows, BASE["num_features"])
+        write_rows(path, num_rows, BASE["num_features"])
         config = _streamed_config(path)
         config.data.train_split = "train[:5000]"
         config.model.hidden = contenders.HIDDEN
@@ -147,7 +147,7 @@ def _prediction(num_rows: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def _write_rows(path: Path, num_rows: int, num_features: int) -> None:
+def write_rows(path: Path, num_rows: int, num_features: int) -> None:
     """Writes rows of grey values around ten centres, in parts."""
     rng = np.random.default_rng(0)
     centres = rng.integers(64, 192, (10, num_features))

@@ -73,7 +73,7 @@ def test_several_processes_are_timed():
 
 
 def test_written_rows_lie_around_ten_centres(tmp_path):
-    scaling_point._write_rows(tmp_path / "x.npy", 3000, 64)
+    scaling_point.write_rows(tmp_path / "x.npy", 3000, 64)
     x = np.load(tmp_path / "x.npy")
     assert (x.shape, x.dtype) == ((3000, 64), np.uint8)
     centres = np.random.default_rng(0).integers(64, 192, (10, 64))
