@@ -20,6 +20,7 @@ from benchmarks import (
     speed,
     table,
     text_tables,
+    waiting_tables,
 )
 from benchmarks.selection import CRITERIA
 
@@ -272,6 +273,7 @@ _TABLES: dict[str, Callable[[], str]] = {
     "files": files_table,
     "stages": stages_table,
     "speed": speed_table,
+    "waiting": waiting_tables.markdown_table,
     "changes": changes_table,
     "scaling": scaling_table,
     "checkpointing": checkpointing_table,
