@@ -35,7 +35,7 @@ def num_soft_neighbors(num_rows: int, num_clusters: int, most: int) -> int:
     return max(1, min(count, most, num_rows - 2))
 
 
-def soften(memberships: np.ndarray, embeddings: np.ndarray, neighbors: np.ndarray, seed: int) -> np.ndarray:
+def soften(memberships: np.ndarray, rows: np.ndarray, neighbors: np.ndarray, seed: int) -> np.ndarray:
     """Returns memberships that are less certain where views of the rows disagree with the clusters.
 
     The order of the rows by certainty is that of the mean of five memberships: the row's own; the mean of its
@@ -48,8 +48,8 @@ def soften(memberships: np.ndarray, embeddings: np.ndarray, neighbors: np.ndarra
 
     Args:
       memberships: [N, K], each row sums to 1.
-      embeddings: [N, J], from a network that was not trained towards any clusters. A mixture fits them better than it
-        fits images.
+      rows: [N, d], inputs of few columns, or their embedding by a network that was not trained towards any clusters. A
+        mixture fits the embedding of images better than it fits images.
       neighbors: [N, k], the indices of each row's nearest others by its inputs.
       seed: of the principal components and of the groups.
 
@@ -59,7 +59,7 @@ def soften(memberships: np.ndarray, embeddings: np.ndarray, neighbors: np.ndarra
     num_rows, num_clusters = memberships.shape
     if num_clusters == 1:
         return memberships.astype(np.float32)
-    centred = embeddings - far_means(embeddings)  # scikit-learn computes covariances by squares
+    centred = rows - far_means(rows)  # scikit-learn computes covariances by squares
     points = PCA(min(_COMPONENTS, *centred.shape), random_state=seed).fit_transform(centred).astype(np.float64)
     mixture = refine_mixture(points, memberships).predict_proba(points)
     clusters = memberships.argmax(axis=1)

@@ -95,8 +95,10 @@ def start_from_clusters(run: Run, name: str, state: TrainState, x: np.ndarray) -
     z_mean, z_log_var = embed(state, sample)
     is_first = name == finding_names(run)[0] or not run.config.init.soft_neighbors
     first_z_mean = z_mean if is_first else embed(load_autoencoder(run), sample)[0]
+    is_compact = run.num_features <= z_mean.shape[1]  # then an embedding holds no more than the inputs
+    points = np.asarray(state.scaling(jnp.asarray(sample))) if is_compact else first_z_mean
     processes.on_first_process(
-        lambda: _write_starting_clusters(run, name, state, x, z_mean, first_z_mean, embed), f"clusters of {name}"
+        lambda: _write_starting_clusters(run, name, state, x, z_mean, points, embed), f"clusters of {name}"
     )
     clusters = starting_clusters.read(run, name)
     if _round_is_redundant(run, name, clusters):
@@ -111,7 +113,7 @@ def _write_starting_clusters(
     state: TrainState,
     x: np.ndarray,
     z_mean: np.ndarray,
-    first_z_mean: np.ndarray,
+    points: np.ndarray,
     embed: Embed,
 ) -> None:
     """Finds the starting clusters of a stage and writes them to the run's folder.
@@ -122,7 +124,7 @@ def _write_starting_clusters(
       state: its encoder gives the embedding.
       x: [N, D], the rows to cluster, as stored.
       z_mean: [M, J], the embedding of the rows that clusters are found on.
-      first_z_mean: [M, J], their embedding by the autoencoder.
+      points: [M, d], their inputs or their embedding by the autoencoder; see `find_starting_clusters`.
       embed: computes the embedding of further rows.
     """
     names = finding_names(run)
@@ -130,7 +132,7 @@ def _write_starting_clusters(
     clusters = starting_clusters.find_starting_clusters(
         run,
         z_mean,
-        first_z_mean,
+        points,
         load_input_graphs(run, state.scaling, x),
         starting_clusters.read_last(run, before[-1]) if before else None,
         load_input_neighbors(run, state.scaling, x),

@@ -50,7 +50,7 @@ class StartingClusters(NamedTuple):
 def find_starting_clusters(
     run: Run,
     embeddings: np.ndarray,
-    first_embeddings: np.ndarray,
+    points: np.ndarray,
     input_graphs: Sequence[csr_matrix],
     last: StartingClusters | None,
     input_neighbors: NeighborLists | None = None,
@@ -63,7 +63,8 @@ def find_starting_clusters(
     Args:
       run: its config names the method.
       embeddings: [M, J], of the rows that clusters are found on.
-      first_embeddings: [M, J], by the autoencoder, which no clusters have influenced. Memberships are softened in it.
+      points: [M, d], the inputs or the autoencoder's embedding, which no clusters have influenced. Memberships are
+        softened in it.
       input_graphs: [M, M] each, from `load_input_graphs`.
       last: the clusters of the stage before, or None. If they are unchanged, they are returned without a search.
       input_neighbors: from `load_input_neighbors`.
@@ -95,7 +96,7 @@ def find_starting_clusters(
     if last is not None and modularity <= last.modularity:
         return StartingClusters(last.memberships, np.array(scores), modularity, last.modularity, np.array(True))
     if input_neighbors and (count := num_soft_neighbors(run, len(embeddings))):
-        memberships = soften(memberships, first_embeddings, input_neighbors.first(count).indices, config.seed)
+        memberships = soften(memberships, points, input_neighbors.first(count).indices, config.seed)
     return StartingClusters(memberships.astype(np.float32), np.array(scores), modularity, modularity, np.array(False))
 
 
