@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 
 from vade_jax.initialization.communities import (
     _at_least,
-    _follow_neighbors,
+    _shares_of_neighbors,
     find_communities,
     make_community_clusterer,
 )
@@ -54,10 +54,13 @@ def test_there_are_as_many_communities_as_are_asked_for(digits, count):
 def test_rows_follow_their_neighbours_and_no_cluster_is_emptied():
     graph = ring_of_cliques(2, 6)
     memberships = np.eye(3)[[0] * 5 + [1] + [1] * 6]  # a row of the first clique is in the second cluster
-    np.testing.assert_array_equal(_follow_neighbors(graph, memberships), np.eye(3)[[0] * 6 + [1] * 6])
+    shares = _shares_of_neighbors(graph, memberships)
+    np.testing.assert_array_equal(shares.argmax(axis=1), [0] * 6 + [1] * 6)
+    np.testing.assert_allclose(shares[1], [4 / 5, 1 / 5, 0])
     memberships[3] = [0, 0, 1]  # the third cluster has this row alone
-    followed = _follow_neighbors(graph, memberships)
-    np.testing.assert_array_equal(followed, np.eye(3)[[0, 0, 0, 2, 0, 0] + [1] * 6])
+    shares = _shares_of_neighbors(graph, memberships)
+    np.testing.assert_array_equal(shares.argmax(axis=1), [0, 0, 0, 2, 0, 0] + [1] * 6)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
 
 
 def test_digits_without_a_network_are_nearly_as_good_as_with_one(digits):

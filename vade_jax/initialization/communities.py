@@ -22,8 +22,8 @@ def make_community_clusterer(
 ) -> Callable[[int], BestCandidate]:
     """Returns a function that finds K clusters, for any K, from communities that are found only once.
 
-    The candidates are communities at several resolutions and from several seeds. In the best one each row then goes to
-    the cluster of most of its neighbours, so that few rows are left alone among those of another cluster.
+    The candidates are communities at several resolutions and from several seeds. The memberships of the best one are
+    the shares of each row's neighbours in its clusters, so that few rows are left alone among those of another cluster.
 
     Args:
       embeddings: [N, J], N >= 4.
@@ -36,7 +36,7 @@ def make_community_clusterer(
         community is reassigned if that raises the modularity on all of them. If empty, none is reassigned.
 
     Returns:
-      K -> the best candidate, with hard memberships [N, K].
+      K -> the best candidate, with memberships [N, K].
     """
     _, _, embedding_graph = find_neighbors(embeddings, num_neighbors, input_neighbors)
     graph = sum(input_graphs, start=embedding_graph)
@@ -51,7 +51,7 @@ def make_community_clusterer(
         num_pieces = len(embeddings) // part_rows if part_rows else 0
         pieces = _at_least(num_pieces, find, 1.0, seeds[0]) if input_graphs and num_pieces else None
         best = best_candidate(candidates, graph, input_graphs, num_clusters, pieces)
-        return best._replace(memberships=_follow_neighbors(graph, best.memberships))
+        return best._replace(memberships=_shares_of_neighbors(graph, best.memberships))
 
     return cluster
 
@@ -92,13 +92,9 @@ def _indicator(communities: np.ndarray) -> np.ndarray:
     return np.eye(communities.max() + 1)[communities]
 
 
-def _follow_neighbors(graph: csr_matrix, memberships: np.ndarray) -> np.ndarray:
-    """Returns hard memberships [N, K]: the cluster of most neighbours. A cluster that this would empty keeps its rows.
-
-    Args:
-      graph: [N, N].
-      memberships: [N, K], hard.
-    """
-    clusters, followed = memberships.argmax(axis=1), (graph @ memberships).argmax(axis=1)
-    emptied = np.isin(clusters, np.setdiff1d(clusters, followed))
-    return np.eye(memberships.shape[1])[np.where(emptied, clusters, followed)]
+def _shares_of_neighbors(graph: csr_matrix, memberships: np.ndarray) -> np.ndarray:
+    """Returns the mean memberships [N, K] of each row's neighbours. A cluster that this would empty keeps its rows."""
+    shares = graph @ memberships / np.asarray(graph.sum(axis=1)).reshape(-1, 1)
+    clusters = memberships.argmax(axis=1)
+    emptied = np.setdiff1d(clusters, shares.argmax(axis=1))
+    return np.where(np.isin(clusters, emptied)[:, None], memberships, shares)

@@ -162,7 +162,7 @@ def communities(embeddings: np.ndarray, options: ClusteringOptions) -> Clusterin
         For fewer than four rows `gmm` is used.
 
     Returns:
-      Hard memberships; scores are mean modularities.
+      The shares of each row's neighbours in the clusters; scores are mean modularities.
     """
     if len(embeddings) < _MIN_GRAPH_ROWS:
         return gmm(embeddings, options._replace(covariance="full"))
