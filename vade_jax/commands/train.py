@@ -32,7 +32,7 @@ def train(
 ) -> dict[str, Any]:
     """Trains the runs of a config, or resumes them from their checkpoints, and writes their results.
 
-    If all of them have ended and their results are there, nothing is written.
+    If all of them have ended and their results are there, nothing is trained or evaluated.
     If the config asks for several runs, each has its own subfolder. The folder gets the results of the best run.
 
     Args:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.sparse import csr_matrix
+from sknetwork.clustering import Leiden
 
 from vade_jax.initialization.best_candidate import BestCandidate, best_candidate
 from vade_jax.initialization.neighbor_graphs import find_neighbors
@@ -69,8 +70,6 @@ def find_communities(graph: csr_matrix, resolution: float, seed: int) -> np.ndar
     Returns:
       [N], in 0 .. P - 1; no community is without a row.
     """
-    from sknetwork.clustering import Leiden  # takes a second to import
-
     leiden = Leiden(resolution, random_state=seed, shuffle_nodes=True, return_probs=False, return_aggregate=False)
     return leiden.fit_predict(graph)
 

@@ -110,7 +110,8 @@ def get_config() -> ConfigDict:
     # cluster where most of its neighbours among the inputs are; 0: no groups move.
     config.init.part_rows = 70
     # The memberships that a stage trains towards are less certain where this many of a row's nearest inputs, a Gaussian
-    # mixture or nearby groups of rows disagree with its cluster. At most a fifth of an average cluster's rows; 0: hard.
+    # mixture or nearby groups of rows disagree with its cluster. At most a fifth of an average cluster's rows; 0: they
+    # are as found.
     config.init.soft_neighbors = 40
     # Clusters are found on at most this many random rows, no two of them equal. A row that equals one of them takes its
     # memberships, and the other rows those of their neighbours.
