@@ -67,6 +67,14 @@ def digits_run(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def fitted():
+    """A fitted estimator, `helpers.estimators.fast()`. A test that changes it copies it first."""
+    from helpers.estimators import X, fast
+
+    return fast().fit(X)
+
+
+@pytest.fixture(scope="session")
 def command_line():
     """Does what `python main.py` does in another process, and imports the libraries only once."""
     from helpers.command_line import CommandLine

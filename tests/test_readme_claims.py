@@ -29,7 +29,7 @@ CLAIMS = {
             "runs/test_checkpoints.py::test_training_continues_while_a_checkpoint_is_written",
             "runs/test_checkpoints.py::test_a_checkpoint_is_not_changed_by_later_epochs",
             "runs/test_checkpoints.py::test_restore_returns_the_saved_state_and_progress",
-            "runs/test_checkpoints.py::test_restore_detects_changed_content",
+            "runs/test_damaged_checkpoints.py::test_restore_detects_changed_content",
         ],
         "| SIGTERM, SIGINT |": [
             "runs/test_train_one_run.py::test_a_signal_saves_after_the_current_epoch",
@@ -45,9 +45,9 @@ CLAIMS = {
             "system/test_atomic_files.py::test_remove_partial_deletes_files_of_killed_processes",
         ],
         "| a damaged checkpoint |": [
-            "runs/test_checkpoints.py::test_restore_reads_the_checkpoint_before_a_damaged_one",
+            "runs/test_damaged_checkpoints.py::test_restore_reads_the_checkpoint_before_a_damaged_one",
             "runs/test_checkpoints.py::test_the_last_checkpoints_are_kept_and_the_latest_is_restored",
-            "runs/test_checkpoints.py::test_restore_raises_if_no_checkpoint_can_be_read",
+            "runs/test_damaged_checkpoints.py::test_restore_raises_if_no_checkpoint_can_be_read",
             "test_main.py::test_what_cannot_be_read_or_written_exits_with_4",
         ],
         "| another damaged file of the run |": [

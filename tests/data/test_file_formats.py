@@ -9,36 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.runs import tiny
+from helpers.table_files import ROWS, WRITE
 from scipy.sparse import csr_matrix
 from scipy.sparse import save_npz as save_matrix
 
 from vade_jax.commands.train import train
 from vade_jax.data import file_formats
-from vade_jax.data.dataset import ExpectedColumns, ReadOptions
 from vade_jax.system.errors import InputError
-
-ROWS = np.arange(12, dtype=np.float64).reshape(6, 2)
-
-
-def frame(x):
-    return pd.DataFrame(x, columns=list("ab")[: x.shape[1]])
-
-
-def write_cells(path, x, **obs):
-    index = [f"cell {number}" for number in range(len(x))]
-    cells = anndata.AnnData(x, obs=pd.DataFrame(obs, index=index), var=pd.DataFrame(index=list("ab")[: x.shape[1]]))
-    cells.write_h5ad(path)
-
-
-WRITE = {
-    "x.npy": np.save,
-    "x.npz": lambda path, x: np.savez(path, x=x),
-    "sparse.npz": lambda path, x: save_matrix(path, csr_matrix(x)),
-    "x.csv": lambda path, x: frame(x).to_csv(path, index=False),
-    "x.tsv": lambda path, x: frame(x).to_csv(path, index=False, sep="\t"),
-    "x.parquet": lambda path, x: frame(x).to_parquet(path),
-    "x.h5ad": write_cells,
-}
 
 
 def rows_with(value):
@@ -237,86 +214,9 @@ def test_settings_that_do_not_fit_the_file_are_rejected(tmp_path, name, fields, 
     assert_rejected(tmp_path / name, words, **fields)
 
 
-@pytest.mark.parametrize("name", ["x.csv", "x.parquet", "x.h5ad"])
-@pytest.mark.parametrize("labels", [["a", "b", None, "b", "NA", "None"], [1.0, 2.0, np.nan, 2.0, 10.0, 3.0]])
-def test_any_text_is_a_label_and_an_empty_cell_is_unlabelled(tmp_path, name, labels):
-    if name == "x.h5ad":
-        write_cells(tmp_path / name, ROWS, kind=labels)
-    else:
-        table = frame(ROWS).assign(kind=labels)
-        table.to_csv(tmp_path / name, index=False) if name == "x.csv" else table.to_parquet(tmp_path / name)
-    rows = file_formats.read(str(tmp_path / name), ReadOptions("kind"))["train"]
-    if labels[0] == "a":
-        assert rows.label_names == ("NA", "None", "a", "b")
-        assert rows.labels.tolist() == [2, 3, -1, 3, 0, 1]
-    else:
-        assert [float(label) for label in rows.label_names] == [1, 2, 3, 10]
-        assert rows.labels.tolist() == [0, 1, -1, 1, 3, 2]
-
-
-def test_npz_labels_may_be_text_or_have_gaps(tmp_path):
-    np.savez(tmp_path / "x.npz", x_train=ROWS, y_train=[0, 1, 2, np.nan, 1, 2], x_test=ROWS, y_test=list("ab") * 3)
-    splits = file_formats.read(str(tmp_path / "x.npz"))
-    assert splits["train"].label_names == ("0", "1", "2")
-    assert splits["train"].labels.tolist() == [0, 1, 2, -1, 1, 2]
-    assert splits["test"].label_names == ("a", "b")
-
-
-def test_labels_y_belong_to_the_only_rows(tmp_path):
-    np.savez(tmp_path / "x.npz", x_train=ROWS, y=[0, 1, 2, 0, 1, 2])
-    assert file_formats.read(str(tmp_path / "x.npz"))["train"].labels.tolist() == [0, 1, 2, 0, 1, 2]
-
-
 def test_unrelated_arrays_of_an_npz_are_not_read(tmp_path):
     np.savez(tmp_path / "x.npz", x=ROWS, notes=np.array([{}, None], object), indices=np.array(["a"], object))
     np.testing.assert_array_equal(file_formats.read(str(tmp_path / "x.npz"))["train"].x, ROWS)
-
-
-CENTRES = np.array([1.7e9, 4.5e6, 1e8, 6.1e6])
-UNITS = np.array([5, 0.01, 1, 0.05])
-BLOBS = np.random.default_rng(0).normal(size=(50, 4))
-WRITE_FOUR = {
-    "x.npy": np.save,
-    "x.npz": lambda path, x: np.savez(path, x=x),
-    "sparse.npz": lambda path, x: save_matrix(path, csr_matrix(x)),
-    "x.csv": lambda path, x: pd.DataFrame(x, columns=list("abcd")).to_csv(path, index=False),
-    "x.tsv": lambda path, x: pd.DataFrame(x, columns=list("abcd")).to_csv(path, index=False, sep="\t"),
-    "x.parquet": lambda path, x: pd.DataFrame(x, columns=list("abcd")).to_parquet(path),
-    "x.h5ad": lambda path, x: anndata.AnnData(
-        x, obs=pd.DataFrame(index=list(map(str, range(len(x))))), var=pd.DataFrame(index=list("abcd"))
-    ).write_h5ad(path),
-}
-
-
-@pytest.mark.parametrize("name", WRITE_FOUR)
-def test_large_values_are_centred_before_they_become_float32(tmp_path, name):
-    x = CENTRES + BLOBS * UNITS
-    WRITE_FOUR[name](tmp_path / name, x)
-    rows = file_formats.read(str(tmp_path / name))["train"]
-    assert rows.x.dtype == np.float32
-    np.testing.assert_allclose((rows.x + rows.offset - CENTRES) / UNITS, BLOBS, atol=1e-5)
-    # one new row alone, far from the smallest value, is read with the offset of the training rows
-    WRITE_FOUR[name](tmp_path / name, x[7:8])
-    options = ReadOptions(expected=ExpectedColumns(rows.names), prepared=rows.preparation)
-    new = file_formats.read(str(tmp_path / name), options)["train"]
-    np.testing.assert_array_equal(new.x, rows.x[7:8])
-    np.testing.assert_array_equal(new.offset, rows.offset)
-
-
-@pytest.mark.parametrize("name", WRITE_FOUR)
-def test_ordinary_values_have_no_offset(tmp_path, name):
-    WRITE_FOUR[name](tmp_path / name, BLOBS * 1e3 + 1e4)
-    rows = file_formats.read(str(tmp_path / name))["train"]
-    assert rows.offset is None
-    np.testing.assert_array_equal(rows.x, (BLOBS * 1e3 + 1e4).astype(np.float32))
-
-
-def test_splits_of_an_npz_share_their_offset(tmp_path):
-    x = CENTRES + BLOBS * UNITS
-    np.savez(tmp_path / "x.npz", x_train=x, x_test=x[:1] + 1e6)
-    splits = file_formats.read(str(tmp_path / "x.npz"))
-    np.testing.assert_array_equal(splits["train"].offset, splits["test"].offset)
-    np.testing.assert_allclose(splits["test"].x[0] - splits["train"].x[0], 1e6)
 
 
 def test_normalize_is_a_setting_of_cells_alone(tmp_path):

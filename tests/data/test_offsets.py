@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from helpers.table_files import WRITE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vade_jax.data.dataset import make_dataset
+from vade_jax.data import file_formats
+from vade_jax.data.dataset import ExpectedColumns, ReadOptions, make_dataset
 from vade_jax.data.offsets import add_offset, change_offset, choose_offset, source_limits, subtract_offset
 from vade_jax.system import large_arrays
 
@@ -82,3 +84,39 @@ def test_images_and_integers_of_8_bits_have_no_offset():
     assert make_dataset(images, None, "x").offset is None
     rows = make_dataset(np.full((2, 2), 200, np.uint8), None, "x", offset=np.zeros(1))
     assert (rows.x.dtype, rows.offset) == (np.uint8, None)
+
+
+CENTRES = np.array([1.7e9, 4.5e6, 1e8, 6.1e6])
+UNITS = np.array([5, 0.01, 1, 0.05])
+BLOBS = np.random.default_rng(0).normal(size=(50, 4))
+
+
+@pytest.mark.parametrize("name", WRITE)
+def test_large_values_are_centred_before_they_become_float32(tmp_path, name):
+    x = CENTRES + BLOBS * UNITS
+    WRITE[name](tmp_path / name, x)
+    rows = file_formats.read(str(tmp_path / name))["train"]
+    assert rows.x.dtype == np.float32
+    np.testing.assert_allclose((rows.x + rows.offset - CENTRES) / UNITS, BLOBS, atol=1e-5)
+    # one new row alone, far from the smallest value, is read with the offset of the training rows
+    WRITE[name](tmp_path / name, x[7:8])
+    options = ReadOptions(expected=ExpectedColumns(rows.names), prepared=rows.preparation)
+    new = file_formats.read(str(tmp_path / name), options)["train"]
+    np.testing.assert_array_equal(new.x, rows.x[7:8])
+    np.testing.assert_array_equal(new.offset, rows.offset)
+
+
+@pytest.mark.parametrize("name", WRITE)
+def test_ordinary_values_have_no_offset(tmp_path, name):
+    WRITE[name](tmp_path / name, BLOBS * 1e3 + 1e4)
+    rows = file_formats.read(str(tmp_path / name))["train"]
+    assert rows.offset is None
+    np.testing.assert_array_equal(rows.x, (BLOBS * 1e3 + 1e4).astype(np.float32))
+
+
+def test_splits_of_an_npz_share_their_offset(tmp_path):
+    x = CENTRES + BLOBS * UNITS
+    np.savez(tmp_path / "x.npz", x_train=x, x_test=x[:1] + 1e6)
+    splits = file_formats.read(str(tmp_path / "x.npz"))
+    np.testing.assert_array_equal(splits["train"].offset, splits["test"].offset)
+    np.testing.assert_allclose(splits["test"].x[0] - splits["train"].x[0], 1e6)

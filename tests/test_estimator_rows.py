@@ -1,0 +1,134 @@
+"""Rows that an estimator takes: names of columns, values outside the range or far from 0, and what it refuses."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.estimators import FAST, LABELS, QUICK, X, fast
+from sklearn.metrics import adjusted_rand_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+
+from vade_jax import VaDE
+from vade_jax.commands.generate import generate
+from vade_jax.commands.predict import predict
+from vade_jax.system.errors import InputError
+
+
+def test_column_names_are_checked():
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    named = fast().fit(frame)
+    assert named.feature_names_in_.tolist() == list("abcd")
+    with pytest.raises(ValueError, match="feature names should match"):
+        named.predict(frame[["b", "a", "c", "d"]])
+
+
+def test_rows_outside_the_training_range_are_answered_with_a_warning():
+    pipeline = make_pipeline(MinMaxScaler(), fast().set_params(settings=QUICK)).fit(X[:160])
+    model, scaled = pipeline[-1], pipeline[0].transform(X[160:])
+    outside = int(((scaled < 0) | (scaled > 1)).any(axis=1).sum())
+    assert 0 < outside < 80
+    with pytest.warns(UserWarning, match=rf"^{outside} of 80 rows \(.*%\) have values outside the range") as caught:
+        answer = pipeline.predict_proba(X[160:])
+    assert len(caught) == 1
+    np.testing.assert_array_equal(answer, model.predict_proba(np.clip(scaled, 0, 1)))
+    with pytest.warns(UserWarning, match="outside the range"):
+        assert np.isfinite(pipeline.score(X[160:]))
+    model.predict(scaled.clip(0, 1))  # no warning, which would be an error here
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"n_clusters": 500}, "config.model.num_clusters: got 500, expected at most the number of rows, 240"),
+        ({"n_clusters": 0}, "config.model.num_clusters: got 0, expected"),
+        ({"likelihood": "poisson"}, "config.model.likelihood: got 'poisson', expected"),
+        (
+            {"settings": {"train.num_epoch": 1}},
+            "config.train.num_epoch: got an unknown field, .* config.train.num_epochs",
+        ),
+        ({"image_shape": (3, 3, 1)}, r"image_shape: got \(3, 3, 1\), expected a shape whose product is 4"),
+    ],
+)
+def test_an_input_error_names_the_parameter(changes, words):
+    with pytest.raises(InputError, match=words):
+        fast().set_params(**changes).fit(X)
+
+
+UNITS, CENTRES = np.array([5, 0.01, 1, 0.05]), np.array([1.7e9, 4.5e6, 1e8, 6.1e6])
+FAR = CENTRES + X * UNITS
+
+
+@pytest.fixture(scope="module")
+def far(tmp_path_factory):
+    """A model of rows whose values are large compared with their range, and its folder."""
+    folder = tmp_path_factory.mktemp("far") / "run"
+    model = VaDE(n_clusters=3, latent_dim=3, hidden=(16,), settings={**FAST, "report": False}, workdir=folder)
+    return model.fit(pd.DataFrame(FAR, columns=["time", "x", "count", "y"])), folder
+
+
+def test_large_values_are_clustered_like_centred_ones(far):
+    model, folder = far
+    frame = pd.DataFrame(FAR, columns=model.feature_names_in_)
+    assert adjusted_rand_score(LABELS, model.labels_) == 1.0
+    np.testing.assert_array_equal(model.predict(frame), model.labels_)
+    assert [model.predict(frame[row : row + 1])[0] for row in (0, 100)] == model.labels_[[0, 100]].tolist()
+    drawn, clusters = model.sample(300)
+    assert drawn.dtype == np.float64
+    for cluster in range(3):
+        mean = FAR[model.labels_ == cluster].mean(axis=0)
+        np.testing.assert_array_less(np.abs(drawn[clusters == cluster].mean(axis=0) - mean) / UNITS, 1.5)
+    loaded = VaDE.load(folder)
+    np.testing.assert_array_equal(loaded.predict(frame), model.labels_)
+    np.testing.assert_array_equal(loaded.sample(5)[0], model.sample(5)[0])
+
+
+def test_the_command_line_reads_and_writes_large_values(far, tmp_path):
+    model, folder = far
+    frame = pd.DataFrame(FAR, columns=model.feature_names_in_)
+    frame[100:101].to_csv(tmp_path / "one.csv", index=False)
+    path = predict(folder, str(tmp_path / "one.csv"), str(tmp_path / "out.csv"), with_log_likelihood=False)
+    assert pd.read_csv(path)["cluster"].tolist() == [model.labels_[100]]
+    generated = pd.read_csv(generate(folder, str(tmp_path / "drawn.csv"), num_samples=50))
+    centred = (generated[frame.columns].mean() - CENTRES) / UNITS
+    np.testing.assert_array_less(np.abs(centred), 30)
+
+
+def test_a_model_of_an_older_version_has_no_offset(fitted):
+    older = pickle.loads(pickle.dumps(fitted))
+    older._description = {name: value for name, value in older._description.items() if name not in ("offset", "cells")}
+    np.testing.assert_array_equal(older.predict(X), fitted.labels_)
+    np.testing.assert_array_equal(older.sample(3)[0], fitted.sample(3)[0])
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (pd.Categorical(list("xyz")), "X: got the column 'kind' of dtype category, which holds 'x', expected numbers"),
+        (
+            pd.to_datetime(["2020-01-01"] * 3),
+            r"X: got the column 'kind' of dtype datetime64.*, which holds '2020-01-01",
+        ),
+    ],
+)
+def test_columns_of_categories_and_dates_are_named(column, words):
+    with pytest.raises(InputError, match=words):
+        fast().fit(pd.DataFrame({"a": [1.0, 2.0, 3.0], "kind": column}))
+
+
+def test_integers_that_float64_cannot_hold_are_named():
+    with pytest.raises(InputError, match=r"^X: got a number that cannot be read \(int too large to convert to float\)"):
+        fast().fit([[1, 2], [3, 10**400]])
+
+
+def test_categories_that_are_numbers_are_numbers():
+    frame = pd.DataFrame({"a": pd.Categorical([1, 2, 4]), "b": pd.Categorical([1.5, 2, 3])})
+    assert fast()._array(frame, ensure_min_samples=2).tolist() == [[1, 1.5], [2, 2], [4, 3]]
+
+
+def test_an_extreme_row_is_named():
+    x = X.copy()
+    x[17] = 1e30
+    with pytest.raises(InputError, match=r"extreme values 1e\+30 in row 17, column 0"):
+        fast().fit(x)
