@@ -121,6 +121,31 @@ def test_a_row_is_never_its_own_neighbour_even_among_equal_rows(on_device):
     np.testing.assert_array_equal(distances, np.zeros((3, 3)))
 
 
+@pytest.mark.parametrize(("num_dims", "is_exact"), [(6, False), (300, True)])
+def test_neighbours_among_many_wide_rows_are_searched_in_components_unless_many_would_be_missed(
+    monkeypatch, num_dims, is_exact
+):
+    monkeypatch.setattr(neighbor_graphs, "_MANY_ROWS", 500)
+    rng = np.random.default_rng(0)
+    factors = rng.normal(size=(num_dims, 300))
+    rows, queries = (
+        (100 + rng.normal(size=(count, num_dims)) @ factors + 0.1 * rng.normal(size=(count, 300))).astype(np.float32)
+        for count in (1500, 40)
+    )
+    searched = []
+    search = neighbor_graphs._search
+    monkeypatch.setattr(
+        neighbor_graphs, "_search", lambda rows, *args: searched.append(rows.shape[1]) or search(rows, *args)
+    )
+    distances, neighbors = nearest_neighbors(rows, queries, 9, on_device=False)
+    every = np.linalg.norm(queries[:, None].astype(np.float64) - rows, axis=-1)
+    np.testing.assert_allclose(distances, np.sort(every, axis=1)[:, :9], rtol=1e-5)
+    np.testing.assert_allclose(np.take_along_axis(every, neighbors, axis=1), distances, rtol=1e-5)
+    assert searched[-1] == (300 if is_exact else 64)
+    others, itself = nearest_neighbors(rows, rows, 9, np.arange(1500), on_device=False)[1], np.arange(1500)[:, None]
+    assert not (others == itself).any()
+
+
 def test_hubs_are_never_returned_as_neighbours():
     rng = np.random.default_rng(0)
     topics = np.repeat(np.arange(10), 100)
