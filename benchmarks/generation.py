@@ -17,8 +17,8 @@ from benchmarks import records, seeds
 from vade_jax.commands.generate import generate
 from vade_jax.commands.load_rows import read_rows
 from vade_jax.inference import answers
-from vade_jax.initialization.umap_layouts import umap_layout_2d
 from vade_jax.reports.image_strips import save_sample_grid
+from vade_jax.reports.layout_2d import layout_2d
 from vade_jax.runs import saved_model
 from vade_jax.runs.checkpoints import Checkpoints
 from vade_jax.runs.progress import Progress
@@ -95,7 +95,7 @@ def draw_training(folder: Path, path: Path) -> None:
     moments = checkpoints_of(run, _PANELS)
     figure = Figure(figsize=(2.4 * len(moments), 2.7), dpi=120, layout="constrained")
     for axes, (state, progress) in zip(figure.subplots(1, len(moments), squeeze=False)[0], moments, strict=True):
-        points = umap_layout_2d(embed(state, rows.x[watched])[0], run.config.seed)
+        points = layout_2d(embed(state, rows.x[watched])[0], run.config.seed)
         colors = None if rows.labels is None else rows.labels[watched]
         axes.scatter(points[:, 0], points[:, 1], c=colors, s=2, cmap="tab10", linewidths=0)
         axes.set_title(f"{progress.stage}, epoch {progress.total_epochs}", fontsize="small")

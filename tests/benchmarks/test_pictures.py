@@ -30,6 +30,6 @@ def test_checkpoints_are_evenly_spaced(finished):
 
 @pytest.mark.parametrize("draw", [generation.draw_clusters, generation.draw_lines, generation.draw_training])
 def test_figures_are_drawn(finished, tmp_path, monkeypatch, draw):
-    monkeypatch.setattr(generation, "umap_layout_2d", lambda points, seed: points[:, :2])  # UMAP takes seconds for each
+    monkeypatch.setattr(generation, "layout_2d", lambda points, seed: points[:, :2])  # t-SNE takes seconds for each
     draw(finished, tmp_path / "picture.png")
     assert matplotlib.image.imread(tmp_path / "picture.png").std() > 0.01

@@ -8,31 +8,11 @@ from typing import Any
 import numpy as np
 import scipy
 
-from vade_jax.initialization.neighbor_graphs import nearest_neighbors_without_hubs
 from vade_jax.system.process_wide import PROCESS_WIDE, filtered_warnings
 
 _LAYOUT_DIM = 10
 _LAYOUT_EPOCHS = 50  # umap-learn's defaults, 200 to 500, find the same clusters but take longer
-_NEIGHBORS_2D = 15
-_EPOCHS_2D = 200
-_MIN_DIST_2D = 0.9  # with less, clusters shrink to dots
-_MIN_POINTS_2D = 10  # UMAP is not used for fewer
 _TENSORFLOW_PART = "umap.parametric_umap"
-
-
-def umap_layout_2d(points: np.ndarray, seed: int) -> np.ndarray:
-    """Returns a layout [N, 2] of points [N, J] for a plot.
-
-    It is UMAP's layout. The first two dimensions are used instead if there are no others, if there are fewer than ten
-    points, or if all points are equal.
-    """
-    if points.shape[1] <= 2 or len(points) < _MIN_POINTS_2D or not np.ptp(points, axis=0).any():
-        return np.pad(points[:, :2], [(0, 0), (0, max(0, 2 - points.shape[1]))])
-    count = min(_NEIGHBORS_2D, len(points) - 2)
-    distances, neighbors = nearest_neighbors_without_hubs(points, count)
-    return umap_layout(
-        points, distances, neighbors, seed, num_dims=2, num_epochs=_EPOCHS_2D, min_dist=_MIN_DIST_2D, init="pca"
-    )
 
 
 def umap_layout(
@@ -40,11 +20,7 @@ def umap_layout(
     distances: np.ndarray,
     neighbors: np.ndarray,
     seed: int,
-    *,
-    num_dims: int = _LAYOUT_DIM,
     num_epochs: int = _LAYOUT_EPOCHS,
-    min_dist: float = 0.0,
-    init: str = "spectral",
 ) -> np.ndarray:
     """Returns UMAP's layout of a nearest-neighbour graph.
 
@@ -53,13 +29,10 @@ def umap_layout(
       distances: [N, k], from each row to its nearest others, in ascending order.
       neighbors: [N, k], the indices of these others.
       seed: of the layout.
-      num_dims: dimensions of the layout.
       num_epochs: of UMAP's optimization.
-      min_dist: least distance between neighbours in the layout, in UMAP's units; 0 packs them most tightly.
-      init: the start of the optimization, 'spectral' or 'pca'.
 
     Returns:
-      [N, num_dims], with fewer columns if there are very few rows.
+      [N, 10], with fewer columns if there are very few rows.
     """
     # umap-learn counts a row as its own first neighbour. Its own search is not exact and takes longer to compile.
     itself = np.arange(len(embeddings))[:, None]
@@ -67,10 +40,9 @@ def umap_layout(
     distances = np.concatenate([np.zeros_like(itself), distances], axis=1).astype(np.float32)
     umap = _import_umap()(
         n_neighbors=neighbors.shape[1],
-        n_components=min(num_dims, max(2, len(embeddings) - 2)),
-        min_dist=min_dist,
+        n_components=min(_LAYOUT_DIM, max(2, len(embeddings) - 2)),
+        min_dist=0.0,  # packs neighbours most tightly
         n_epochs=num_epochs,
-        init=init,
         precomputed_knn=(neighbors, distances),
         random_state=seed,
         n_jobs=1,

@@ -13,12 +13,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from vade_jax.data.dataset import Dataset, sample_row_indices
 from vade_jax.data.scaling import Scaling
 from vade_jax.inference.answers import decode, interpolate, make_embed
-from vade_jax.initialization.umap_layouts import umap_layout_2d
 from vade_jax.reports.charts import Chart, draw_bars, draw_curves, draw_matrix, draw_scatter
 from vade_jax.reports.distinguishing_features import distinguishing_features
 from vade_jax.reports.evaluate_state import Evaluation
 from vade_jax.reports.image_strips import render_strip
 from vade_jax.reports.label_scores import Confusion, num_labelled
+from vade_jax.reports.layout_2d import layout_2d
 from vade_jax.runs.metrics_log import read_metrics
 from vade_jax.runs.run import KeyUse, Run
 from vade_jax.runs.workdir import REPORT
@@ -200,7 +200,7 @@ def _latent_space(
     """(what the colours show, chart) of the drawn rows in two dimensions: by cluster, and by label if there are any."""
     centres = np.asarray(state.params["prior"].means)
     z_mean, _ = make_embed(run.model, batch_size)(state, train.x[drawn])
-    layout = umap_layout_2d(np.concatenate([z_mean, centres]), seed=0)
+    layout = layout_2d(np.concatenate([z_mean, centres]), seed=0)
     points, centre_points = layout[: len(z_mean)], layout[len(z_mean) :]
     charts = [("cluster", draw_scatter(points, clusters.of_rows[drawn], range(len(centres)), centre_points))]
     if train.labels is not None and num_labelled(train.labels[drawn]):
