@@ -2,6 +2,8 @@
 
 import functools
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -38,7 +40,8 @@ def umap_layout(
     itself = np.arange(len(embeddings))[:, None]
     neighbors = np.concatenate([itself, neighbors], axis=1)
     distances = np.concatenate([np.zeros_like(itself), distances], axis=1).astype(np.float32)
-    umap = _import_umap()(
+    umap_class, spectral = _import_umap()
+    umap = umap_class(
         n_neighbors=neighbors.shape[1],
         n_components=min(_LAYOUT_DIM, max(2, len(embeddings) - 2)),
         min_dist=0.0,  # packs neighbours most tightly
@@ -49,12 +52,13 @@ def umap_layout(
     )
     # It warns that it cannot add rows later, and that the graph falls into more than 2 * num_dims parts: it places them
     # by their centres, which is what we want.
-    with filtered_warnings("ignore", pattern="precomputed_knn|Graph is not fully connected"):
+    unwanted = "precomputed_knn|Graph is not fully connected"
+    with filtered_warnings("ignore", pattern=unwanted), _seeded_eigenvectors(spectral):
         return umap.fit_transform(np.asarray(embeddings, np.float32))
 
 
-def _import_umap() -> Any:
-    """Returns umap-learn's class UMAP; it is imported only when needed, since it compiles for seconds."""
+def _import_umap() -> tuple[Any, Any]:
+    """Returns umap-learn's class UMAP and its module spectral; imported only when needed, since it compiles."""
     with PROCESS_WIDE:
         is_first_import = "umap" not in sys.modules
         if is_first_import:
@@ -66,8 +70,7 @@ def _import_umap() -> Any:
         finally:
             if is_first_import:
                 del sys.modules[_TENSORFLOW_PART]
-        _seed_eigenvectors(spectral)
-    return UMAP
+    return UMAP, spectral
 
 
 class _Overlay:
@@ -81,11 +84,17 @@ class _Overlay:
         return getattr(self._module, name)
 
 
-def _seed_eigenvectors(spectral: Any) -> None:
-    """Makes umap-learn's spectral starts depend on nothing but the graph; other users of SciPy are not affected.
+@contextmanager
+def _seeded_eigenvectors(spectral: Any) -> Iterator[None]:
+    """A context in which umap-learn's spectral starts depend on nothing but the graph.
 
     ARPACK begins with a vector of ones. If few eigenvectors span it, as when all rows have equal distances, ARPACK
     continues with a random vector, which SciPy draws from fresh entropy unless it gets a seed.
     """
     linalg = _Overlay(scipy.sparse.linalg, eigsh=functools.partial(scipy.sparse.linalg.eigsh, rng=0))
-    spectral.scipy = _Overlay(scipy, sparse=_Overlay(scipy.sparse, linalg=linalg))
+    with PROCESS_WIDE:
+        spectral.scipy = _Overlay(scipy, sparse=_Overlay(scipy.sparse, linalg=linalg))
+        try:
+            yield
+        finally:
+            spectral.scipy = scipy
