@@ -6,7 +6,7 @@ from scipy.stats import multivariate_normal
 from sklearn.datasets import make_moons
 
 from vade_jax.initialization.neighbor_graphs import nearest_neighbors_without_hubs
-from vade_jax.initialization.soft_memberships import num_soft_neighbors, soften
+from vade_jax.initialization.soft_memberships import confidence, num_soft_neighbors, soften
 
 
 def softened(rows, clusters, num_clusters, count=40):
@@ -32,6 +32,15 @@ def test_overlapping_gaussians_get_their_posterior(overlapping):
     assert abs(soft.max(axis=1).mean() - posterior.max(axis=1).mean()) < 0.02
     assert np.abs(soft - posterior).mean() < 0.06
     assert np.abs(np.eye(2)[clusters] - posterior).mean() > 0.1  # what hard clusters would be off by
+
+
+def test_confidence_is_the_share_of_right_rows(overlapping):
+    rows, posterior = overlapping
+    right = posterior.argmax(axis=1)
+    wrong = np.where(np.random.default_rng(0).random(len(rows)) < 0.2, 1 - right, right)
+    for clusters in (right, wrong):
+        share = posterior[np.arange(len(rows)), clusters].mean()  # of rows that such clusters get right
+        assert abs(confidence(clusters, 2, rows, seed=0) - share) < 0.02
 
 
 def test_rows_keep_their_clusters_and_probabilities_sum_to_one(overlapping):

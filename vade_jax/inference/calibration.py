@@ -6,22 +6,22 @@ from vade_jax.core.temperature import fit_temperature, temper
 from vade_jax.inference.row_map import Allocate
 from vade_jax.system.large_arrays import row_slices
 
-_CERTAIN = 1 - 1e-6  # memberships that are more certain are hard, and say nothing about certainty
+_CERTAIN = 1 - 1e-6  # of hard memberships, which say nothing about certainty
 
 
-def calibration_temperature(responsibilities: np.ndarray, memberships: np.ndarray) -> float:
-    """Returns the temperature at which the model is as certain as the memberships that it was trained towards.
+def calibration_temperature(responsibilities: np.ndarray, confidence: float) -> float:
+    """Returns the temperature at which the mean certainty of q(c|x) is a given one.
 
     Training makes q(c|x) more certain than its targets are, because the networks learn the training rows by heart.
 
     Args:
       responsibilities: [M, K], q(c|x).
-      memberships: [M, K], of the same rows; see `initialization.soft_memberships.soften`.
+      confidence: how certain the clusters are on average, by what the networks have not influenced; see
+        `initialization.soft_memberships.confidence`.
 
     Returns:
-      The temperature; 1 if the memberships are hard.
+      The temperature; 1 if the confidence is.
     """
-    confidence = float(memberships.max(axis=1).mean(dtype=np.float64))
     return 1.0 if confidence > _CERTAIN else fit_temperature(responsibilities, confidence)
 
 

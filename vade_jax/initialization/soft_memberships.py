@@ -59,8 +59,7 @@ def soften(memberships: np.ndarray, rows: np.ndarray, neighbors: np.ndarray, see
     num_rows, num_clusters = memberships.shape
     if num_clusters == 1:
         return memberships.astype(np.float32)
-    centred = rows - far_means(rows)  # scikit-learn computes covariances by squares
-    points = PCA(min(_COMPONENTS, *centred.shape), random_state=seed).fit_transform(centred).astype(np.float64)
+    points = _leading_components(rows, seed)
     mixture = refine_mixture(points, memberships).predict_proba(points)
     clusters = memberships.argmax(axis=1)
     graph = neighbor_graph(np.arange(num_rows), neighbors, num_rows)
@@ -72,8 +71,30 @@ def soften(memberships: np.ndarray, rows: np.ndarray, neighbors: np.ndarray, see
         np.mean([_of_next_groups(points, graph, memberships, seed + number) for number in range(_GROUPINGS)], axis=0),
     ]
     soft = _keep_clusters(np.mean(views, axis=0), clusters)
-    confidence = float(mixture[np.arange(num_rows), clusters].mean())
-    return temper(soft, fit_temperature(soft, confidence)).astype(np.float32)
+    certainty = float(mixture[np.arange(num_rows), clusters].mean())
+    return temper(soft, fit_temperature(soft, certainty)).astype(np.float32)
+
+
+def confidence(clusters: np.ndarray, num_clusters: int, rows: np.ndarray, seed: int) -> float:
+    """Returns how certain clusters are on average, by the Gaussian mixture of `soften` that starts from them.
+
+    Args:
+      clusters: [N], in 0 .. K - 1.
+      num_clusters: K.
+      rows: [N, d], as in `soften`.
+      seed: of the principal components.
+
+    Returns:
+      The mean probability of a row's cluster in the mixture.
+    """
+    points = _leading_components(rows, seed)
+    mixture = refine_mixture(points, np.eye(num_clusters)[clusters]).predict_proba(points)
+    return float(mixture[np.arange(len(clusters)), clusters].mean())
+
+
+def _leading_components(rows: np.ndarray, seed: int) -> np.ndarray:
+    centred = rows - far_means(rows)  # scikit-learn computes covariances by squares
+    return PCA(min(_COMPONENTS, *centred.shape), random_state=seed).fit_transform(centred).astype(np.float64)
 
 
 def _of_next_groups(points: np.ndarray, graph: csr_matrix, memberships: np.ndarray, seed: int) -> np.ndarray:

@@ -93,7 +93,9 @@ def start_from_clusters(run: Run, name: str, state: TrainState, x: np.ndarray) -
     sample = x[clustered_row_indices(run)]
     embed = make_embed(run.model, run.config.evaluate.batch_size)
     z_mean, z_log_var = embed(state, sample)
-    points = _softening_points(run, name, state, sample, z_mean, embed)
+    # Without softening the points are not used.
+    known = z_mean if name == finding_names(run)[0] or not run.config.init.soft_neighbors else None
+    points = starting_clusters.softening_points(run, state.scaling, sample, known)
     processes.on_first_process(
         lambda: _write_starting_clusters(run, name, state, x, z_mean, points, embed), f"clusters of {name}"
     )
@@ -102,20 +104,6 @@ def start_from_clusters(run: Run, name: str, state: TrainState, x: np.ndarray) -
         return None
     memberships = clusters.memberships * count_equal_rows(run)[:, None]  # the prior's weights are shares of all rows
     return _replace_prior(state, prior_from_memberships(z_mean, np.exp(z_log_var), memberships))
-
-
-def _softening_points(
-    run: Run, name: str, state: TrainState, sample: np.ndarray, z_mean: np.ndarray, embed: Embed
-) -> np.ndarray:
-    """Returns the points [M, d] in which memberships of the sample [M, D], as stored, are softened.
-
-    They are the inputs if an embedding could hold no more than these, else the autoencoder's embedding.
-    """
-    if run.num_features <= z_mean.shape[1]:
-        return np.asarray(state.scaling(jnp.asarray(sample)))
-    if name == finding_names(run)[0] or not run.config.init.soft_neighbors:
-        return z_mean  # of the autoencoder, or not used
-    return embed(load_autoencoder(run), sample)[0]
 
 
 def _write_starting_clusters(

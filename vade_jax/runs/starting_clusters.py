@@ -4,10 +4,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from vade_jax.data.equal_rows import is_first
+from vade_jax.data.scaling import Scaling
+from vade_jax.inference.answers import make_embed
 from vade_jax.initialization import methods, neighbor_graphs
 from vade_jax.initialization.modularity import mean_modularity
 from vade_jax.initialization.soft_memberships import soften
@@ -20,7 +23,7 @@ from vade_jax.runs.input_graphs import (
     representatives,
 )
 from vade_jax.runs.run import Run
-from vade_jax.runs.saved_model import LAST_STAGE
+from vade_jax.runs.saved_model import LAST_STAGE, load_autoencoder
 from vade_jax.system import console
 from vade_jax.system.array_files import read_array, written_array
 from vade_jax.system.atomic_files import atomic_write
@@ -98,6 +101,19 @@ def find_starting_clusters(
     if input_neighbors and (count := num_soft_neighbors(run, len(embeddings))):
         memberships = soften(memberships, points, input_neighbors.first(count).indices, config.seed)
     return StartingClusters(memberships.astype(np.float32), np.array(scores), modularity, modularity, np.array(False))
+
+
+def softening_points(run: Run, scaling: Scaling, sample: np.ndarray, embedding: np.ndarray | None = None) -> np.ndarray:
+    """Returns the points [M, d] in which a mixture tells how certain clusters of the sample [M, D], as stored, are.
+
+    They are the inputs if an embedding could hold no more than these, else the autoencoder's embedding [M, J], which is
+    computed if it is not given. No clusters have influenced either.
+    """
+    if run.num_features <= run.config.model.latent_dim:
+        return np.asarray(scaling(jnp.asarray(sample)))
+    if embedding is not None:
+        return embedding
+    return make_embed(run.model, run.config.evaluate.batch_size)(load_autoencoder(run), sample)[0]
 
 
 def extend_to_all_rows(run: Run, stage: str, embeddings: np.ndarray, embed: Callable[[slice], np.ndarray]) -> None:
