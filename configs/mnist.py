@@ -17,6 +17,7 @@ def get_config() -> ConfigDict:
     config = base.get_config()
     config.model.hidden = (500, 500, 2000)
     config.init.method = "manifold"
+    config.init.num_layouts = config.init.num_restarts = 2
     config.data.name = "mnist"
     config.init.neighbor_share = 0.002
     return config

@@ -15,6 +15,7 @@ def get_config() -> ConfigDict:
     """The settings behind the numbers above."""
     config = mnist.get_config()
     config.model.network = "conv"
+    config.init.num_layouts, config.init.num_restarts = 4, 5
     config.augment.max_degrees = 10.0
     config.augment.max_shift = 0.1
     config.pretrain.num_epochs = 60  # fewer than by default, because convolutions are slow

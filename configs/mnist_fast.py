@@ -1,6 +1,6 @@
-"""The 70,000 MNIST digits in a few minutes: a smaller network, and clusters that are found once, by communities.
+"""The 70,000 MNIST digits in a few minutes: a smaller network, and clusters that are found once, as communities.
 
-TFDS_DATA_DIR=... python main.py --config=configs/mnist_fast.py --workdir=/tmp/mnist_fast
+python main.py --config=configs/mnist_fast.py --workdir=/tmp/mnist_fast
 """
 
 from ml_collections import ConfigDict
@@ -12,10 +12,12 @@ def get_config() -> ConfigDict:
     """The settings behind the numbers above."""
     config = mnist.get_config()
     config.model.hidden = (256, 256, 512)
-    config.pretrain.num_epochs = 15
+    config.pretrain.num_epochs = 10
+    config.pretrain.learning_rate = 2e-3
+    config.pretrain.batch_size = config.align.batch_size = 64
     config.init.method = "communities"
     config.init.num_restarts = 1
     config.guide.num_rounds = 0
-    config.align.num_epochs = 5
+    config.align.num_epochs = 4
     config.train.num_epochs = 1
     return config
