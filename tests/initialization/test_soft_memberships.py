@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import multivariate_normal
 from sklearn.datasets import make_moons
 
+from vade_jax.core.temperature import fit_temperature, temper
 from vade_jax.initialization.neighbor_graphs import nearest_neighbors_without_hubs
 from vade_jax.initialization.soft_memberships import confidence, num_soft_neighbors, soften
 
@@ -25,12 +26,13 @@ def overlapping():
     return rows, densities / densities.sum(axis=1, keepdims=True)
 
 
-def test_overlapping_gaussians_get_their_posterior(overlapping):
+def test_overlapping_gaussians_get_their_posterior_at_half_its_uncertainty(overlapping):
     rows, posterior = overlapping
     clusters = posterior.argmax(axis=1)
     soft = softened(rows, clusters, 2)
-    assert abs(soft.max(axis=1).mean() - posterior.max(axis=1).mean()) < 0.02
-    assert np.abs(soft - posterior).mean() < 0.06
+    certainty = posterior.max(axis=1)
+    assert abs(soft.max(axis=1).mean() - (1 + certainty.mean()) / 2) < 0.01
+    assert np.abs(temper(soft, fit_temperature(soft, certainty.mean())) - posterior).mean() < 0.06
     assert np.abs(np.eye(2)[clusters] - posterior).mean() > 0.1  # what hard clusters would be off by
 
 
