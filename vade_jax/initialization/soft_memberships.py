@@ -44,9 +44,9 @@ def soften(memberships: np.ndarray, rows: np.ndarray, neighbors: np.ndarray, see
     neighbours'; and those of the groups next to the row's group. Neighbours show where clusters of any shape meet. The
     mixture shows how far overlapping Gaussians mix. The groups show a part of a cluster that is linked to another one.
 
-    The mean probability of a row's cluster in the mixture, which is an independent clustering, is close to the clusters'
-    accuracy on data sets with labels. The memberships are half as uncertain on average: trained towards less certain
-    ones, a network gives more rows at the borders to other clusters. Probabilities are calibrated after training.
+    The mean probability of a row's cluster in the mixture, which is an independent clustering, is close to the accuracy
+    of the clusters on data sets with labels. The memberships are half as uncertain on average: trained towards less
+    certain ones, a network gives more rows at the borders to other clusters. Probabilities are calibrated later.
 
     Args:
       memberships: [N, K], each row sums to 1.
