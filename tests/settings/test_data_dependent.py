@@ -61,8 +61,11 @@ def test_auto_networks_grow_with_the_number_of_rows(auto, num_rows, widths):
     assert "model.hidden" not in data_dependent.resolve_auto_settings(fields(model__hidden=(7,)), rows)
 
 
-@pytest.mark.parametrize(("num_rows", "method"), [(20, "communities"), (7999, "communities"), (8000, "manifold")])
-def test_few_rows_start_from_communities_and_many_from_layouts(num_rows, method):
+@pytest.mark.parametrize(
+    ("num_rows", "method"),
+    [(20, "gaussians_or_communities"), (7999, "gaussians_or_communities"), (8000, "manifold")],
+)
+def test_few_rows_start_from_gaussians_or_communities_and_many_from_layouts(num_rows, method):
     rows = make_dataset(np.zeros((num_rows, 2)), None, "X")
     assert data_dependent.resolve_auto_settings(fields(init__method="auto"), rows)["init.method"] == (
         method,

@@ -1,14 +1,21 @@
 """Gaussian mixtures fitted to rows by expectation-maximization."""
 
 import numpy as np
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import KFold
 
 from vade_jax.core.fit_prior import MIN_VAR
+from vade_jax.core.moments import far_means
 from vade_jax.system.process_wide import filtered_warnings
 
 _MAX_ITERATIONS = 200
 _ROWS_TO_REFINE = 20_000
+_COMPONENTS = 10  # principal components; with many more a mixture's probabilities are all close to 0 or 1
+_ROWS_TO_COMPARE, _FOLDS, _STARTS = 2000, 3, 3
+_STANDARD_ERRORS = 2.0
+_ROWS_PER_DIM = 3  # of an average cluster, at least; the covariances of fewer rows are not known
 
 
 def fit_mixture(rows: np.ndarray, covariance: str, num_clusters: int, seed: int) -> GaussianMixture:
@@ -31,6 +38,48 @@ def fit_mixture(rows: np.ndarray, covariance: str, num_clusters: int, seed: int)
             max_iter=_MAX_ITERATIONS,
             random_state=seed,
         ).fit(rows)
+
+
+def leading_components(rows: np.ndarray, seed: int) -> np.ndarray:
+    """Returns at most ten principal components [N, d] of rows [N, D], float64.
+
+    Args:
+      rows: [N, D].
+      seed: of the search for them.
+    """
+    centred = rows - far_means(rows)  # scikit-learn computes covariances by squares
+    return PCA(min(_COMPONENTS, *centred.shape), random_state=seed).fit_transform(centred).astype(np.float64)
+
+
+def gaussians_suffice(rows: np.ndarray, num_clusters: int, seed: int) -> bool:
+    """Returns whether K Gaussians describe rows better than 2 K do: then each cluster is one Gaussian.
+
+    Rows that were held out are likelier under a mixture of K than under one of 2 K, by more than chance. Of clusters
+    that are curved or fall into groups, 2 K Gaussians describe more.
+
+    Args:
+      rows: [N, d]; of more than 2,000 rows evenly spaced ones are used.
+      num_clusters: K.
+      seed: of the folds and of the mixtures.
+
+    Returns:
+      False too if there are fewer than 3 d rows for each cluster.
+    """
+    if len(rows) < _ROWS_PER_DIM * rows.shape[1] * num_clusters:
+        return False
+    rows = rows[:: max(1, len(rows) // _ROWS_TO_COMPARE)]
+    few, many = (_held_out_log_likelihoods(rows, count, seed) for count in (num_clusters, 2 * num_clusters))
+    gain = few - many
+    return bool(gain.mean() > _STANDARD_ERRORS * gain.std() / len(gain) ** 0.5)
+
+
+def _held_out_log_likelihoods(rows: np.ndarray, num_clusters: int, seed: int) -> np.ndarray:
+    """log p [N], nats, of each row under a mixture fitted to the rows of other folds, the likeliest of its starts."""
+    held_out = np.empty(len(rows))
+    for kept, out in KFold(_FOLDS, shuffle=True, random_state=seed).split(rows):
+        starts = [fit_mixture(rows[kept], "full", num_clusters, seed + start) for start in range(_STARTS)]
+        held_out[out] = max(starts, key=lambda mixture: mixture.lower_bound_).score_samples(rows[out])
+    return held_out
 
 
 def refine_mixture(rows: np.ndarray, memberships: np.ndarray) -> GaussianMixture:

@@ -11,14 +11,16 @@ from sklearn.exceptions import ConvergenceWarning
 from vade_jax.initialization.best_candidate import BestCandidate
 from vade_jax.initialization.best_of_layouts import Search, best_on_layouts, make_layout_clusterer
 from vade_jax.initialization.communities import make_community_clusterer
-from vade_jax.initialization.gaussian_mixtures import fit_mixture
+from vade_jax.initialization.gaussian_mixtures import fit_mixture, gaussians_suffice, leading_components
 from vade_jax.initialization.neighbor_graphs import num_neighbors
 from vade_jax.system.process_wide import filtered_warnings
 
 COVARIANCES = ("full", "diag")
 BOTH = "both"
 NEIGHBORS = ("embedding", BOTH)
-ON_GRAPHS = ("communities", "manifold")  # the methods that use neighbour graphs
+ON_INPUTS = ("gaussians_or_communities",)  # the methods that use the inputs themselves
+ON_COMMUNITIES = ("communities", *ON_INPUTS)
+ON_GRAPHS = (*ON_COMMUNITIES, "manifold")  # the methods that use neighbour graphs
 _MIN_GRAPH_ROWS = 4
 
 
@@ -52,6 +54,7 @@ class ClusteringOptions(NamedTuple):
       part_rows: the mean size of the pieces that are reassigned by the input_graphs; 0: none are.
       input_graphs: [N, N] each, neighbour graphs of the inputs, on which candidates are compared. If empty, the graph
         of the embedding is used.
+      inputs: [N, D], scaled, of 'gaussians_or_communities'; None: communities are found.
     """
 
     num_clusters: int
@@ -64,6 +67,7 @@ class ClusteringOptions(NamedTuple):
     components: int = 2
     part_rows: int = 70
     input_graphs: Sequence[csr_matrix] = ()
+    inputs: np.ndarray | None = None
 
     def num_neighbors(self, num_rows: int) -> int:
         """The number of neighbours of each row in a neighbour graph of this many rows."""
@@ -170,6 +174,27 @@ def communities(embeddings: np.ndarray, options: ClusteringOptions) -> Clusterin
     return Clustering(best.memberships, best.scores)
 
 
+def gaussians_or_communities(embeddings: np.ndarray, options: ClusteringOptions) -> Clustering:
+    """Fits Gaussians to the inputs if each cluster is one of them, else finds communities of the neighbour graph.
+
+    Modularity prefers other clusters than those of overlapping Gaussians. So on the leading principal components of the
+    inputs K Gaussians are compared with 2 K; see `gaussian_mixtures.gaussians_suffice`. If K suffice, their mixture is
+    taken, as by `gmm` with full covariances.
+
+    Args:
+      embeddings: [N, J], real, for `communities`.
+      options: those of `communities`, and inputs.
+
+    Returns:
+      The memberships and scores of the method that was taken.
+    """
+    if options.inputs is not None and len(embeddings) >= _MIN_GRAPH_ROWS:
+        points = leading_components(options.inputs, options.seed)
+        if gaussians_suffice(points, options.num_clusters, options.seed):
+            return gmm(points, options._replace(covariance="full"))
+    return communities(embeddings, options)
+
+
 def random_memberships(embeddings: np.ndarray, options: ClusteringOptions) -> Clustering:
     """Puts each row in a random cluster; a baseline for training without an initialization.
 
@@ -199,6 +224,7 @@ def one_cluster_each(embeddings: np.ndarray, options: ClusteringOptions) -> Clus
 
 METHODS: dict[str, InitializationMethod] = {
     "communities": communities,
+    "gaussians_or_communities": gaussians_or_communities,
     "gmm": gmm,
     "kmeans": kmeans,
     "manifold": manifold,
@@ -221,7 +247,7 @@ def make_clusterer(method: str, embeddings: np.ndarray, options: ClusteringOptio
     """
     if method == "manifold" and len(embeddings) >= _MIN_GRAPH_ROWS:
         return make_layout_clusterer(embeddings, _make_search(len(embeddings), options))
-    if method == "communities" and len(embeddings) >= _MIN_GRAPH_ROWS:
+    if method in ON_COMMUNITIES and len(embeddings) >= _MIN_GRAPH_ROWS:
         cluster = _make_community_clusterer(embeddings, options._replace(input_neighbors=None, input_graphs=()))
         return lambda num_clusters: cluster(num_clusters).memberships
     return lambda num_clusters: METHODS[method](embeddings, options._replace(num_clusters=num_clusters)).memberships

@@ -6,17 +6,14 @@ Hard clusters have no gradual border, and a model that is trained towards them i
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
 
-from vade_jax.core.moments import far_means
 from vade_jax.core.temperature import fit_temperature, temper
-from vade_jax.initialization.gaussian_mixtures import refine_mixture
+from vade_jax.initialization.gaussian_mixtures import leading_components, refine_mixture
 from vade_jax.initialization.neighbor_graphs import neighbor_graph
 from vade_jax.system.process_wide import PROCESS_WIDE
 
 _NEIGHBOR_SHARE = 0.2  # of the rows of an average cluster: a larger neighbourhood would blur small clusters
 _LEAST_NEIGHBORS = 10
-_COMPONENTS = 10  # principal components of the mixture; with many more its probabilities are all close to 0 or 1
 _GROUPS = 6  # for each cluster
 _LEAST_GROUP = 10  # rows of an average group
 _GROUPINGS = 5
@@ -61,7 +58,7 @@ def soften(memberships: np.ndarray, rows: np.ndarray, neighbors: np.ndarray, see
     num_rows, num_clusters = memberships.shape
     if num_clusters == 1:
         return memberships.astype(np.float32)
-    points = _leading_components(rows, seed)
+    points = leading_components(rows, seed)
     mixture = refine_mixture(points, memberships).predict_proba(points)
     clusters = memberships.argmax(axis=1)
     graph = neighbor_graph(np.arange(num_rows), neighbors, num_rows)
@@ -89,14 +86,9 @@ def confidence(clusters: np.ndarray, num_clusters: int, rows: np.ndarray, seed: 
     Returns:
       The mean probability of a row's cluster in the mixture.
     """
-    points = _leading_components(rows, seed)
+    points = leading_components(rows, seed)
     mixture = refine_mixture(points, np.eye(num_clusters)[clusters]).predict_proba(points)
     return float(mixture[np.arange(len(clusters)), clusters].mean())
-
-
-def _leading_components(rows: np.ndarray, seed: int) -> np.ndarray:
-    centred = rows - far_means(rows)  # scikit-learn computes covariances by squares
-    return PCA(min(_COMPONENTS, *centred.shape), random_state=seed).fit_transform(centred).astype(np.float64)
 
 
 def _of_next_groups(points: np.ndarray, graph: csr_matrix, memberships: np.ndarray, seed: int) -> np.ndarray:

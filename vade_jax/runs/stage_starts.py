@@ -11,6 +11,7 @@ from vade_jax.core.fit_prior import prior_from_memberships
 from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.data.scaling import SCALINGS, Scaling
 from vade_jax.inference.answers import make_embed
+from vade_jax.initialization import methods
 from vade_jax.networks.encoders_decoders import with_constant_log_var
 from vade_jax.runs import starting_clusters
 from vade_jax.runs.input_graphs import (
@@ -135,6 +136,9 @@ def _write_starting_clusters(
         load_input_graphs(run, state.scaling, x),
         starting_clusters.read_last(run, before[-1]) if before else None,
         load_input_neighbors(run, state.scaling, x),
+        np.asarray(state.scaling(jnp.asarray(x[clustered_row_indices(run)])))
+        if run.config.init.method in methods.ON_INPUTS
+        else None,
     )
     starting_clusters.write(run, name, clusters)
     if len(z_mean) < run.num_rows and not _round_is_redundant(run, name, clusters):

@@ -57,6 +57,7 @@ def find_starting_clusters(
     input_graphs: Sequence[csr_matrix],
     last: StartingClusters | None,
     input_neighbors: NeighborLists | None = None,
+    inputs: np.ndarray | None = None,
 ) -> StartingClusters:
     """Finds clusters of the embeddings with the config's method; returns the last ones if the new ones are not better.
 
@@ -71,6 +72,7 @@ def find_starting_clusters(
       input_graphs: [M, M] each, from `load_input_graphs`.
       last: the clusters of the stage before, or None. If they are unchanged, they are returned without a search.
       input_neighbors: from `load_input_neighbors`.
+      inputs: [M, D], scaled, for the methods that use them.
 
     Returns:
       The clusters.
@@ -91,6 +93,7 @@ def find_starting_clusters(
         components=config.init.components,
         part_rows=config.init.part_rows,
         input_graphs=input_graphs,
+        inputs=inputs,
     )
     enough_rows = len(embeddings) >= config.model.num_clusters
     method = methods.METHODS[config.init.method] if enough_rows else methods.one_cluster_each

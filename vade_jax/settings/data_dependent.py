@@ -30,9 +30,9 @@ def resolve_auto_settings(settings: Mapping[str, Any], rows: Dataset) -> dict[st
 
     The networks are those of the paper for 8,000 rows or more, and starting clusters are found on layouts. For N rows
     below, networks have two layers of about N/16 units, a power of two from 32 to 256, and starting clusters are
-    communities. Binary rows, rows in [0, 1] and grey values get the Bernoulli likelihood. Other rows get the Gaussian
-    one with a learned variance, on standardized columns. If one of the two fields is given, the other is chosen to suit
-    it.
+    Gaussians of the inputs or communities. Binary rows, rows in [0, 1] and grey values get the Bernoulli likelihood.
+    Other rows get the Gaussian one with a learned variance, on standardized columns. If one of the two fields is given,
+    the other is chosen to suit it.
 
     Args:
       settings: nested sections, each field checked by itself.
@@ -67,7 +67,7 @@ def _widths(num_rows: int) -> tuple[int, ...]:
 
 def _init_method(num_rows: int) -> str:
     """Returns the method that finds starting clusters in a number of rows."""
-    return "manifold" if num_rows >= _MANY_ROWS else "communities"
+    return "manifold" if num_rows >= _MANY_ROWS else "gaussians_or_communities"
 
 
 def _resolve_scaling_and_likelihood(flat: Mapping[str, Any], rows: Dataset) -> dict[str, tuple[str, str]]:
