@@ -14,12 +14,8 @@ from configs import base
 def get_config() -> ConfigDict:
     """The settings behind the numbers above."""
     config = base.get_config()
-    config.model.hidden = (256, 256, 512)
-    config.pretrain.num_epochs = 60
-    config.pretrain.batch_size = 64  # smaller batches reach the same loss in less time on a CPU
-    config.pretrain.learning_rate = 2e-3
+    config.model.hidden = (500, 500, 2000)
     config.init.method = "manifold"
-    config.init.num_layouts = config.init.num_restarts = 2
     config.data.name = "file"
     config.data.path = "../shared/data/har.npz"
     config.model.num_clusters = 6
