@@ -49,3 +49,13 @@ def test_clusters_are_communities_where_gaussians_do_not_suffice():
     found = gaussians_or_communities(inputs, options._replace(inputs=inputs))
     np.testing.assert_array_equal(found.memberships, communities(inputs, options).memberships)
     assert clustering_accuracy(labels, found.memberships.argmax(axis=1)) > 0.98
+
+
+def test_components_that_leave_out_columns_are_not_used_for_more_clusters_than_components():
+    rng = np.random.default_rng(0)
+    clusters = np.repeat(np.arange(12), 60)
+    inputs = 4 * rng.normal(size=(12, 30))[clusters] + rng.normal(size=(720, 30))
+    options = ClusteringOptions(num_clusters=12, seed=0, num_restarts=1, inputs=inputs)
+    assert gaussians_suffice(leading_components(inputs, 0), 12, seed=0)
+    found = gaussians_or_communities(inputs, options)
+    np.testing.assert_array_equal(found.memberships, communities(inputs, options).memberships)

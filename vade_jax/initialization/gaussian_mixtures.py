@@ -13,7 +13,8 @@ from vade_jax.system.process_wide import filtered_warnings
 _MAX_ITERATIONS = 200
 _ROWS_TO_REFINE = 20_000
 _COMPONENTS = 10  # principal components; with many more a mixture's probabilities are all close to 0 or 1
-_ROWS_TO_COMPARE, _FOLDS, _STARTS = 2000, 3, 3
+_ROWS_PER_CLUSTER = 400  # with half as many, 2 K Gaussians are not known well enough to win
+_FOLDS, _STARTS = 3, 3
 _STANDARD_ERRORS = 2.0
 _ROWS_PER_DIM = 3  # of an average cluster, at least; the covariances of fewer rows are not known
 
@@ -58,7 +59,7 @@ def gaussians_suffice(rows: np.ndarray, num_clusters: int, seed: int) -> bool:
     that are curved or fall into groups, 2 K Gaussians describe more.
 
     Args:
-      rows: [N, d]; of more than 2,000 rows evenly spaced ones are used.
+      rows: [N, d]; of more than 400 K rows evenly spaced ones are used.
       num_clusters: K.
       seed: of the folds and of the mixtures.
 
@@ -67,7 +68,7 @@ def gaussians_suffice(rows: np.ndarray, num_clusters: int, seed: int) -> bool:
     """
     if len(rows) < _ROWS_PER_DIM * rows.shape[1] * num_clusters:
         return False
-    rows = rows[:: max(1, len(rows) // _ROWS_TO_COMPARE)]
+    rows = rows[:: max(1, len(rows) // (_ROWS_PER_CLUSTER * num_clusters))]
     few, many = (_held_out_log_likelihoods(rows, count, seed) for count in (num_clusters, 2 * num_clusters))
     gain = few - many
     return bool(gain.mean() > _STANDARD_ERRORS * gain.std() / len(gain) ** 0.5)

@@ -179,7 +179,8 @@ def gaussians_or_communities(embeddings: np.ndarray, options: ClusteringOptions)
 
     Modularity prefers other clusters than those of overlapping Gaussians. So on the leading principal components of the
     inputs K Gaussians are compared with 2 K; see `gaussian_mixtures.gaussians_suffice`. If K suffice, their mixture is
-    taken, as by `gmm` with full covariances.
+    taken, as by `gmm` with full covariances. Components that leave out columns do not hold more clusters than
+    components, and are not used for more.
 
     Args:
       embeddings: [N, J], real, for `communities`.
@@ -190,7 +191,8 @@ def gaussians_or_communities(embeddings: np.ndarray, options: ClusteringOptions)
     """
     if options.inputs is not None and len(embeddings) >= _MIN_GRAPH_ROWS:
         points = leading_components(options.inputs, options.seed)
-        if gaussians_suffice(points, options.num_clusters, options.seed):
+        holds_clusters = points.shape[1] == options.inputs.shape[1] or points.shape[1] >= options.num_clusters
+        if holds_clusters and gaussians_suffice(points, options.num_clusters, options.seed):
             return gmm(points, options._replace(covariance="full"))
     return communities(embeddings, options)
 
