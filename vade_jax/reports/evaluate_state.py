@@ -11,7 +11,6 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from vade_jax.data.dataset import Dataset, sample_row_indices
-from vade_jax.data.scaling import Scaling
 from vade_jax.inference.answers import Posterior, generate, log_likelihood, mean_elbo, posterior
 from vade_jax.inference.calibration import calibrated, calibration_temperature
 from vade_jax.initialization import soft_memberships
@@ -151,7 +150,7 @@ def evaluate_state(
         shape, cluster = (num_clusters, _SAMPLES_PER_CLUSTER), jnp.arange(num_clusters)[:, None]
         samples, _ = generate(run.model, state.params, generate_key, shape, cluster, mean=True)
     clustered = clustered_row_indices(run)
-    temperature = _calibration_temperature(run, state.scaling, train.x, train_posterior)
+    temperature = _calibration_temperature(run, train_posterior)
     clustered_labels = None if train.labels is None else train.labels[clustered]
     return Evaluation(
         posterior=train_posterior,
@@ -208,8 +207,8 @@ def _confusion(rows: Dataset, clusters: np.ndarray, num_clusters: int) -> Confus
     return label_scores.confusion(rows.labels, clusters, num_clusters, rows.label_names)
 
 
-def _calibration_temperature(run: Run, scaling: Scaling, x: np.ndarray, posterior: Posterior) -> float:
-    """The temperature of q(c|x) of the training rows [N, D], by how certain a mixture is of their clusters.
+def _calibration_temperature(run: Run, posterior: Posterior) -> float:
+    """The temperature of q(c|x) of the training rows, by how certain a mixture is of their clusters.
 
     Where memberships were not softened, it is by these memberships instead.
     """
@@ -217,8 +216,8 @@ def _calibration_temperature(run: Run, scaling: Scaling, x: np.ndarray, posterio
     found, rows = starting_clusters.read_with_rows(run, stage)
     responsibilities = posterior.responsibilities[rows]
     confidence = float(found.memberships.max(axis=1).mean(dtype=np.float64))
-    if run.config.init.soft_neighbors and confidence < 1:  # older versions had hard memberships alone
-        points = starting_clusters.softening_points(run, scaling, x[rows])
+    points = starting_clusters.read_points(run) if run.config.init.soft_neighbors else None
+    if points is not None:
         num_clusters = responsibilities.shape[1]
         confidence = soft_memberships.confidence(posterior.clusters[rows], num_clusters, points, run.config.seed)
     return calibration_temperature(responsibilities, confidence)

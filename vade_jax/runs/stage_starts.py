@@ -140,6 +140,8 @@ def _write_starting_clusters(
         if run.config.init.method in methods.ON_INPUTS
         else None,
     )
+    if run.config.init.soft_neighbors:
+        starting_clusters.write_points(run, points)
     starting_clusters.write(run, name, clusters)
     if len(z_mean) < run.num_rows and not _round_is_redundant(run, name, clusters):
         starting_clusters.extend_to_all_rows(run, name, z_mean, lambda rows: embed(state, x[rows])[0])

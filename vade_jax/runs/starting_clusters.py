@@ -26,7 +26,7 @@ from vade_jax.runs.run import Run
 from vade_jax.runs.saved_model import LAST_STAGE, load_autoencoder
 from vade_jax.system import console
 from vade_jax.system.array_files import read_array, written_array
-from vade_jax.system.atomic_files import atomic_write
+from vade_jax.system.atomic_files import atomic_write, exists, write_array
 from vade_jax.system.errors import damaged_file_errors
 
 _ROWS_AT_A_TIME = 2**16
@@ -117,6 +117,28 @@ def softening_points(run: Run, scaling: Scaling, sample: np.ndarray, embedding: 
     if embedding is not None:
         return embedding
     return make_embed(run.model, run.config.evaluate.batch_size)(load_autoencoder(run), sample)[0]
+
+
+def write_points(run: Run, points: np.ndarray) -> None:
+    """Writes the `softening_points` to the run's folder, for its evaluation, which is done by one process alone."""
+    write_array(_points_path(run), points.astype(np.float32))
+
+
+def read_points(run: Run) -> np.ndarray | None:
+    """Returns the `softening_points`; None if the run has none.
+
+    Raises:
+      StorageError: the file is damaged.
+    """
+    path = _points_path(run)
+    if not exists(path):
+        return None
+    with damaged_file_errors(path):
+        return np.load(path)
+
+
+def _points_path(run: Run) -> Path:
+    return run.folder / "softening_points.npy"
 
 
 def extend_to_all_rows(run: Run, stage: str, embeddings: np.ndarray, embed: Callable[[slice], np.ndarray]) -> None:
