@@ -23,6 +23,7 @@ _FILES = (
     "memberships_*.npy",
     "metrics.jsonl",
     "representatives.npy",
+    "softening_points.npy",
     "samples.png",
     "select_k.json",
     "select_k.png",
