@@ -110,7 +110,8 @@ def softening_points(run: Run, scaling: Scaling, sample: np.ndarray, embedding: 
     """Returns the points [M, d] in which a mixture tells how certain clusters of the sample [M, D], as stored, are.
 
     They are the inputs if an embedding could hold no more than these, else the autoencoder's embedding [M, J], which is
-    computed if it is not given. No clusters have influenced either.
+    computed if it is not given. No clusters have influenced either. All processes call this together: the
+    autoencoder is restored and runs on all of them.
     """
     if run.num_features <= run.config.model.latent_dim:
         return np.asarray(scaling(jnp.asarray(sample)))
