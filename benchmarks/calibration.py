@@ -36,6 +36,7 @@ _CONFIGS = {
     "pendigits": "configs/pendigits.py",
     "har": "configs/har.py",
     "mnist": "configs/mnist.py",
+    "mnist_fast": "configs/mnist_fast.py",
 }
 _COLUMNS = (
     "data",

@@ -19,7 +19,7 @@ from vade_jax.runs.metrics_log import read_metrics
 from vade_jax.runs.run import make_run, read_run
 from vade_jax.system.errors import DivergedError
 from vade_jax.training.data_feed import Feed
-from vade_jax.training.epoch import make_epoch_of_runs
+from vade_jax.training.epoch import make_epoch, make_epoch_of_runs
 
 
 def several(num_runs=2, rate_factors=(1.0,), **changes):
@@ -110,10 +110,18 @@ def test_later_stages_are_compiled_ahead(tmp_path, monkeypatch, compilations):
 
     monkeypatch.setattr(train_many_runs, "ThreadPoolExecutor", lambda max_workers: AtOnce())
     monkeypatch.setattr(Feed, "train", train_first)
+    make_epoch.cache_clear()
     train(tiny(guide__num_rounds=1, align__num_epochs=2), tmp_path)
     pretrain, *later = stages.values()
     assert pretrain == [1, 0, 0]
     assert later == [[0, 0, 0], [0, 0], [0, 0, 0]]
+
+
+def test_a_later_run_has_the_compiled_epochs_of_an_earlier_one(tmp_path):
+    make_epoch.cache_clear()
+    for seed in (0, 1):
+        train(single_run(seed, guide__num_rounds=1, align__num_epochs=2), tmp_path / str(seed))
+        assert make_epoch.cache_info().misses == 4  # pretrain, guide, align and cluster
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """Functions on devices: their compiled programs go with them."""
 
+import gc
+import weakref
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,6 +27,19 @@ def test_programs_go_with_their_function(ahead):
     for _ in range(3):
         use()
     assert num_programs() == before
+
+
+def test_traces_go_with_their_function():
+    rows = np.ones((jax.local_device_count(), 3, 2), np.float32)
+
+    def double(x):
+        return jnp.tanh(x) * 2
+
+    over_devices(double, in_axes=(0,), out_axes=0)(rows)
+    gone = weakref.ref(double)
+    del double
+    gc.collect()
+    assert gone() is None
 
 
 def test_positions_are_split_evenly():

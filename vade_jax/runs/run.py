@@ -1,6 +1,5 @@
 """One run: its settings, folder, model and random keys. It has no rows and no labels."""
 
-import functools
 import math
 from collections.abc import Mapping
 from enum import IntEnum
@@ -17,7 +16,7 @@ from vade_jax.networks.model import Model, init_params, make_model
 from vade_jax.runs import workdir
 from vade_jax.settings import defaults, field_names, rules
 from vade_jax.system.devices import replicate
-from vade_jax.training.augmentation import Augmentation, random_affine
+from vade_jax.training.augmentation import Augmentation, make_random_affine
 from vade_jax.training.train_state import TrainState
 
 _MOST_HELD_OUT = 1000  # with as many rows, the share of outliers among new rows is known to a factor of 1.3
@@ -60,7 +59,7 @@ class Run(NamedTuple):
         options = self.config.augment
         if not self.image_shape or not any(options.values()):
             return None
-        return functools.partial(random_affine, image_shape=self.image_shape, **options)
+        return make_random_affine(self.image_shape, **options)
 
     @property
     def held_out_rows(self) -> np.ndarray:

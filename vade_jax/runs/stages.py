@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 import numpy as np
 import optax
@@ -32,6 +32,10 @@ from vade_jax.training.objectives import (
 )
 from vade_jax.training.optimizer import make_schedule, make_tx
 from vade_jax.training.train_state import TrainState
+
+_KEPT_OBJECTS = 64
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 MakeArray = Callable[[TrainState, np.ndarray], np.ndarray]  # (state before an epoch, x) -> [N, K], float32
 
@@ -76,7 +80,7 @@ def make_stages(run: Run) -> list[Stage]:
     config, model = run.config, run.model
     method = CLUSTERING[config.train.objective]
     weight = _kl_weight(run, config.train)
-    objective = method.objective(model, config.train.estimator, config.train.num_samples, weight)
+    objective = _once(method.objective, model, config.train.estimator, config.train.num_samples, weight)
     guides = [_guided_stage(run, name, config.guide) for name in guide_names(run)]
     aligns = [_guided_stage(run, name, config.align) for name in align_names(run)]
     begin: BeginStage = continue_from_state if guides or aligns else start_from_clusters
@@ -84,7 +88,7 @@ def make_stages(run: Run) -> list[Stage]:
         _make_stage(
             run,
             "pretrain",
-            PRETRAINING[config.pretrain.objective](model, _kl_weight(run, config.pretrain)),
+            _once(PRETRAINING[config.pretrain.objective], model, _kl_weight(run, config.pretrain)),
             config.pretrain,
             begin=load_pretrained if config.pretrain.workdir else fit_scaling,
         ),
@@ -102,6 +106,19 @@ def make_stages(run: Run) -> list[Stage]:
     ]
 
 
+def _once(make: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Returns make(*args, **kwargs), the same object for the same arguments.
+
+    So a stage of a later run with the same settings has the same objective and optimizer, and its compiled epoch.
+    """
+    return cast(_T, _made(make, *args, **cast(dict[str, Any], kwargs)))
+
+
+@functools.lru_cache(maxsize=_KEPT_OBJECTS, typed=True)
+def _made(make: Callable[..., object], *args: object, **kwargs: object) -> object:
+    return make(*args, **kwargs)
+
+
 def _steps_per_epoch(run: Run, section: ConfigDict) -> int:
     return run.num_passes(section) * (run.num_rows // section.batch_size)
 
@@ -109,13 +126,13 @@ def _steps_per_epoch(run: Run, section: ConfigDict) -> int:
 def _kl_weight(run: Run, section: ConfigDict) -> Weight:
     """Returns the weight of the KL term at a step: it rises from 0 to 1 over the section's warm-up."""
     if not section.kl_warmup_epochs:
-        return optax.constant_schedule(1.0)
-    return optax.linear_schedule(0.0, 1.0, section.kl_warmup_epochs * _steps_per_epoch(run, section))
+        return _once(optax.constant_schedule, 1.0)
+    return _once(optax.linear_schedule, 0.0, 1.0, section.kl_warmup_epochs * _steps_per_epoch(run, section))
 
 
 def _guided_stage(run: Run, name: str, section: ConfigDict) -> Stage:
     """Returns a stage that trains with q(c|x) fixed to the starting clusters: guide or align."""
-    objective = guided_negative_elbo(run.model, section.num_samples, section.kl_c_weight)
+    objective = _once(guided_negative_elbo, run.model, section.num_samples, section.kl_c_weight)
     # A large array is compared with its digest once, and not in every epoch.
     memberships = functools.cache(functools.partial(starting_clusters.memberships, run, name))
     arrays: dict[str, MakeArray] = {"memberships": lambda state, x: memberships()}
@@ -138,7 +155,8 @@ def _make_stage(
     epochs = run.num_epochs(section)
 
     def schedule(rate: float) -> optax.Schedule:
-        return make_schedule(
+        return _once(
+            make_schedule,
             options.schedule,
             learning_rate=rate,
             final_fraction=options.final_fraction,
@@ -148,7 +166,7 @@ def _make_stage(
         )
 
     if augmentation := run.augmentation:
-        objective = with_augmented_input(objective, augmentation)
+        objective = _once(with_augmented_input, objective, augmentation)
     rate, prior_rate = schedule(section.learning_rate), schedule(section.prior_learning_rate)
     return Stage(
         name=name,
@@ -157,7 +175,8 @@ def _make_stage(
         num_passes=run.num_passes(section),
         batch_size=section.batch_size,
         learning_rates={"learning_rate": rate, "prior_learning_rate": prior_rate},
-        tx=make_tx(
+        tx=_once(
+            make_tx,
             networks_schedule=rate,
             prior_schedule=prior_rate,
             adam_epsilon=options.adam_epsilon,

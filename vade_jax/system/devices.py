@@ -5,12 +5,14 @@ These are the devices of this process, or those of all processes that train one 
 
 import functools
 import math
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jax import lax
+from jax._src import pmap as jax_pmap
 
 DEVICES = "devices"  # the name of the mapped axis
 
@@ -37,7 +39,16 @@ def over_devices(
 
     # By itself pmap keeps each compiled program until the process ends. Those of jit go with the function. Not of
     # `mapped` itself: its attribute `lower` would be the pmap's.
-    return jax.jit(call, donate_argnums=donate_argnums)
+    compiled = jax.jit(call, donate_argnums=donate_argnums)
+    weakref.finalize(compiled, _forget_traces, fn)
+    return compiled
+
+
+def _forget_traces(fn: Callable) -> None:
+    """Frees what pmap keeps of fn's traces until the process ends, megabytes for an epoch. JAX has no public way."""
+    evict = getattr(getattr(jax_pmap, "_cached_shard_map", None), "evict_function", None)
+    if evict:
+        evict(fn)
 
 
 def replicate(tree: Any) -> Any:

@@ -1,5 +1,6 @@
 """Small random rotations and shifts of images, which do not change the cluster of an image."""
 
+import functools
 from typing import Protocol
 
 import jax
@@ -13,6 +14,12 @@ class Augmentation(Protocol):
     def __call__(self, key: jax.Array, image: jax.Array, /) -> jax.Array:
         """The changed image [D], for a JAX random key and an image [D]."""
         ...
+
+
+@functools.lru_cache(maxsize=16)  # one object for one augmentation, so that its compiled programs are found again
+def make_random_affine(image_shape: tuple[int, int, int], max_degrees: float, max_shift: float) -> Augmentation:
+    """Returns `random_affine` with these options; the same object for the same options."""
+    return functools.partial(random_affine, image_shape=image_shape, max_degrees=max_degrees, max_shift=max_shift)
 
 
 def random_affine(

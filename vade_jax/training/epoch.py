@@ -21,6 +21,7 @@ from vade_jax.system.devices import DEVICES, over_devices, sharding, split_over_
 from vade_jax.training.objectives import Batch, Metrics, Objective
 from vade_jax.training.train_state import TrainState
 
+_KEPT_EPOCHS = 8  # compiled epochs that were made last, tens of MiB each; a run has about four
 NOT_FINITE = "not_finite_share"  # metric: the share of an epoch's steps whose loss is not finite
 
 Step = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]  # `train_step` with its options fixed
@@ -105,6 +106,7 @@ class EpochProgram:
         self.compiled.lower(*like, self.batch_positions).compile()
 
 
+@functools.lru_cache(maxsize=_KEPT_EPOCHS)
 def make_epoch(
     objective: Objective, tx: optax.GradientTransformation, batch_size: int, num_passes: int = 1
 ) -> EpochProgram:
@@ -119,7 +121,7 @@ def make_epoch(
       num_passes: how often the epoch goes through the rows.
 
     Returns:
-      The epoch; it is compiled at its first call.
+      The epoch; it is compiled at its first call. The same object for the same arguments.
     """
     step = functools.partial(
         train_step, objective=objective, tx=tx, batch_size=batch_size, sum_over_devices=sum_over_devices
@@ -162,6 +164,7 @@ def _epoch(
     return end.replace(key=state.key), {**means, NOT_FINITE: jnp.mean(jnp.where(finite, 0.0, 1.0))}
 
 
+@functools.lru_cache(maxsize=_KEPT_EPOCHS)
 def make_epoch_of_runs(
     objective: Objective, tx: optax.GradientTransformation, batch_size: int, num_runs: int, num_passes: int = 1
 ) -> Callable[[Sequence[TrainState], jax.Array, Sequence[Batch]], list[tuple[TrainState, Metrics]]]:
@@ -176,7 +179,7 @@ def make_epoch_of_runs(
 
     Returns:
       A function (1 to R states, x [N, D] as stored, each run's own arrays [N, ...]) -> each run's state and means. Up
-      to rounding they are those of `make_epoch`.
+      to rounding they are those of `make_epoch`. The same object for the same arguments.
     """
     num_devices = jax.local_device_count()
     per_device = math.ceil(num_runs / num_devices)

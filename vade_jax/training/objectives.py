@@ -23,7 +23,9 @@ Metrics = dict[str, jax.Array]  # name -> [B], nats
 
 
 class Objective(Protocol):
-    """The loss of each example of a batch."""
+    """The loss of each example of a batch. Hashable: compiled programs are kept by it."""
+
+    def __hash__(self) -> int: ...
 
     def __call__(self, params: Params, batch: Batch, keys: jax.Array, step: jax.Array, /) -> tuple[jax.Array, Metrics]:
         """The loss [B] in nats, and the metrics.
