@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,11 @@ def _load_and_train(
     description = _describe(rows) | {OWNER: owner}
     check_autoencoder(config, description)
     runs = [make_run(of_run, run_folder, description) for of_run, run_folder in _expand_runs(config, folder)]
-    with workdir.locked(folder) if processes.is_first() else nullcontext():
+    with ExitStack() as claimed:
+        if processes.is_first():
+            claimed.enter_context(workdir.locked(folder))
+            for claims in {folder, *(run.folder for run in runs)}:
+                claimed.enter_context(workdir.unchanged_if_refused(claims))
         processes.on_first_process(lambda: _claim(folder, fields, runs, description, force), "claimed")
         written = {run.folder.name: written_results(run) for run in runs} if processes.is_first() else {}
         if processes.decided_by_first("ended" if all(written.values()) else ""):
