@@ -114,9 +114,6 @@ CLAIMS = {
             "benchmarks/test_long_process.py::test_fits_in_threads_equal_those_in_turn",
             "benchmarks/test_long_process.py::test_far_rows_are_outliers_with_finite_probabilities",
         ],
-        "It has no record yet.": [
-            "benchmarks/test_long_process.py::test_the_readme_says_whether_there_is_a_record",
-        ],
         "The cost of checkpoints on 70,000 rows": [
             "benchmarks/test_checkpointing.py::test_cost_is_relative_to_the_epochs_between_two_checkpoints",
             "benchmarks/test_checkpointing.py::test_resume_of_a_killed_run_is_timed",
