@@ -9,6 +9,7 @@ from sknetwork.clustering import Leiden
 
 from vade_jax.initialization.best_candidate import BestCandidate, best_candidate
 from vade_jax.initialization.neighbor_graphs import find_neighbors
+from vade_jax.system.process_wide import fresh_c_rand
 
 _RESOLUTIONS = (1.0, 2.0, 4.0)
 
@@ -71,7 +72,8 @@ def find_communities(graph: csr_matrix, resolution: float, seed: int) -> np.ndar
       [N], in 0 .. P - 1; no community is without a row.
     """
     leiden = Leiden(resolution, random_state=seed, shuffle_nodes=True, return_probs=False, return_aggregate=False)
-    return leiden.fit_predict(graph)
+    with fresh_c_rand():  # scikit-network draws from it too, whatever the random_state
+        return leiden.fit_predict(graph)
 
 
 def _at_least(count: int, find: Callable[[float, int], np.ndarray], resolution: float, seed: int) -> np.ndarray:
