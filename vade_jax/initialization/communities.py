@@ -21,6 +21,8 @@ def make_community_clusterer(
     part_rows: int,
     input_neighbors: tuple[np.ndarray, np.ndarray] | None = None,
     input_graphs: Sequence[csr_matrix] = (),
+    points: np.ndarray | None = None,
+    resolution: float | None = None,
 ) -> Callable[[int], BestCandidate]:
     """Returns a function that finds K clusters, for any K, from communities that are found only once.
 
@@ -36,6 +38,8 @@ def make_community_clusterer(
       input_graphs: [N, N] each. Communities are those of the sum of these and the embeddings' graph: on either alone,
         one candidate in ten joins two true clusters. The mean modularity on the input graphs is compared, and a small
         community is reassigned if that raises the modularity on all of them. If empty, none is reassigned.
+      points: [N, d], principal components of the inputs; see `best_candidate`.
+      resolution: of modularity, at most 1; None to choose it. See `best_candidate`.
 
     Returns:
       K -> the best candidate, with memberships [N, K].
@@ -52,7 +56,7 @@ def make_community_clusterer(
         ]
         num_pieces = len(embeddings) // part_rows if part_rows else 0
         pieces = _at_least(num_pieces, find, 1.0, seeds[0]) if input_graphs and num_pieces else None
-        best = best_candidate(candidates, graph, input_graphs, num_clusters, pieces)
+        best = best_candidate(candidates, graph, input_graphs, num_clusters, pieces, points, resolution)
         return best._replace(memberships=_shares_of_neighbors(graph, best.memberships))
 
     return cluster
