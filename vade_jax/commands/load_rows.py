@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from vade_jax.data import column_names, sources, splits
+from vade_jax.data.column_checks import check_numbers_everywhere
 from vade_jax.data.dataset import Dataset, ExpectedColumns, Preparation, ReadOptions, Source, digest, fingerprint
 from vade_jax.runs import workdir
 from vade_jax.runs.run import Run
@@ -131,11 +132,13 @@ def read_rows(run: Run, path: str = "") -> Dataset:
         return reload_rows(run)[0]
     description = workdir.read(run.folder)[1]
     names = tuple(description["names"])
-    expected = ExpectedColumns(names=names, image_shape=run.image_shape)
+    expected = ExpectedColumns(names, run.image_shape, workdir.levels(description))
     options = _read_options(run.config, description)._replace(expected=expected)
     source = sources.load("file", path, options=options)
     rows = splits.select_split(source, "all", "config.data.path")
-    return _match(rows, names, run.num_features, path, run.image_shape)
+    rows = _match(rows, names, run.num_features, path, run.image_shape)
+    check_numbers_everywhere(rows.x, rows.names, rows.levels, path)
+    return rows
 
 
 def identify(rows: Dataset) -> dict[str, Any]:
@@ -145,6 +148,7 @@ def identify(rows: Dataset) -> dict[str, Any]:
         "num_features": rows.x.shape[1],
         "fingerprint": fingerprint(rows.x),
         "digest": digest(rows.x),
+        **({"levels": rows.levels} if rows.levels else {}),
     }
 
 
