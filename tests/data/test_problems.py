@@ -38,11 +38,10 @@ def test_gaps_and_categories_are_named_together_before_training():
     np.testing.assert_array_equal(rows.x, X)
     with pytest.raises(InputError) as caught:
         check_numbers_everywhere(rows.x, rows.names, rows.levels, "x.csv")
-    assert (
-        "4 problems: (1) 2 categories in the column b (no, yes), (2) 1 gaps in the column a (the first in row 2)"
-        in str(caught.value)
+    assert "4 problems: (1) 2 categories in the column b (no, yes), (2) 1 gaps (the first in row 2, column a)" in str(
+        caught.value
     )
-    assert "(4) 2 gaps in the column c (the first in row 0)" in str(caught.value)
+    assert "(4) 2 gaps (the first in row 0, column c)" in str(caught.value)
     with pytest.raises(InputError, match=r"1 values that are infinite or beyond .* row 1, column c"):
         with_gaps(np.where(X == 3, np.inf, X))
 

@@ -212,4 +212,5 @@ def _read_options(config: ConfigDict, description: Mapping[str, Any] | None = No
         image_size=config.data.image_size,
         normalize=config.data.normalize,
         prepared=None if description is None else Preparation.of_description(description),
+        dates=config.data.dates,
     )

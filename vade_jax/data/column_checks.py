@@ -71,7 +71,7 @@ def check_numbers_everywhere(x: np.ndarray, names: Sequence[str], levels: Sequen
     counts, first = _count_gaps(x)
     problems += [
         Problem(
-            f"{counts[j]:,} gaps in the column {_column(names, j)} (the first in row {first[j]})",
+            f"{counts[j]:,} gaps (the first in row {first[j]}, column {_column(names, j)})",
             "a value everywhere",
             "Drop those rows or columns, or fill the gaps.",
         )

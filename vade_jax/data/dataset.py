@@ -119,6 +119,7 @@ class ReadOptions(NamedTuple):
         train on.
       normalize: what to do to the cells of an .h5ad: 'auto', 'counts' or 'none'; see `single_cells.read`.
       prepared: what reading did to the training rows, to do it again; None to decide it by the rows.
+      dates: what is done to columns of dates in a table, 'drop' or 'number'; see `table_columns.read_columns`.
     """
 
     label_column: str = ""
@@ -127,6 +128,7 @@ class ReadOptions(NamedTuple):
     expected: ExpectedColumns | None = None
     normalize: str = "auto"
     prepared: Preparation | None = None
+    dates: str = "drop"
 
     @property
     def offset(self) -> np.ndarray | None:

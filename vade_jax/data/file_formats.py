@@ -34,7 +34,7 @@ def read(path: str, options: ReadOptions = DEFAULT_READ_OPTIONS) -> dict[str, Da
     """
     if os.path.isdir(path):  # pathlib would raise an error for a folder without permissions
         return image_folder.read(Path(path), options)
-    suffix = Path(path).suffix.lower()
+    suffix = ending(path)
     if suffix not in READERS:
         raise InputError(
             "config.data.path",
@@ -57,6 +57,12 @@ def read(path: str, options: ReadOptions = DEFAULT_READ_OPTIONS) -> dict[str, Da
             "Set --config.data.normalize=auto.",
         )
     return READERS[suffix](Path(path), options)
+
+
+def ending(path: str) -> str:
+    """The ending of a file's name in lower case, with that before it if both are a key of READERS: '.csv.gz'."""
+    both = "".join(Path(path).suffixes[-2:]).lower()
+    return both if both in READERS else Path(path).suffix.lower()
 
 
 def _check_no_columns(path: Path, options: ReadOptions) -> None:
@@ -247,6 +253,6 @@ class Reader(Protocol):
 READERS: dict[str, Reader] = {
     ".npy": _read_npy,
     ".npz": _read_npz,
-    **dict.fromkeys(tables.TABLES, tables.read),
     _CELLS: single_cells.read,
+    **dict.fromkeys(tables.ENDINGS, tables.read),
 }

@@ -23,8 +23,8 @@ def get_config() -> ConfigDict:
     config.data = ConfigDict()
     # A name in vade_jax.data.sources.SOURCES, or package.module:loader. 'file' reads data.path.
     config.data.name = "digits"
-    # A .npy of rows [N, D] or images [N, H, W(, C)], an .npz with x (and labels y), a .csv, .tsv or .parquet table, an
-    # .h5ad of cells, or a folder of images.
+    # A .npy of rows [N, D] or images [N, H, W(, C)], an .npz with x (and labels y), a .csv, .tsv, .txt or .parquet
+    # table, also as .csv.gz and the like, an .h5ad of cells, or a folder of images.
     # A run keeps the absolute path. --mode=predict reads new rows here; '' for the training rows. --mode=evaluate,
     # select_k and generate find training rows here that have moved.
     config.data.path = ""
@@ -32,6 +32,8 @@ def get_config() -> ConfigDict:
     # and never trained on.
     config.data.label_column = ""
     config.data.id_column = ""  # column of ids, of a table or of an .h5ad's obs, for the output files; '' for none
+    # What is done to columns of dates in a table: 'drop' leaves them out, 'number' makes them days since 1970-01-01.
+    config.data.dates = "drop"
     # What is done to the cells of an .h5ad. 'counts': scale each cell to a total of 10,000, then log(1 + x); 'none';
     # 'auto': 'counts' for non-negative integers that are not all 0 or 1, else 'none'.
     config.data.normalize = "auto"

@@ -11,6 +11,7 @@ from vade_jax.core.elbo import ESTIMATORS
 from vade_jax.data.scaling import SCALINGS
 from vade_jax.data.single_cells import NORMALIZATIONS
 from vade_jax.data.sources import SOURCES
+from vade_jax.data.table_columns import DATES
 from vade_jax.initialization.methods import COVARIANCES, METHODS, NEIGHBORS
 from vade_jax.networks.encoders_decoders import NETWORKS
 from vade_jax.networks.likelihoods import LIKELIHOODS
@@ -116,6 +117,7 @@ RULES: dict[str, Rule] = {
     "data.path": PATH,
     "data.label_column": _TEXT,
     "data.id_column": _TEXT,
+    "data.dates": _one_of(DATES),
     "data.normalize": _one_of(NORMALIZATIONS),
     "data.image_size": _integer(0),
     "data.dir": PATH,
