@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from helpers.runs import tiny
 from helpers.table_files import ROWS, WRITE
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_array, csr_matrix
 from scipy.sparse import save_npz as save_matrix
 
 from vade_jax.commands.train import train
@@ -150,7 +150,17 @@ def arrays(**named):
             arrays(x=ROWS, data=[1.0], indices=[0], indptr=[0, 1], shape=[1, 2]),
             "with the arrays x and data",
         ),
-        ("x.npz", lambda path: save_matrix(path, csr_matrix(ROWS).tocsc()), "sparse matrix .* format is 'csc'"),
+        (
+            "x.npz",
+            arrays(data=[1.0], indices=[0], indptr=[0, 1], shape=[1, 2], format="lil"),
+            "sparse matrix .* format is 'lil'",
+        ),
+        (
+            "x.npz",
+            arrays(data=[1.0], row=[5], col=[0], shape=[1, 2], format="coo"),
+            "sparse matrix that cannot be read .*index 5 exceeds",
+        ),
+        ("x.npz", arrays(data=[1.0], row=[0], col=[0], shape=[1, 2]), "sparse matrix that cannot be read .'ind"),
         ("x.npz", arrays(data=[1.0], indices=[9], indptr=[0, 1], shape=[1, 2]), "sparse matrix that cannot be read"),
         ("x.npz", arrays(data=[1.0], indices=[0], indptr=[0, 5], shape=[1, 2]), "sparse matrix that cannot be read"),
         ("x.npz", arrays(data=[1.0], indices=[0], indptr=[0, 1], shape=5), "sparse matrix that cannot be read"),
@@ -213,6 +223,20 @@ def test_errors_say_what_is_wrong_and_expected(tmp_path, name, write, words):
 def test_settings_that_do_not_fit_the_file_are_rejected(tmp_path, name, fields, words):
     WRITE[name](tmp_path / name, ROWS)
     assert_rejected(tmp_path / name, words, **fields)
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "coo", "bsr", "dia"])
+@pytest.mark.parametrize("dtype", [np.int8, np.float64])
+def test_sparse_matrices_of_every_format_are_read_with_their_labels(tmp_path, kind, dtype):
+    parts = tmp_path / "parts.npz"
+    for name, matrix in (("matrix", csr_matrix(ROWS.astype(dtype))), ("array", csr_array(ROWS.astype(dtype)))):
+        save_matrix(parts, matrix.asformat(kind))
+        with np.load(parts) as saved:
+            np.savez(tmp_path / f"{name}.npz", **saved, y=np.arange(6) % 2)
+        rows = file_formats.read(str(tmp_path / f"{name}.npz"))["train"]
+        np.testing.assert_array_equal(rows.x, ROWS)
+        assert rows.x.dtype == np.float32
+        assert rows.labels.tolist() == [0, 1] * 3
 
 
 def test_unrelated_arrays_of_an_npz_are_not_read(tmp_path):

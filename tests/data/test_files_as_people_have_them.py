@@ -127,9 +127,9 @@ REFUSED = {
     ),
     "typos.csv": (
         text("a,b,c,,a\n1,2,inf,1,1\n2,x,3,1,2\n3,4,5,1,3\n4,y,5,1,4\n5,6,7,1,5,9\n"),
-        r"with 5 problems: \(1\) several columns called a, \(2\) 1 lines of more values than the 5 names \(line 6 has 6"
-        r"\), \(3\) the column 'b', which is not numeric \(row 1 holds 'x', 2 such values in all\), \(4\) 1 values that "
-        r"are infinite or beyond 1e\+37 \(the first in row 0, column c\), \(5\) a column without a name",
+        r"with 5 problems: \(1\) several columns called a, \(2\) 1 lines of more values than the 5 names \(line 6 has "
+        r"6\), \(3\) the column 'b', which is not numeric \(row 1 holds 'x', 2 such values in all\), \(4\) 1 values "
+        r"that are infinite or beyond 1e\+37 \(the first in row 0, column c\), \(5\) a column without a name",
     ),
     "no_names.csv": (text("1,2\n3,4\n"), "with the columns 1, 2, expected a first line of names"),
     "two_files.zip": (

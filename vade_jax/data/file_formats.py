@@ -9,14 +9,13 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
-from scipy.sparse import csr_matrix
 
-from vade_jax.data import image_folder, single_cells, tables
-from vade_jax.data.dataset import DEFAULT_READ_OPTIONS, Dataset, ReadOptions, check_numeric, make_dataset
+from vade_jax.data import image_folder, single_cells, sparse_matrices, tables
+from vade_jax.data.dataset import DEFAULT_READ_OPTIONS, Dataset, ReadOptions, make_dataset
 from vade_jax.data.mapped_files import map_file
 from vade_jax.data.offsets import choose_offset
 from vade_jax.system.errors import InputError, unreadable_file_errors
-from vade_jax.system.large_arrays import free_disk_space, memory_size
+from vade_jax.system.large_arrays import memory_size
 
 
 def read(path: str, options: ReadOptions = DEFAULT_READ_OPTIONS) -> dict[str, Dataset]:
@@ -83,7 +82,7 @@ def _read_npy(path: Path, options: ReadOptions) -> dict[str, Dataset]:
 
 
 def _read_npz(path: Path, options: ReadOptions) -> dict[str, Dataset]:
-    """Reads x and y, or x_SPLIT and y_SPLIT of each split, or the CSR parts of a sparse matrix and y; y is optional.
+    """Reads x and y, or x_SPLIT and y_SPLIT of each split, or the parts of a sparse matrix and y; y is optional.
 
     Other arrays are not read.
     """
@@ -91,15 +90,15 @@ def _read_npz(path: Path, options: ReadOptions) -> dict[str, Dataset]:
     arrays, others = _load_npz(path)
     rows: dict[str, Any] = {name: array for name, array in arrays.items() if _is_part(name, "x")}
     train: list[str] = [name for name in ("x", "x_train") if name in rows]
-    if arrays.keys() >= _CSR_PARTS:
-        rows["x"] = _sparse(arrays, path)
+    if parts := sparse_matrices.part_names(arrays):
+        rows["x"] = sparse_matrices.read({name: arrays[name] for name in parts}, path)
         train.append("data (of a sparse matrix)")
     if not rows:
         raise InputError(
             "config.data.path",
             f"{path}, which holds {', '.join([*arrays, *others]) or 'nothing'}",
             "an array x, or x_train and x_test (with optional labels y, or y_train and y_test), or a sparse matrix",
-            "Save it with numpy.savez(FILE, x=...), or scipy.sparse.save_npz(FILE, matrix.tocsr()).",
+            "Save it with numpy.savez(FILE, x=...), or scipy.sparse.save_npz(FILE, matrix).",
         )
     if len(train) > 1:
         raise InputError(
@@ -152,33 +151,6 @@ def _offset_of_splits(rows: Mapping[str, Any], options: ReadOptions) -> np.ndarr
 
 
 _CELLS = ".h5ad"
-_CSR_PARTS = {"data", "indices", "indptr", "shape"}  # scipy.sparse.save_npz's names
-
-
-def _sparse(parts: Mapping[str, np.ndarray], path: Path) -> csr_matrix:
-    """The matrix [N, D] of these CSR parts, of a dtype that holds their values and is not an integer of 8 bits."""
-    check_numeric(parts["data"].dtype, f"{path}, array data,")
-    if parts["shape"].dtype.kind in "iu":
-        _check_fits_on_disk(parts, path)
-    try:
-        matrix_format = parts.get("format", np.array("csr")).astype(str).item()
-        if matrix_format != "csr":
-            raise ValueError(f"its format is {matrix_format!r}")
-        rows, columns = (int(size) for size in parts["shape"])
-        indices, indptr = parts["indices"].astype(np.int64), parts["indptr"].astype(np.int64)
-        values = parts["data"]
-        if np.can_cast(values.dtype, np.float32):
-            values = values.astype(np.float32)
-        matrix = csr_matrix((values, indices, indptr), shape=(rows, columns))
-        matrix.check_format(full_check=True)
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            "config.data.path",
-            f"{path} with a sparse matrix that cannot be read ({error})",
-            "a matrix in CSR format",
-            "Save it with scipy.sparse.save_npz(FILE, matrix.tocsr()).",
-        ) from error
-    return matrix
 
 
 def load_arrays(path: Path) -> np.ndarray:
@@ -197,28 +169,11 @@ def _load_npz(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):  # an .npy with another ending
             return {"x": loaded}, []
-        sparse = loaded.keys() >= _CSR_PARTS
-        known = [
-            name
-            for name in loaded.files
-            if _is_part(name, "x") or _is_part(name, "y") or (sparse and name in {*_CSR_PARTS, "format"})
-        ]
+        sparse = sparse_matrices.part_names(loaded.files)
+        known = [name for name in loaded.files if _is_part(name, "x") or _is_part(name, "y") or name in sparse]
         for name in known:
             _check_fits_in_memory(loaded, name)
         return {name: loaded[name] for name in known}, [name for name in loaded.files if name not in known]
-
-
-def _check_fits_on_disk(parts: Mapping[str, np.ndarray], path: Path) -> None:
-    """Raises an InputError if a sparse matrix with its zeros is larger than the free space for temporary files."""
-    shape, free = tuple(map(int, np.ravel(parts["shape"]))), free_disk_space()
-    size = np.dtype(np.float32).itemsize * math.prod(shape)
-    if size > free:
-        raise InputError(
-            "config.data.path",
-            f"{path} with a sparse matrix of shape {shape}, which takes {size / 2**30:,.0f} GiB with its zeros",
-            f"at most {free / 2**30:,.0f} GiB, the free space for temporary files",
-            "Leave out columns or rows, or set TMPDIR to a folder with more space.",
-        )
 
 
 def _check_fits_in_memory(loaded: NpzFile, name: str) -> None:
