@@ -188,7 +188,7 @@ def arrays(**named):
             lambda path: pd.DataFrame({"a": [[1], [2]]}).to_parquet(path),
             "the column 'a', which is not numeric",
         ),
-        ("x.h5ad", lambda path: anndata.AnnData(obs=pd.DataFrame(index=list("ab"))).write_h5ad(path), "cannot be read"),
+        ("x.h5ad", lambda path: anndata.AnnData(obs=pd.DataFrame(index=list("ab"))).write_h5ad(path), "without X"),
     ],
 )
 def test_errors_say_what_is_wrong_and_expected(tmp_path, name, write, words):

@@ -1,4 +1,4 @@
-"""Forty small files as people have them: each is read right, or refused in one line that names every problem."""
+"""Fifty small tables as people have them: each is read right, or refused in one line that names every problem."""
 
 import bz2
 import gzip
@@ -9,10 +9,10 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.table_files import assert_one_line, read
 
-from vade_jax.data import file_formats
 from vade_jax.data.column_checks import check_numbers_everywhere
-from vade_jax.data.dataset import ExpectedColumns, ReadOptions
+from vade_jax.data.dataset import ExpectedColumns
 from vade_jax.system.errors import InputError
 
 NAN = np.nan
@@ -155,17 +155,6 @@ DATED = {
         "day and month cannot be told apart in the column when",
     ),
 }
-
-
-def read(path, **options):
-    return file_formats.read(str(path), ReadOptions(**options))["train"]
-
-
-def assert_one_line(error, path, words):
-    line = str(error.value)
-    assert re.fullmatch(r"config\.data\.\w+: got .+, expected .+\. .+\.", line), line
-    assert str(path) in line
-    assert re.search(words, line), line
 
 
 @pytest.mark.filterwarnings("default:.*columns are left out")

@@ -61,9 +61,9 @@ def load_rows(config: ConfigDict, folder: Path, source: Source | None = None) ->
     for name, path in place.items():
         if path and path == written.get(f"data.{name}") and not os.path.exists(path):
             place[name] = known.get(name) or path
-    source = _load(config, place, folder)
-    train, test = _select(source, config)
     names = tuple(known.get("names") or ())
+    source = _load(config, place, folder, names)
+    train, test = _select(source, config)
     if names and set(names) == set(train.names):
         where = place["path"] or config.data.name
         train = _match(train, names, len(names), where, train.image_shape)
@@ -97,7 +97,7 @@ def reload_rows(run: Run, path: str = "") -> tuple[Dataset, Dataset | None]:
         )
     place = {name: known.get(name, options[name]) for name in _PLACE} | ({"path": path} if path else {})
     try:
-        source = _load(run.config, place, workdir.folder_of_all_runs(run.folder))
+        source = _load(run.config, place, workdir.folder_of_all_runs(run.folder), tuple(known["names"]))
     except InputError as error:
         if path or error.field != "config.data.path" or os.path.exists(place["path"]):
             raise
@@ -181,14 +181,21 @@ def _match(
     return column_names.match_columns(rows, names, num_features, where, "config.data.path", image_shape)
 
 
-def _load(config: ConfigDict, place: Mapping[str, str], folder: Path) -> Source:
-    """The data set that the config names, from this place; the workdir may hold decoded images."""
+def _load(config: ConfigDict, place: Mapping[str, str], folder: Path, columns: tuple[str, ...]) -> Source:
+    """The data set that the config names, from this place; the workdir may hold decoded images.
+
+    Args:
+      config: the settings.
+      place: where the data set is, the settings 'path' and 'dir'.
+      folder: the workdir.
+      columns: those of the run in the workdir; () if there is none.
+    """
     return sources.load(
         config.data.name,
         path=place["path"],
         data_dir=place["dir"],
         cache_dir=folder / "data",
-        options=_read_options(config),
+        options=_read_options(config, columns=columns),
     )
 
 
@@ -205,12 +212,15 @@ def _select(source: Source, config: ConfigDict) -> tuple[Dataset, Dataset | None
     return train, splits.with_offset(test, train.offset)
 
 
-def _read_options(config: ConfigDict, description: Mapping[str, Any] | None = None) -> ReadOptions:
+def _read_options(
+    config: ConfigDict, description: Mapping[str, Any] | None = None, columns: tuple[str, ...] = ()
+) -> ReadOptions:
     return ReadOptions(
         label_column=config.data.label_column,
         id_column=config.data.id_column,
         image_size=config.data.image_size,
         normalize=config.data.normalize,
         prepared=None if description is None else Preparation.of_description(description),
-        dates=config.data.dates,
+        **{name: config.data[name] for name in ("dates", "layer", "obsm", "raw", "skip_damaged")},
+        columns=columns,
     )

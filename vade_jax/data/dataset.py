@@ -120,6 +120,12 @@ class ReadOptions(NamedTuple):
       normalize: what to do to the cells of an .h5ad: 'auto', 'counts' or 'none'; see `single_cells.read`.
       prepared: what reading did to the training rows, to do it again; None to decide it by the rows.
       dates: what is done to columns of dates in a table, 'drop' or 'number'; see `table_columns.read_columns`.
+      layer: the layer of an .h5ad to read in place of X; '' for none.
+      obsm: the entry of its obsm to read in place of X; '' for none.
+      raw: whether to read its raw in place of X.
+      skip_damaged: whether to leave out images that cannot be read.
+      columns: the columns of the run that these rows are for, which are kept where the reader would choose; () if there
+        is no run yet.
     """
 
     label_column: str = ""
@@ -129,6 +135,11 @@ class ReadOptions(NamedTuple):
     normalize: str = "auto"
     prepared: Preparation | None = None
     dates: str = "drop"
+    layer: str = ""
+    obsm: str = ""
+    raw: bool = False
+    skip_damaged: bool = False
+    columns: tuple[str, ...] = ()
 
     @property
     def offset(self) -> np.ndarray | None:

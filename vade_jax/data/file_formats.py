@@ -55,6 +55,14 @@ def read(path: str, options: ReadOptions = DEFAULT_READ_OPTIONS) -> dict[str, Da
             f"'auto' for {path}, which is not an {_CELLS} of cells",
             "Set --config.data.normalize=auto.",
         )
+    for field in ("layer", "obsm", "raw"):
+        if getattr(options, field) and suffix != _CELLS and options.expected is None:
+            raise InputError(
+                f"config.data.{field}",
+                repr(getattr(options, field)),
+                f"no value for {path}, which is not an {_CELLS} of cells",
+                "Leave it out.",
+            )
     return READERS[suffix](Path(path), options)
 
 
