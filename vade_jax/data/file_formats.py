@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from vade_jax.data import image_folder, single_cells, sparse_matrices, tables
+from vade_jax.data.annotated_cells import CELLS
 from vade_jax.data.dataset import DEFAULT_READ_OPTIONS, Dataset, ReadOptions, make_dataset
 from vade_jax.data.mapped_files import map_file
 from vade_jax.data.offsets import choose_offset
@@ -48,19 +49,19 @@ def read(path: str, options: ReadOptions = DEFAULT_READ_OPTIONS) -> dict[str, Da
             f"0 for {path}, which is not a folder of images",
             "Set --config.data.image_size=0.",
         )
-    if options.normalize != "auto" and suffix != _CELLS:
+    if options.normalize != "auto" and suffix != CELLS:
         raise InputError(
             "config.data.normalize",
             repr(options.normalize),
-            f"'auto' for {path}, which is not an {_CELLS} of cells",
+            f"'auto' for {path}, which is not an {CELLS} of cells",
             "Set --config.data.normalize=auto.",
         )
     for field in ("layer", "obsm", "raw"):
-        if getattr(options, field) and suffix != _CELLS and options.expected is None:
+        if getattr(options, field) and suffix != CELLS and options.expected is None:
             raise InputError(
                 f"config.data.{field}",
                 repr(getattr(options, field)),
-                f"no value for {path}, which is not an {_CELLS} of cells",
+                f"no value for {path}, which is not an {CELLS} of cells",
                 "Leave it out.",
             )
     return READERS[suffix](Path(path), options)
@@ -158,9 +159,6 @@ def _offset_of_splits(rows: Mapping[str, Any], options: ReadOptions) -> np.ndarr
     return choose_offset(list(rows.values())) if suits else None
 
 
-_CELLS = ".h5ad"
-
-
 def load_arrays(path: Path) -> np.ndarray:
     """The array of an .npy, mapped to memory; see `map_file`. Pickles are not loaded.
 
@@ -216,6 +214,6 @@ class Reader(Protocol):
 READERS: dict[str, Reader] = {
     ".npy": _read_npy,
     ".npz": _read_npz,
-    _CELLS: single_cells.read,
+    CELLS: single_cells.read,
     **dict.fromkeys(tables.ENDINGS, tables.read),
 }

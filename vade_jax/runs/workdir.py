@@ -46,7 +46,9 @@ _WRITTEN = (
     "report",
     "tensorboard",
     "metrics.jsonl",
+    "assignments.csv",
     "assignments.npz",
+    "assignments.parquet",
     "log_likelihoods.npy",
     "samples.png",
 )

@@ -173,8 +173,9 @@ def get_config() -> ConfigDict:
     config.checkpoint.keep = 2  # number of checkpoints that are kept, the last ones
 
     config.predict = ConfigDict()  # --mode=predict: clusters of the rows in data.path
-    # The .csv, .parquet or .npz to write; '' for predictions.npz in the workdir. Ids are written as they are. A
-    # spreadsheet takes one that begins with =, +, - or @ for a formula: import such a column as text.
+    # The .csv, .parquet or .npz to write, for cells also an .h5ad, a copy of theirs; '' for predictions.npz in the
+    # workdir. Ids are written as they are. A spreadsheet takes one that begins with =, +, - or @ for a formula: import
+    # such a column as text.
     config.predict.output = ""
     config.predict.with_log_likelihood = True  # also write log p(x) and outliers; takes many times longer
     config.predict.with_responsibilities = False  # also write the model's own q(c|x), which is not calibrated
