@@ -51,6 +51,20 @@ def test_a_table_with_all_that_is_left_out_is_trained_evaluated_and_predicted(tm
     assert before[tmp_path / "run" / "assignments.csv"] == (tmp_path / "run" / "assignments.csv").read_bytes()
 
 
+def test_outliers_among_many_rows_are_those_among_few(tmp_path, monkeypatch):
+    table = frame()
+    table.iloc[::50] += 30
+    table.to_csv(tmp_path / "x.csv", index=False)
+    run(tmp_path, tmp_path / "x.csv")
+    few = pd.read_csv(tmp_path / "run" / "assignments.csv")
+    assert few["outlier"][::50].all()
+    assert few["outlier"].sum() < 10
+    monkeypatch.setattr("vade_jax.commands.evaluate._FEW_ROWS", 100)
+    evaluate(tmp_path / "run")
+    many = pd.read_csv(tmp_path / "run" / "assignments.csv")
+    assert (many["outlier"] != few["outlier"]).sum() <= 1
+
+
 def test_a_parquet_gets_a_parquet_and_other_rows_get_none(tmp_path):
     frame().to_parquet(tmp_path / "x.parquet")
     run(tmp_path, tmp_path / "x.parquet")

@@ -29,6 +29,9 @@ from vade_jax.system.errors import DamagedError, with_storage_errors
 from vade_jax.system.precision import matmul_precision
 from vade_jax.training.train_state import TrainState
 
+_FEW_ROWS = 2000
+_MARGIN = 5.0  # nats
+
 
 @with_storage_errors
 def evaluate(
@@ -95,17 +98,33 @@ def _write_assigned_rows(run: Run, state: TrainState, rows: Dataset, evaluation:
     path = Path(run.config.data.path)
     if run.config.data.name != FILE or file_formats.ending(str(path)) not in tables.ENDINGS:
         return
-    bound = log_likelihoods(run, state, rows.x, run.folder)
     threshold = outlier_threshold(np.sort(evaluation.log_likelihoods), run.config.predict.outlier_share)
     clusters = evaluation.posterior.clusters
     columns = {
         "row" if rows.ids is None else "id": np.arange(len(rows.x)) if rows.ids is None else rows.ids,
         "cluster": clusters,
         "probability": of_clusters(evaluation.probabilities, clusters),
-        "outlier": are_outliers(bound, threshold),
+        "outlier": _outliers(run, state, rows.x, threshold),
     }
     is_parquet = output_files.ending(path) == tables.PARQUET
     output_files.write(run.folder / f"assignments{tables.PARQUET if is_parquet else '.csv'}", columns, {})
+
+
+def _outliers(run: Run, state: TrainState, x: np.ndarray, threshold: float) -> np.ndarray:
+    """Whether rows x [N, D], as stored, are outliers, [N].
+
+    Of many rows a single draw tells which ones may be: its weight exceeds p(x) by more than a factor of e^5 with a
+    probability of less than e^-5 (Markov's inequality). The bound with all draws is computed for these alone.
+    """
+    candidates = np.arange(len(x))
+    if len(x) > _FEW_ROWS:
+        single = log_likelihoods(run, state, x, run.folder, num_samples=1)
+        candidates = np.flatnonzero(are_outliers(single, threshold + _MARGIN))
+    outliers = np.zeros(len(x), bool)
+    if len(candidates):
+        bound = log_likelihoods(run, state, x[candidates], run.folder)
+        outliers[candidates] = are_outliers(bound, threshold)
+    return outliers
 
 
 def written_results(run: Run) -> dict[str, Any] | None:

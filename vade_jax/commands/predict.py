@@ -155,15 +155,20 @@ def clusters(run: Run, state: TrainState, x: np.ndarray, folder: Path | None = N
 
 
 @with_storage_errors
-def log_likelihoods(run: Run, state: TrainState, x: np.ndarray, folder: Path | None = None) -> np.ndarray:
-    """The importance-weighted bound of log p(x), [N] nats, of rows x [N, D], as stored, under a trained run."""
+def log_likelihoods(
+    run: Run, state: TrainState, x: np.ndarray, folder: Path | None = None, num_samples: int = 0
+) -> np.ndarray:
+    """The importance-weighted bound of log p(x), [N] nats, of rows x [N, D], as stored, under a trained run.
+
+    Large arrays are files in the folder. num_samples is the number of draws; 0 for that of the run's settings.
+    """
     with matmul_precision(run.config.precision):
         return log_likelihood(
             run.model,
             state,
             x,
             run.key(KeyUse.EVALUATION),
-            num_samples=run.config.evaluate.bound_samples,
+            num_samples=num_samples or run.config.evaluate.bound_samples,
             batch_size=run.config.evaluate.batch_size,
             allocate=functools.partial(empty_array, folder=folder),
         )
