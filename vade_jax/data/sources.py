@@ -11,6 +11,7 @@ from vade_jax.data.tfds_images import prepared_builder, tfds_images
 from vade_jax.system.errors import InputError
 from vade_jax.system.registry import Registry
 
+FILE = "file"  # the data set that reads data.path
 _LABELLED = ("train", "test")  # STL-10's splits with labels
 
 
@@ -96,7 +97,7 @@ SOURCES: Registry[Loader] = Registry(
         "fashion_mnist": tfds_images("fashion_mnist"),
         "stl10": _load_stl10,
         "rcv1": _load_rcv1,
-        "file": _load_file,
+        FILE: _load_file,
     },
 )
 
