@@ -11,7 +11,7 @@ import numpy as np
 from vade_jax.data.column_names import abbreviate, check_names, column_indices
 from vade_jax.data.dataset import Dataset, ReadOptions, make_dataset
 from vade_jax.system.errors import InputError, unreadable_file_errors
-from vade_jax.system.optional_imports import import_extra
+from vade_jax.system.optional_imports import import_pandas
 
 
 def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
@@ -128,7 +128,7 @@ def _ids(column: Any) -> np.ndarray:
 
 def _read_frame(path: Path, text_columns: AbstractSet[str]) -> Any:
     """The table in a file, as a pandas frame; text_columns are not converted to numbers."""
-    pandas = import_extra("pandas", path, "config.data.path")
+    pandas = import_pandas(path, "config.data.path")
     with unreadable_file_errors(
         path,
         "a table whose first line holds the columns' names",
