@@ -10,7 +10,7 @@ from vade_jax.system.atomic_files import atomic_write, check_can_write
 from vade_jax.system.console import printable
 from vade_jax.system.errors import InputError
 from vade_jax.system.large_arrays import row_slices
-from vade_jax.system.optional_imports import import_extra
+from vade_jax.system.optional_imports import import_pandas
 
 Columns = Mapping[str, np.ndarray]  # name -> [N] or [N, M]
 ColumnNames = Mapping[str, list[str]]  # name of an array [N, M] -> names of its M columns
@@ -44,7 +44,7 @@ def check(path: Path, field: str, more_endings: tuple[str, ...] = ()) -> None:
             f"Set --{field}=FILE{endings[0]}.",
         )
     if ending(path) in _TABLES:
-        import_extra("pandas", path, field)  # fails now and not after the computation
+        import_pandas(path, field)  # fails now and not after the computation
     check_can_write(path)
 
 

@@ -54,9 +54,9 @@ def _load_stl10(path: str, data_dir: str, cache_dir: Path | None, options: ReadO
 
     The paper clusters features of a network trained on ImageNet, because pixels do not show the classes.
     """
+    builder = prepared_builder("stl10", data_dir)
     import tensorflow_datasets as tfds
 
-    builder = prepared_builder("stl10", data_dir)
     skip = {"image": tfds.decode.SkipDecoding()}
     labels = [[example["label"] for example in builder.as_data_source(split, decoders=skip)] for split in _LABELLED]
     features = file_formats.read(path, options)

@@ -14,7 +14,7 @@ from vade_jax.data.text_layouts import COMPRESSIONS, SEPARATORS
 from vade_jax.data.text_tables import TextTable
 from vade_jax.data.written_numbers import COMMA, Marks, is_written_number, read_number
 from vade_jax.system.errors import InputError, unreadable_file_errors
-from vade_jax.system.optional_imports import import_extra
+from vade_jax.system.optional_imports import import_pandas
 
 PARQUET = ".parquet"
 # The endings of tables.
@@ -115,7 +115,7 @@ def _read_frame(path: Path, text_columns: AbstractSet[str]) -> tuple[Any, list[P
       path: the file.
       text_columns: the columns whose values are as they are in the file.
     """
-    pandas = import_extra("pandas", path, "config.data.path")
+    pandas = import_pandas(path, "config.data.path")
     with unreadable_file_errors(
         path,
         "a table whose first line holds the columns' names",

@@ -282,7 +282,7 @@ def explain_flags(argv: Sequence[str], error: Exception) -> InputError:
         "flags",
         f"this error: {last_line}",
         "the flags --config, --workdir, --mode and --config.FIELD",
-        "See main.py --help.",
+        "--help explains them.",
     )
 
 
