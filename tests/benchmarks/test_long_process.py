@@ -20,9 +20,9 @@ def test_growth_is_from_the_warm_repetition_on():
     assert long_process.growth(after[:1], "maps", warm=2) == 1
 
 
-def test_the_readme_says_whether_there_is_a_record():
+def test_the_page_says_whether_there_is_a_record():
     has_record = any(records.RESULTS.glob("long_process_*.json"))
-    assert ("It has no record yet." in (records.ROOT / "README.md").read_text()) != has_record
+    assert ("It has no record yet." in (records.ROOT / "docs" / "resuming.md").read_text()) != has_record
 
 
 @pytest.mark.slow
