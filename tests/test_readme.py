@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers.pages import blocks, sentences
+from helpers.pages import blocks, prints, sentences
 
 from benchmarks import readme
 
@@ -29,7 +29,8 @@ def test_the_readme_has_one_picture_and_one_table_of_results():
 @pytest.mark.usefixtures("optimized", "as_in_a_program")
 def test_the_estimator_example_prints_what_the_readme_says(capsys):
     exec(blocks(TEXT, "python")[0], {})
-    assert capsys.readouterr().out == blocks(TEXT, "text")[0]
+    printed = capsys.readouterr().out
+    assert prints(printed, blocks(TEXT, "text")[0]), printed
 
 
 @pytest.mark.usefixtures("as_in_a_program")

@@ -3,6 +3,7 @@
 import re
 
 _GENERATED = re.compile(r"<!-- (\w+): written by .*?<!-- end of \1 -->", re.DOTALL)
+_NUMBER = re.compile(r"-?\d+\.?\d*")
 _CODE = re.compile(r"^(```+)(.*?)\n(.*?)^\1$", re.DOTALL | re.MULTILINE)
 
 
@@ -14,6 +15,19 @@ def without_tables_and_code(text):
 def blocks(text, language):
     """The blocks of code in a language, as the page has them."""
     return [code for _, name, code in _CODE.findall(text) if name == language]
+
+
+def prints(printed, shown, tolerance=0.02):
+    """Whether a program printed the lines that a page shows; numbers may differ by the tolerance."""
+    lines, wanted = printed.splitlines(), shown.splitlines()
+    windows = (lines[start : start + len(wanted)] for start in range(len(lines) - len(wanted) + 1))
+    return any(_same("\n".join(window), "\n".join(wanted), tolerance) for window in windows)
+
+
+def _same(text, other, tolerance):
+    numbers, others = ([float(number) for number in _NUMBER.findall(part)] for part in (text, other))
+    words, other_words = (_NUMBER.sub("#", part).split() for part in (text, other))
+    return words == other_words and all(abs(a - b) <= tolerance for a, b in zip(numbers, others, strict=True))
 
 
 def links(text):
