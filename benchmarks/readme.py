@@ -24,7 +24,10 @@ from benchmarks import (
 )
 from benchmarks.selection import CRITERIA
 
-PAGES = [records.ROOT / name for name in ("README.md", "RESULTS.md", "docs/draws.md", "docs/probabilities.md")]
+PAGES = [records.ROOT / name for name in ("README.md", "RESULTS.md")] + [
+    records.ROOT / "docs" / f"{name}.md"
+    for name in ("ablation", "draws", "probabilities", "results", "resuming", "speed")
+]
 _RESULTS_COLUMNS = (
     "config",
     "seeds",
@@ -279,6 +282,7 @@ _TABLES: dict[str, Callable[[], str]] = {
     "checkpointing": checkpointing_table,
     "faults": faults_table,
     "long_process": long_process.markdown_table,
+    "overview": table.overview_table,
     "comparison": comparison_table,
     "cells": cells_table,
     "likelihood": likelihood_table,

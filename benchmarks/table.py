@@ -17,10 +17,17 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks import records, seeds, text_tables
+from benchmarks import markdown, records, seeds, text_tables
 from benchmarks.rival_runs import SCORES, measure
 from benchmarks.rivals import CONFIGS, METHODS, NOT_RUN, OURS, PUBLISHED
 
+# method -> its name in the overview
+_OVERVIEW = {
+    "KMeans": "KMeans",
+    "AE+GMM": "autoencoder, mixture",
+    "AE+UMAP+GMM (N2D)": "the same on UMAP",
+    OURS: "vade-jax",
+}
 _COLUMNS = ("method", "seeds", "accuracy, median", "mean +- deviation", "worst", "best", "NMI", "ARI", "seconds")
 
 
@@ -154,6 +161,25 @@ def rows(name: str) -> list[list[str]]:
             ]
         )
     return table
+
+
+def overview_table() -> str:
+    """A Markdown table of four methods' median and worst accuracy on each data set; '' without records.
+
+    The minutes are those of this project's recipe.
+    """
+    lines = []
+    for name in CONFIGS:
+        runs = methods_of(name)
+        summaries = {method: summarize(runs.get(method, [])) for method in _OVERVIEW}
+        ours = summaries[OURS]
+        if ours:
+            count = max((run["rows"] for of_method in runs.values() for run in of_method if "rows" in run), default=0)
+            cells = [
+                f"{found['accuracy']:.3f} ({found['worst']:.3f})" if found else "-" for found in summaries.values()
+            ]
+            lines.append([f"{name}, {count:,} rows" if count else name, *cells, f"{ours['seconds'] / 60:.0f}"])
+    return markdown.table(["data", *_OVERVIEW.values(), "minutes"], lines)
 
 
 def save_figure(path: Path) -> None:

@@ -1,5 +1,6 @@
 """The examples run and give good clusters."""
 
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -71,6 +72,30 @@ def test_single_cells(tmp_path):
     assert cells.obs["cluster"].nunique() <= 4
     assert cells.obsm["X_vade"].shape == (600, 10)
     np.testing.assert_allclose(cells.obsm["vade_probabilities"].sum(axis=1), 1, rtol=1e-5)
+
+
+def test_images(tmp_path, capsys):
+    images = example("images")
+    images["write_digits"](tmp_path, 300)
+    model = images["main"](tmp_path, 4, **QUICK | ONE_STAGE | {"model.network": "mlp", "pretrain.num_epochs": 4})
+    assert model.image_shape == (8, 8, 1)
+    assert model.labels_.shape == (300,)
+    assert re.search(r"^[0-3] \['0\d\d\d\.png'", capsys.readouterr().out, re.MULTILINE)
+    assert (tmp_path / "drawn.jpg").exists()
+
+
+@pytest.mark.filterwarnings("ignore")  # scanpy's own
+def test_cells_in_scanpy(tmp_path):
+    pytest.importorskip("scanpy")
+    import anndata
+
+    counts = np.random.default_rng(0).poisson(1.0, (120, 60)).astype(np.float32)
+    anndata.AnnData(counts).write_h5ad(tmp_path / "cells.h5ad")
+    cells = example("cells_in_scanpy")["main"](tmp_path / "cells.h5ad", 3, **QUICK)
+    assert cells.obs["cluster"].nunique() <= 3
+    assert cells.obsm["X_vade"].shape == (120, 10)
+    assert cells.obsm["X_umap"].shape == (120, 2)
+    assert "rank_genes_groups" in cells.uns
 
 
 @pytest.mark.slow

@@ -82,7 +82,7 @@ def test_written_rows_lie_around_ten_centres(tmp_path):
 
 
 def test_the_record_is_of_one_machine_with_two_cores():
-    """As the README says of the axis of processes, which all run on that machine."""
+    """As docs/large_data.md says of the axis of processes, which all run on that machine."""
     record = records.read(records.RESULTS / "scaling_cpu.json")
     assert record["cpus"] == 2
     assert "num_processes" in record["axes"]

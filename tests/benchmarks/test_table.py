@@ -109,6 +109,21 @@ def test_rows_have_measured_and_published_numbers(results):
     assert "| MNIST | DEC | 2 | 0.850 |" in readme.cells_table()
 
 
+def test_the_overview_has_the_rows_the_accuracies_and_the_minutes(results):
+    assert table.overview_table() == ""
+    cells = [
+        {**a_cell(seed, accuracy), "run": {**a_cell(seed, accuracy)["run"], "rows": 70_000}}
+        for seed, accuracy in ((0, 0.5), (1, 0.7))
+    ]
+    records.write(table.record_path("MNIST"), record_of(*cells, method="KMeans"))
+    assert table.overview_table() == ""  # not before this project's recipe was run
+    of_ours = {**a_cell(0)["run"], "seconds": {"total": 1500.0}}
+    records.write(results / "seeds_mnist.json", {"runs": [of_ours]})
+    header, _, line = table.overview_table().splitlines()
+    assert header == "| data | KMeans | autoencoder, mixture | the same on UMAP | vade-jax | minutes |"
+    assert line == "| MNIST, 70,000 rows | 0.600 (0.500) | - | - | 0.800 (0.800) | 25 |"
+
+
 def test_figure_needs_runs(results):
     table.save_figure(results / "table.png")
     assert not (results / "table.png").exists()

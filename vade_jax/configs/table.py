@@ -2,7 +2,7 @@
 
 vade-jax --config=table --config.data.path=x.csv --config.model.num_clusters=5 --workdir=/tmp/table
 
-10,000 rows of 20 columns take 4 minutes on two CPU cores. The README has scores on several kinds of files.
+10,000 rows of 20 columns take 4 minutes on two CPU cores. docs/results.md has scores on several kinds of files.
 """
 
 from ml_collections import ConfigDict

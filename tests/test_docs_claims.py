@@ -1,12 +1,13 @@
-"""Each claim of the README about cut-off runs and about several hosts names the tests that show it."""
+"""Each claim of docs/ about cut-off runs and about several hosts names the tests that show it."""
 
 import re
 from pathlib import Path
 
 import pytest
+from helpers.pages import without_tables_and_code
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+PAGES = ("docs/resuming.md", "docs/large_data.md")
 
 # By section: the beginning of a sentence, or of a row of a table -> the tests, in folders of tests/.
 CLAIMS = {
@@ -85,6 +86,8 @@ CLAIMS = {
             "commands/test_load_rows.py::test_rows_that_have_moved_are_found_where_the_user_says",
             "test_main.py::test_an_unusable_file_prints_one_line_and_exits_with_2",
         ],
+    },
+    "How this was tested": {
         "`python -m benchmarks.faults` tests these faults": [
             "benchmarks/test_faults.py::test_killed_runs_end_like_the_undisturbed_run",
             "benchmarks/test_faults.py::test_stopped_runs_end_like_the_undisturbed_run",
@@ -109,10 +112,18 @@ CLAIMS = {
             "benchmarks/test_wrong_rows.py::test_rows_of_every_kind_are_answered_or_refused",
             "benchmarks/test_wrong_rows.py::test_an_answer_must_be_right_or_a_refusal_in_words",
         ],
+        "*The same end* there is finite probabilities": [
+            "benchmarks/test_wrong_rows.py::test_an_answer_must_be_right_or_a_refusal_in_words",
+        ],
         "`python -m benchmarks.long_process` measures": [
             "benchmarks/test_long_process.py::test_maps_do_not_grow",
             "benchmarks/test_long_process.py::test_fits_in_threads_equal_those_in_turn",
             "benchmarks/test_long_process.py::test_far_rows_are_outliers_with_finite_probabilities",
+        ],
+    },
+    "What checkpoints cost": {
+        "It includes imports and compilation; `python -m benchmarks.checkpointing`": [
+            "benchmarks/test_checkpointing.py::test_resume_of_a_killed_run_is_timed",
         ],
         "The cost of checkpoints on 70,000 rows": [
             "benchmarks/test_checkpointing.py::test_cost_is_relative_to_the_epochs_between_two_checkpoints",
@@ -120,27 +131,36 @@ CLAIMS = {
         ],
     },
     "Several hosts": {
-        "Start the same command once a process": [
+        "Start the same command once for each process": [
             "system/test_processes.py::test_two_processes_train_the_run_of_two_devices",
         ],
-        "Processes share each batch out": [
+        "The processes share each batch.": [
             "system/test_processes.py::test_two_processes_train_the_run_of_two_devices",
             "system/test_processes.py::test_several_processes_train_the_run_of_one",
         ],
-        "Each reads its part of the rows and gathers the others' on its devices": [
+        "The run is the one that a single process": [
+            "system/test_processes.py::test_two_processes_train_the_run_of_two_devices",
+            "system/test_processes.py::test_several_processes_train_the_run_of_one",
+        ],
+        "Each process reads its part of the rows and gathers the others' on its devices": [
             "training/test_data_feed.py::test_each_process_reads_its_part_of_the_rows",
             "system/test_processes.py::test_only_the_first_process_finds_clusters_and_writes_to_the_workdir",
             "system/test_processes.py::test_several_processes_train_the_run_of_one",
         ],
-        "Where a process ends, the others end within a minute": [
+        "If a process ends, the others end within a minute": [
             "system/test_processes.py::test_a_killed_process_ends_the_others_and_the_run_goes_on_with_another_number",
             "system/test_processes.py::test_a_barrier_with_a_dead_process_fails",
         ],
+        "The same commands resume from the last checkpoint": [
+            "system/test_processes.py::test_a_killed_process_ends_the_others_and_the_run_goes_on_with_another_number",
+        ],
         "A process may load its rows minutes longer than another": [
             "system/test_processes.py::test_a_process_may_load_its_rows_much_longer_than_another",
+        ],
+        "If one keeps the others waiting for a minute": [
             "system/test_processes.py::test_processes_that_are_missing_at_a_barrier_are_named",
         ],
-        "What the doctor finds is decided by process 0.": [
+        "Process 0 finds clusters, writes and scores, and decides on cures": [
             "system/test_processes.py::test_the_first_process_decides",
             "system/test_processes.py::test_all_processes_apply_the_cure_of_the_first",
         ],
@@ -157,12 +177,12 @@ CLAIMS = {
             "system/test_processes.py::test_auto_leaves_the_addresses_to_jax_which_knows_the_clusters",
             "system/test_processes.py::test_two_processes_train_the_run_of_two_devices",
         ],
-        "Measured on the loopback of one machine with two cores alone": [
+        "Measured on the loopback of one machine with two cores only": [
             "benchmarks/test_scaling.py::test_several_processes_are_timed",
             "benchmarks/test_scaling.py::test_the_record_is_of_one_machine_with_two_cores",
         ],
-        "[`benchmarks/README.md`](benchmarks/README.md) works out how a step grows": [
-            "test_readme_claims.py::test_how_a_step_grows_is_worked_out",
+        "[How a step grows with processes](benchmarks.md#how-a-step-grows-with-processes)": [
+            "test_docs_claims.py::test_how_a_step_grows_is_worked_out",
         ],
     },
 }
@@ -170,9 +190,9 @@ CLAIMS = {
 
 def claims_of(section):
     """The sentences and the rows of tables in a section, without what programs write and code."""
-    text = README.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
-    text = re.sub(r"<!-- (\w+): written by .*?<!-- end of \1 -->", "", text, flags=re.DOTALL)
-    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    pages = "\n".join((ROOT / page).read_text() for page in PAGES)
+    text = without_tables_and_code(pages).partition(f"\n## {section}\n")[2]
+    text = re.split(r"^#+ ", text, flags=re.MULTILINE)[0]
     found = []
     for paragraph in text.split("\n\n"):
         lines = paragraph.strip().splitlines()
