@@ -193,9 +193,8 @@ def main() -> None:
     import tensorboardX  # noqa: F401
     import umap  # noqa: F401
 
-    import main  # noqa: F401
-    from vade_jax.reports import html_report, results  # noqa: F401
-    from vade_jax.settings import rules  # noqa: F401
+    from vade_jax.command_line import program  # noqa: F401
+    from vade_jax.commands import evaluate, generate, predict, select_k, train  # noqa: F401
 
     serve(storage)
 

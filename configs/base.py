@@ -1,5 +1,5 @@
-"""The default settings that every config here starts from; `vade_jax.settings.defaults` explains each of them."""
+"""Hands on vade_jax/configs/base.py: python main.py --config=configs/base.py."""
 
-from vade_jax.settings.defaults import get_config
+from vade_jax.configs.base import get_config
 
 __all__ = ["get_config"]

@@ -1,21 +1,5 @@
-"""STL-10's 13,000 labelled images as features of a pretrained network: a file of rows [13000, D] in TFDS's order.
+"""Hands on vade_jax/configs/stl10.py: python main.py --config=configs/stl10.py."""
 
-python main.py --config=configs/stl10.py --config.data.path=features.npy --workdir=/tmp/stl10
+from vade_jax.configs.stl10 import get_config
 
-Not measured. The paper uses the features before the last layer of a ResNet-50, averaged over positions: D = 2,048.
-"""
-
-from ml_collections import ConfigDict
-
-from configs import base
-
-
-def get_config() -> ConfigDict:
-    """The settings for these features."""
-    config = base.get_config()
-    config.model.hidden = (500, 500, 2000)
-    config.init.method = "manifold"
-    config.data.name = "stl10"
-    config.data.scaling = "rescale"
-    config.model.likelihood = "gaussian_shared"
-    return config
+__all__ = ["get_config"]

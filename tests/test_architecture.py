@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import vade_jax
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "vade_jax"
 FILES = {path.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): path for path in PACKAGE.rglob("*.py")}
@@ -24,6 +26,7 @@ MAY_IMPORT = {
     "inference": {"training", "networks", "data", "core", "system"},
     "settings": {"training", "initialization", "networks", "data", "core", "system"},
     "runs": {"settings", "inference", "training", "initialization", "networks", "data", "core", "system"},
+    "configs": {"settings"},
     "reports": {"runs", "inference", "training", "initialization", "networks", "data", "core", "system"},
     "commands": {
         "reports",
@@ -37,10 +40,11 @@ MAY_IMPORT = {
         "core",
         "system",
     },
+    "command_line": {"commands", "reports", "runs", "settings", "system"},
 }
-MAY_KNOW_CONFIG_DICT = {"estimator", "commands", "settings", "runs"}
+MAY_KNOW_CONFIG_DICT = {"estimator", "command_line", "configs", "commands", "settings", "runs"}
 LIGHT = [
-    "vade_jax",
+    "vade_jax.api",
     "vade_jax.core.elbo",
     "vade_jax.core.likelihoods",
     "vade_jax.core.mixture_prior",
@@ -75,7 +79,7 @@ def folder(module):
 
 def test_the_folders_are_the_ones_that_are_listed():
     assert {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()} == MAY_IMPORT.keys()
-    assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "estimator.py"}
+    assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "__main__.py", "api.py", "estimator.py"}
 
 
 def test_every_folder_says_what_lives_there():
@@ -164,10 +168,25 @@ def test_no_file_is_longer_than_three_hundred_lines():
     assert [name for name, path in MODULES.items() if len(path.read_text().splitlines()) > 300] == []
 
 
-def test_importing_the_package_imports_nothing_heavy():
+def test_importing_the_public_names_imports_nothing_heavy():
     heavy = {"tensorflow", "tensorflow_datasets", "sklearn", "matplotlib", "orbax", "tensorboardX", "scipy.stats"}
-    code = f"import sys, vade_jax; print(sorted({heavy!r} & sys.modules.keys()))"
-    answer = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=True
-    )
-    assert answer.stdout.strip() == "[]"
+    assert imported("from vade_jax import elbo_terms", heavy) == "[]"
+
+
+def test_the_program_shows_its_help_without_jax():
+    assert imported("import vade_jax.command_line.program", {"jax", "numpy", "tqdm"}) == "[]"
+
+
+def imported(statement, modules):
+    """Those of the modules that a statement imports in a new process, as text."""
+    code = f"{statement}; import sys; print(sorted({modules!r} & sys.modules.keys()))"
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout.strip()
+
+
+def test_the_package_lists_its_public_names():
+    assert set(vade_jax.__all__) >= {"VaDE", "register_data_source", "elbo_terms"}
+    assert set(vade_jax.__all__) <= set(dir(vade_jax))
+    assert all(getattr(vade_jax, name) is not None for name in vade_jax.__all__)
+    with pytest.raises(AttributeError, match="module 'vade_jax' has no attribute 'gone'"):
+        _ = vade_jax.gone

@@ -120,9 +120,6 @@ CLAIMS = {
             "benchmarks/test_long_process.py::test_fits_in_threads_equal_those_in_turn",
             "benchmarks/test_long_process.py::test_far_rows_are_outliers_with_finite_probabilities",
         ],
-        "It has no record yet.": [
-            "benchmarks/test_long_process.py::test_the_page_says_whether_there_is_a_record",
-        ],
     },
     "What checkpoints cost": {
         "It includes imports and compilation; `python -m benchmarks.checkpointing`": [

@@ -7,10 +7,10 @@ from helpers.estimators import FAST, QUICK, X, fast
 from helpers.runs import stop_after
 from sklearn.base import clone
 
-from configs import table
 from vade_jax import VaDE
 from vade_jax.commands.predict import predict
 from vade_jax.commands.train import train
+from vade_jax.configs import table
 from vade_jax.system.errors import InputError
 
 

@@ -184,7 +184,7 @@ def test_a_diverged_run_exits_with_3(command_line, tmp_path):
 
 CONFIG_THAT_TELLS = """
 import atexit, sys
-from configs.digits import get_config
+from vade_jax.configs.digits import get_config
 atexit.register(lambda: print("imported", "tensorflow" in sys.modules))
 """
 

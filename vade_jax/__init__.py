@@ -5,105 +5,31 @@ ELBO in both of its forms, and the networks, as pure functions and Flax modules.
 `register_network`, `register_likelihood`, `register_scaling` and `register_data_source`.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from vade_jax.core.elbo import (
-    ELBOTerms,
-    SecondForm,
-    elbo_second_form,
-    elbo_terms,
-    elbo_terms_given_q_c,
-    entropy_c,
-    entropy_z,
-    kl_cluster_posterior,
-    log_cluster_posterior,
-    sample_z,
-)
-from vade_jax.core.importance_weighted import importance_weighted_bound
-from vade_jax.core.likelihoods import (
-    log_prob_x_bernoulli,
-    log_prob_x_gaussian,
-    sample_x_bernoulli,
-    sample_x_gaussian,
-)
-from vade_jax.core.mixture_prior import (
-    GMMPrior,
-    expected_log_prob_z_given_c,
-    log_prob_c,
-    log_prob_z,
-    log_prob_z_given_c,
-    log_responsibilities,
-    optimal_log_responsibilities,
-    sample_prior,
-)
-from vade_jax.data.dataset import Dataset, ReadOptions, Source, make_dataset
-from vade_jax.data.scaling import register_scaling
-from vade_jax.networks.encoders_decoders import (
-    ConvDecoder,
-    ConvEncoder,
-    MLPDecoder,
-    MLPEncoder,
-    Shapes,
-    register_network,
-)
-from vade_jax.networks.likelihoods import Likelihood, register_likelihood
-
 if TYPE_CHECKING:
-    from vade_jax.data.sources import register_data_source
-    from vade_jax.estimator import VaDE
+    from vade_jax.api import *  # noqa: F403
+    from vade_jax.data.sources import register_data_source as register_data_source
+    from vade_jax.estimator import VaDE as VaDE
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "ConvDecoder",
-    "ConvEncoder",
-    "Dataset",
-    "ELBOTerms",
-    "GMMPrior",
-    "Likelihood",
-    "MLPDecoder",
-    "MLPEncoder",
-    "ReadOptions",
-    "SecondForm",
-    "Shapes",
-    "Source",
-    "VaDE",
-    "elbo_second_form",
-    "elbo_terms",
-    "elbo_terms_given_q_c",
-    "entropy_c",
-    "entropy_z",
-    "expected_log_prob_z_given_c",
-    "importance_weighted_bound",
-    "kl_cluster_posterior",
-    "log_cluster_posterior",
-    "log_prob_c",
-    "log_prob_x_bernoulli",
-    "log_prob_x_gaussian",
-    "log_prob_z",
-    "log_prob_z_given_c",
-    "log_responsibilities",
-    "make_dataset",
-    "optimal_log_responsibilities",
-    "register_data_source",
-    "register_likelihood",
-    "register_network",
-    "register_scaling",
-    "sample_prior",
-    "sample_x_bernoulli",
-    "sample_x_gaussian",
-    "sample_z",
-]
+# Public name -> its module, where this takes longer to import than JAX: scikit-learn, data readers.
+_SLOW = {"VaDE": "vade_jax.estimator", "register_data_source": "vade_jax.data.sources"}
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the names whose modules need scikit-learn or data readers, on first use."""
-    if name == "VaDE":
-        from vade_jax.estimator import VaDE
+    """Imports the public names on first use, so that the command line can show its help without JAX."""
+    if name == "__all__":
+        return sorted([*importlib.import_module("vade_jax.api").__all__, *_SLOW])
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(importlib.import_module(_SLOW.get(name, "vade_jax.api")), name)
+    except AttributeError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
 
-        return VaDE
-    if name == "register_data_source":
-        from vade_jax.data.sources import register_data_source
 
-        return register_data_source
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__getattr__("__all__")])

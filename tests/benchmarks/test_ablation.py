@@ -4,7 +4,7 @@ import pytest
 from helpers.seed_records import GPU, make_record, make_run, seeds_of
 
 from benchmarks import ablation, records
-from configs import base, digits
+from vade_jax.configs import base, digits
 from vade_jax.settings.field_names import flatten
 from vade_jax.settings.rules import check_fields
 

@@ -11,7 +11,7 @@ from helpers.seed_records import FAILURE, GPU, make_record, make_run, seeds_of
 from sklearn.datasets import make_blobs
 
 from benchmarks import ablation, criteria, files, readme, records, seeds, selection, text_tables
-from configs import base
+from vade_jax.configs import base
 
 
 @pytest.fixture

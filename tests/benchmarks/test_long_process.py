@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import long_process, records
+from benchmarks import long_process
 
 
 def test_far_rows_are_far_in_every_way():
@@ -18,11 +18,6 @@ def test_growth_is_from_the_warm_repetition_on():
     after = [{"maps": maps} for maps in (1, 10, 11)]
     assert long_process.growth(after, "maps", warm=2) == 1.1
     assert long_process.growth(after[:1], "maps", warm=2) == 1
-
-
-def test_the_page_says_whether_there_is_a_record():
-    has_record = any(records.RESULTS.glob("long_process_*.json"))
-    assert ("It has no record yet." in (records.ROOT / "docs" / "resuming.md").read_text()) != has_record
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Samples of clusters and points between them: their units, their clusters, and that a seed repeats them."""
 
 import shutil
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 from helpers.runs import tiny
 from matplotlib import image
 
-from vade_jax.commands.generate import generate
+from vade_jax.commands.generate import _write_rows, generate
 from vade_jax.commands.train import train
 from vade_jax.core.mixture_prior import sample_prior
 from vade_jax.data import sources
+from vade_jax.data.scaling import Scaling
 from vade_jax.reports.image_strips import save_sample_grid
 from vade_jax.runs import saved_model
 from vade_jax.runs.run import KeyUse
@@ -166,3 +168,18 @@ def test_missing_clusters_rows_and_formats_are_refused(digits, options, words):
 def test_png_of_a_table_is_refused(table, tmp_path):
     with pytest.raises(InputError, match=r"config.generate.output: got .*out.png', expected"):
         generate(table, str(tmp_path / "out.png"))
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".npz"])
+def test_categories_are_written_by_their_names(tmp_path, ending):
+    scaling = Scaling(np.array([[10.0, 0, 0]], np.float32), np.ones((1, 3), np.float32))
+    description = {"names": ["age", "sex", "cluster"], "levels": [[], ["f", "m"], []], "offset": None}
+    state, path = SimpleNamespace(scaling=scaling), tmp_path / f"x{ending}"
+    _write_rows(path, None, state, np.array([[1.5, 1, 2], [2, 0, 3]]), np.array([4, 5]), description)
+    if ending == ".npz":
+        with np.load(path) as arrays:
+            assert arrays["x"].tolist() == [[11.5, 1, 2], [12, 0, 3]]
+        return
+    table = pd.read_csv(path) if ending == ".csv" else pd.read_parquet(path)
+    expected = {"cluster_vade": [4, 5], "age": [11.5, 12], "sex": ["m", "f"], "cluster": [2.0, 3.0]}
+    assert table.to_dict("list") == expected

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from helpers.runs import assert_same_bits, contents, params_of, stop_after, tiny, training_template
 
-from configs import digits
 from vade_jax.commands import evaluate as evaluate_command
 from vade_jax.commands.evaluate import evaluate
 from vade_jax.commands.predict import predict
 from vade_jax.commands.train import train
+from vade_jax.configs import digits
 from vade_jax.data import sources
 from vade_jax.runs import train_many_runs, workdir
 from vade_jax.runs.checkpoints import Checkpoints

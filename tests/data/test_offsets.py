@@ -37,8 +37,15 @@ def test_a_constant_column_has_an_offset_if_it_is_large():
     assert offset_of(np.full(3, 1.7e9 + 1), np.full(3, 0.1)).tolist() == [1.7e9 + 1, 0]
 
 
-def test_values_that_are_not_finite_have_no_offset():
-    assert offset_of([1.7e9, np.nan, 1.7e9 + 1], [1.7e9, np.inf, 1.7e9 + 1]) is None
+def test_a_column_with_an_infinite_value_has_no_offset():
+    assert offset_of([1.7e9, np.nan, np.inf], [1.7e9, np.inf, 1.7e9 + 1]) is None
+
+
+def test_gaps_do_not_change_the_offset():
+    times = 1.7e9 + np.array([0, np.nan, 1, 0.5])
+    assert offset_of(times, [1, np.nan, 2, 3]).tolist() == [1.7e9, 0]
+    rows = make_dataset(times[:, None], None, "x", gaps=True)
+    np.testing.assert_array_equal(rows.x[:, 0], [0, np.nan, 1, 0.5])
 
 
 def test_the_first_split_that_needs_an_offset_gives_it():

@@ -113,8 +113,7 @@ def test_match_columns_reorders_to_the_models_columns(tmp_path):
 def test_missing_integer_error_names_the_column(tmp_path):
     frame = pd.DataFrame({"a": pd.array([1, 2, None], "Int64"), "nan": [1.0, 2.0, 3.0]})
     frame.to_parquet(tmp_path / "x.parquet")
-    with pytest.raises(InputError, match=r"1 values that are NaN.* row 2, column a"):
-        file_formats.read(str(tmp_path / "x.parquet"))
+    np.testing.assert_array_equal(file_formats.read(str(tmp_path / "x.parquet"))["train"].x[:, 0], [1, 2, np.nan])
     frame[["nan"]].to_csv(tmp_path / "x.csv", index=False)  # 'nan' is a name here, although float('nan') works
     assert file_formats.read(str(tmp_path / "x.csv"))["train"].x.tolist() == [[1], [2], [3]]
 

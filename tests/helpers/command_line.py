@@ -80,9 +80,8 @@ def answer(program, commands, folder, environments):
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    import main  # noqa: F401
-    from vade_jax.reports import results  # noqa: F401
-    from vade_jax.settings import rules  # noqa: F401
+    from vade_jax.command_line import program  # noqa: F401
+    from vade_jax.commands import evaluate, generate, predict, select_k, train  # noqa: F401
 
     gc.freeze()  # else each fork would copy all objects, when they are collected at its end
     for line in sys.stdin:

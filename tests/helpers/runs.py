@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from configs import base
+from vade_jax.configs import base
 from vade_jax.runs import saved_model
 from vade_jax.runs.metrics_log import Tracker
 from vade_jax.runs.run import initial_state

@@ -1,10 +1,15 @@
 """Files of every table format, for tests that read them."""
 
+import re
+
 import anndata
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 from scipy.sparse import save_npz as save_matrix
+
+from vade_jax.data import file_formats
+from vade_jax.data.dataset import ReadOptions
 
 ROWS = np.arange(12, dtype=np.float64).reshape(6, 2)
 
@@ -29,3 +34,16 @@ WRITE = {
     "x.parquet": lambda path, x: frame(x).to_parquet(path),
     "x.h5ad": write_cells,
 }
+
+
+def read(path, **options):
+    """The rows of a file or folder that holds no splits."""
+    return file_formats.read(str(path), ReadOptions(**options))["train"]
+
+
+def assert_one_line(error, path, words):
+    """The InputError that was caught is one line that names the path and matches the words."""
+    line = str(error.value)
+    assert re.fullmatch(r"config\.data\.\w+: got .+, expected .+\. .+\.", line), line
+    assert str(path) in line
+    assert re.search(words, line), line

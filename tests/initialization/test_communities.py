@@ -45,6 +45,14 @@ def test_communities_depend_on_the_seed_alone_and_grow_in_number_with_the_resolu
     assert modularity(graph, first) > 0.8 > modularity(graph, fine)
 
 
+def test_communities_do_not_depend_on_those_found_before(digits):
+    graph = digits[2]
+    first = find_communities(graph, 1.0, 0)
+    for resolution in (0.5, 2.0, 1.0, 1.0, 1.0):
+        find_communities(graph, resolution, 1)
+        np.testing.assert_array_equal(find_communities(graph, 1.0, 0), first)
+
+
 @pytest.mark.parametrize("count", [3, 40, 1797, 2000])
 def test_there_are_as_many_communities_as_are_asked_for(digits, count):
     found = _at_least(count, lambda resolution, seed: find_communities(digits[2], resolution, seed), 1.0, 0)

@@ -89,6 +89,17 @@ def found_on(num_rows):
     return StartingClusters(hard, nothing, nothing, nothing, np.array(False))
 
 
+def test_later_stages_read_the_resolution_that_the_first_chose(tmp_path):
+    run = run_of(tmp_path)
+    write(run, "guide1", found_on(300)._replace(resolution=np.array(0.25)))
+    assert read_last(run, "guide1").resolution == 0.25
+    path = tmp_path / "initialization_guide1.npz"
+    with np.load(path) as arrays:
+        older = {name: arrays[name] for name in arrays if name != "resolution"}
+    np.savez(path, **older)
+    assert read_last(run, "guide1").resolution == 1
+
+
 def test_memberships_of_an_earlier_attempt_on_fewer_rows_are_not_used(tmp_path):
     fewer = run_of(tmp_path, init__max_rows=100)
     write(fewer, "guide1", found_on(100))

@@ -6,7 +6,7 @@ import json
 import jax
 import pytest
 
-from vade_jax.runs import metrics_log
+from vade_jax.runs import tensorboard_events
 from vade_jax.runs.metrics_log import Tracker, read_metrics
 from vade_jax.system.compile_time import compile_seconds, start_counting
 
@@ -23,6 +23,12 @@ def test_each_record_is_one_line(tmp_path):
     log(Tracker(tmp_path, 0), [1, 2, 3])
     assert [record["loss"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [1, 1 / 2, 1 / 3]
     assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_without_tensorboardx_there_are_no_events(tmp_path, monkeypatch):
+    monkeypatch.setattr(tensorboard_events, "INSTALLED", False)
+    log(Tracker(tmp_path, 0), [1, 2])
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
 
 
 def test_a_resumed_run_drops_records_of_repeated_epochs_and_a_torn_line(tmp_path):
@@ -47,7 +53,7 @@ def test_events_that_cannot_be_written_end_the_run(tmp_path, monkeypatch):
     def fail(_):
         raise OSError("full")
 
-    monkeypatch.setattr(metrics_log, "_SECONDS_UNTIL_SHOWN", 0.0)
+    monkeypatch.setattr(tensorboard_events, "_SECONDS_UNTIL_SHOWN", 0.0)
     record = {"stage": "pretrain", "epoch": 1, "total_epochs": 1, "step": 1, "loss": 1.0}
     with Tracker(tmp_path, 0) as tracker, tracker.stage("pretrain", 5, 0) as bar:
         with monkeypatch.context() as patch:

@@ -24,6 +24,7 @@ WRITTEN = (
     "report/index.html",
     "tensorboard/events.out.tfevents.1.host",
     "select_k.json",
+    "assignments.csv",
     "results.json",
 )
 FOREIGN = ("notes.txt", "report/notes.txt", "checkpoints/notes/x", "model/x.npy", "seed_list/x", "predictions.npz")

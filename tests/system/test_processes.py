@@ -171,7 +171,7 @@ def test_a_process_may_load_its_rows_much_longer_than_another(command_line, tmp_
     (tmp_path / "slow_rows.py").write_text(SLOW_ROWS)
     environment = {"SLOW_PROCESS": str(slow)}
     sys_path = f"import sys; sys.path.insert(0, {str(tmp_path)!r})"
-    (tmp_path / "config.py").write_text(f"{sys_path}\nfrom configs.digits import get_config\n")
+    (tmp_path / "config.py").write_text(f"{sys_path}\nfrom vade_jax.configs.digits import get_config\n")
     flags = [f"--config={tmp_path / 'config.py'}", "--config.data.name=slow_rows:load"]
     first, second = start_small(command_line, tmp_path, *flags, environment=environment)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr[-2000:] + second.stderr[-2000:]

@@ -13,6 +13,7 @@ import numpy as np
 from vade_jax.commands.load_rows import reload_rows
 from vade_jax.core.mixture_prior import log_responsibilities
 from vade_jax.data import output_files
+from vade_jax.data.labels import level_names
 from vade_jax.data.offsets import add_offset
 from vade_jax.inference import answers
 from vade_jax.inference.answers import make_embed
@@ -47,9 +48,9 @@ def generate(
     """Writes a file with draws of the model, or with points on a line, in the units of the training rows.
 
     A draw is c ~ Cat(pi), z ~ p(z|c), x ~ p(x|z). On a line z is evenly spaced, and its cluster is argmax_c p(c|z).
-    A table has cluster and the columns of the training rows; if one of these is named cluster, ours is cluster_vade. An
-    .npz has cluster [M] and x [M, D]. A .png, for images, has a line of images for each cluster, or one block if c is
-    drawn.
+    A table has cluster and the columns of the training rows, with the names of categories; if one of these is named
+    cluster, ours is cluster_vade. An .npz has cluster [M] and x [M, D], with the codes of categories. A .png, for
+    images, has a line of images for each cluster, or one block if c is drawn.
 
     Args:
       folder: the workdir of a finished run, or of several runs: the best one generates.
@@ -148,7 +149,14 @@ def _write_rows(
     """Writes rows [M, D], as the model sees them, in the units of the training rows, with their clusters [M]."""
     stored = add_offset(state.scaling.inverse(x), description.get("offset"))
     column_names = list(description["names"]) or [f"column_{number}" for number in range(run.num_features)]
-    output_files.write(target, {"cluster": clusters, "x": stored}, {"x": column_names})
+    levels = workdir.levels(description)
+    if not levels or output_files.ending(target) == ".npz":  # an array holds numbers alone: the codes of categories
+        output_files.write(target, {"cluster": clusters, "x": stored}, {"x": column_names})
+        return
+    columns = [level_names(stored[:, j], names) for j, names in enumerate(levels)]
+    # the names of the user's columns come last, and are the headings of the columns of these numbers
+    arrays = {"cluster": clusters} | {f"column {j}": column for j, column in enumerate(columns)}
+    output_files.write(target, arrays, {f"column {j}": [name] for j, name in enumerate(column_names)})
 
 
 def _check_one_source(cluster: int | str, between_clusters: Sequence[int], between_rows: Sequence[int]) -> None:

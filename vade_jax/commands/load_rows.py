@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from vade_jax.data import column_names, sources, splits
+from vade_jax.data.column_checks import check_numbers_everywhere
 from vade_jax.data.dataset import Dataset, ExpectedColumns, Preparation, ReadOptions, Source, digest, fingerprint
 from vade_jax.runs import workdir
 from vade_jax.runs.run import Run
@@ -60,9 +61,9 @@ def load_rows(config: ConfigDict, folder: Path, source: Source | None = None) ->
     for name, path in place.items():
         if path and path == written.get(f"data.{name}") and not os.path.exists(path):
             place[name] = known.get(name) or path
-    source = _load(config, place, folder)
-    train, test = _select(source, config)
     names = tuple(known.get("names") or ())
+    source = _load(config, place, folder, names)
+    train, test = _select(source, config)
     if names and set(names) == set(train.names):
         where = place["path"] or config.data.name
         train = _match(train, names, len(names), where, train.image_shape)
@@ -96,7 +97,7 @@ def reload_rows(run: Run, path: str = "") -> tuple[Dataset, Dataset | None]:
         )
     place = {name: known.get(name, options[name]) for name in _PLACE} | ({"path": path} if path else {})
     try:
-        source = _load(run.config, place, workdir.folder_of_all_runs(run.folder))
+        source = _load(run.config, place, workdir.folder_of_all_runs(run.folder), tuple(known["names"]))
     except InputError as error:
         if path or error.field != "config.data.path" or os.path.exists(place["path"]):
             raise
@@ -131,11 +132,13 @@ def read_rows(run: Run, path: str = "") -> Dataset:
         return reload_rows(run)[0]
     description = workdir.read(run.folder)[1]
     names = tuple(description["names"])
-    expected = ExpectedColumns(names=names, image_shape=run.image_shape)
+    expected = ExpectedColumns(names, run.image_shape, workdir.levels(description))
     options = _read_options(run.config, description)._replace(expected=expected)
     source = sources.load("file", path, options=options)
     rows = splits.select_split(source, "all", "config.data.path")
-    return _match(rows, names, run.num_features, path, run.image_shape)
+    rows = _match(rows, names, run.num_features, path, run.image_shape)
+    check_numbers_everywhere(rows.x, rows.names, rows.levels, path)
+    return rows
 
 
 def identify(rows: Dataset) -> dict[str, Any]:
@@ -145,6 +148,7 @@ def identify(rows: Dataset) -> dict[str, Any]:
         "num_features": rows.x.shape[1],
         "fingerprint": fingerprint(rows.x),
         "digest": digest(rows.x),
+        **({"levels": rows.levels} if rows.levels else {}),
     }
 
 
@@ -177,14 +181,21 @@ def _match(
     return column_names.match_columns(rows, names, num_features, where, "config.data.path", image_shape)
 
 
-def _load(config: ConfigDict, place: Mapping[str, str], folder: Path) -> Source:
-    """The data set that the config names, from this place; the workdir may hold decoded images."""
+def _load(config: ConfigDict, place: Mapping[str, str], folder: Path, columns: tuple[str, ...]) -> Source:
+    """The data set that the config names, from this place; the workdir may hold decoded images.
+
+    Args:
+      config: the settings.
+      place: where the data set is, the settings 'path' and 'dir'.
+      folder: the workdir.
+      columns: those of the run in the workdir; () if there is none.
+    """
     return sources.load(
         config.data.name,
         path=place["path"],
         data_dir=place["dir"],
         cache_dir=folder / "data",
-        options=_read_options(config),
+        options=_read_options(config, columns=columns),
     )
 
 
@@ -201,11 +212,15 @@ def _select(source: Source, config: ConfigDict) -> tuple[Dataset, Dataset | None
     return train, splits.with_offset(test, train.offset)
 
 
-def _read_options(config: ConfigDict, description: Mapping[str, Any] | None = None) -> ReadOptions:
+def _read_options(
+    config: ConfigDict, description: Mapping[str, Any] | None = None, columns: tuple[str, ...] = ()
+) -> ReadOptions:
     return ReadOptions(
         label_column=config.data.label_column,
         id_column=config.data.id_column,
         image_size=config.data.image_size,
         normalize=config.data.normalize,
         prepared=None if description is None else Preparation.of_description(description),
+        **{name: config.data[name] for name in ("dates", "layer", "obsm", "raw", "skip_damaged")},
+        columns=columns,
     )

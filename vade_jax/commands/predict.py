@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from vade_jax.commands.load_rows import read_rows
-from vade_jax.data import output_files
+from vade_jax.data import annotated_cells, output_files
+from vade_jax.data.annotated_cells import CELLS
 from vade_jax.data.scaling import count_outside_unit_interval
-from vade_jax.inference.answers import Posterior, log_likelihood, posterior
+from vade_jax.inference.answers import Posterior, log_likelihood, make_embed, posterior
 from vade_jax.inference.calibration import calibrated
 from vade_jax.inference.outliers import are_outliers, outlier_threshold
 from vade_jax.reports.results import LOG_LIKELIHOODS, read_temperature
+from vade_jax.runs import workdir
 from vade_jax.runs.run import KeyUse, Run, with_settings
 from vade_jax.runs.saved_model import restore
 from vade_jax.system.console import print_line
@@ -42,13 +44,16 @@ def predict(
     log_likelihood, the importance-weighted bound in nats, and outlier: whether the bound is below that of all but a
     share outlier_share of rows that were not trained on, or is not finite.
 
+    An .h5ad is a copy of that of the rows. Its obs has cluster, probability (of that cluster) and outlier, and its obsm
+    has X_vade, the means of q(z|x), and vade_probabilities; with with_responsibilities also vade_responsibilities.
+
     Values outside the range of the training rows are clipped to it if the likelihood needs x in [0, 1]. A line says how
     many rows have such values. If one is outside by more than 16 times this range, log p(x) is -inf.
 
     Args:
       folder: the workdir of a finished run, or of several runs: the best one predicts.
       path: a file of rows that `vade_jax.data.sources` can read; '' for the training rows.
-      output: a .csv, .parquet or .npz; '' for predictions.npz in the workdir.
+      output: a .csv, .parquet or .npz, for cells also an .h5ad; '' for predictions.npz in the workdir.
       with_log_likelihood: whether to compute log p(x), which takes many times longer.
       with_responsibilities: whether to write the model's own q(c|x), which is not calibrated.
       outlier_share: in [0, 1].
@@ -65,7 +70,9 @@ def predict(
     run, state, _ = restore(folder, allow_import)
     run = with_settings(run, settings)
     target = Path(output) if output else run.folder / "predictions.npz"
-    output_files.check(target, "config.predict.output")
+    source = Path(path or workdir.read(run.folder)[1].get("path") or run.config.data.path)
+    of_cells = (CELLS,) if output_files.ending(source) == CELLS else ()
+    output_files.check(target, "config.predict.output", of_cells)
     rows = read_rows(run, path)
     print_rows_outside(run, state, rows.x, path or "the training rows")
     columns = {} if rows.ids is None else {"id": rows.ids}
@@ -80,6 +87,9 @@ def predict(
         threshold = _outlier_threshold(run, outlier_share)
         bound = log_likelihoods(run, state, rows.x, target.parent)
         columns |= {"log_likelihood": bound, "outlier": are_outliers(bound, threshold)}
+    if output_files.ending(target) == CELLS:
+        _write_cells(target, source, columns, latent_means(run, state, rows.x))
+        return target
     numbers = range(run.config.model.num_clusters)
     names = {
         "probabilities": [f"probability_{c}" for c in numbers],
@@ -87,6 +97,27 @@ def predict(
     }
     output_files.write(target, columns, {name: names[name] for name in names if name in columns})
     return target
+
+
+def _write_cells(target: Path, source: Path, columns: Mapping[str, np.ndarray], means: np.ndarray) -> None:
+    """Writes a copy of the .h5ad of the rows with these answers and the means of q(z|x) [N, J]."""
+    obs = {"cluster": columns["cluster"], "probability": of_clusters(columns["probabilities"], columns["cluster"])}
+    obs |= {name: columns[name] for name in ("outlier",) if name in columns}
+    obsm = {"X_vade": means} | {
+        f"vade_{name}": columns[name] for name in ("probabilities", "responsibilities") if name in columns
+    }
+    annotated_cells.write(target, source, obs, obsm)
+
+
+def of_clusters(probabilities: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+    """The probability of each row's own cluster, [N], from all of them [N, K] and the clusters [N]."""
+    return np.take_along_axis(probabilities, clusters[:, None].astype(np.int64), axis=1)[:, 0]
+
+
+def latent_means(run: Run, state: TrainState, x: np.ndarray) -> np.ndarray:
+    """The means of q(z|x), [N, J], of rows x [N, D], as stored, under a trained run."""
+    with matmul_precision(run.config.precision):
+        return make_embed(run.model, run.config.evaluate.batch_size)(state, x)[0]
 
 
 def describe_rows_outside(run: Run, state: TrainState, x: np.ndarray) -> str:
@@ -124,15 +155,20 @@ def clusters(run: Run, state: TrainState, x: np.ndarray, folder: Path | None = N
 
 
 @with_storage_errors
-def log_likelihoods(run: Run, state: TrainState, x: np.ndarray, folder: Path | None = None) -> np.ndarray:
-    """The importance-weighted bound of log p(x), [N] nats, of rows x [N, D], as stored, under a trained run."""
+def log_likelihoods(
+    run: Run, state: TrainState, x: np.ndarray, folder: Path | None = None, num_samples: int = 0
+) -> np.ndarray:
+    """The importance-weighted bound of log p(x), [N] nats, of rows x [N, D], as stored, under a trained run.
+
+    Large arrays are files in the folder. num_samples is the number of draws; 0 for that of the run's settings.
+    """
     with matmul_precision(run.config.precision):
         return log_likelihood(
             run.model,
             state,
             x,
             run.key(KeyUse.EVALUATION),
-            num_samples=run.config.evaluate.bound_samples,
+            num_samples=num_samples or run.config.evaluate.bound_samples,
             batch_size=run.config.evaluate.batch_size,
             allocate=functools.partial(empty_array, folder=folder),
         )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from vade_jax.commands.evaluate import write_results, written_results
 from vade_jax.commands.load_rows import LoadedRows, identify, load_rows
 from vade_jax.data import tfds_images
-from vade_jax.data.column_checks import check_extreme_values
+from vade_jax.data.column_checks import check_extreme_values, check_numbers_everywhere
 from vade_jax.data.dataset import Dataset, Source
 from vade_jax.reports import results
 from vade_jax.runs import workdir
@@ -65,14 +65,22 @@ def _load_and_train(
 ) -> dict[str, Any]:
     """Does what `train` says, with checked settings; `started` is when it began, by `time.perf_counter`."""
     rows = load_rows(config, folder, source)
-    check_extreme_values(rows.train.x, rows.train.names, config.data.path or "the training rows")
+    where = config.data.path or "the training rows"
+    for part in (rows.train, rows.test):
+        if part is not None:
+            check_numbers_everywhere(part.x, part.names, part.levels, where)
+    check_extreme_values(rows.train.x, rows.train.names, where)
     config = _with_auto_settings(config, rows.train)
     fields = config.to_dict()
     data_dependent.check_against_data(fields, rows.train)
     description = _describe(rows) | {OWNER: owner}
     check_autoencoder(config, description)
     runs = [make_run(of_run, run_folder, description) for of_run, run_folder in _expand_runs(config, folder)]
-    with workdir.locked(folder) if processes.is_first() else nullcontext():
+    with ExitStack() as claimed:
+        if processes.is_first():
+            claimed.enter_context(workdir.locked(folder))
+            for claims in {folder, *(run.folder for run in runs)}:
+                claimed.enter_context(workdir.unchanged_if_refused(claims))
         processes.on_first_process(lambda: _claim(folder, fields, runs, description, force), "claimed")
         written = {run.folder.name: written_results(run) for run in runs} if processes.is_first() else {}
         if processes.decided_by_first("ended" if all(written.values()) else ""):

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from vade_jax.data.offsets import column_limits, dense_rows, subtract_offset
+from vade_jax.data.problems import Problem, raise_problems
 from vade_jax.system.errors import InputError, first_line, show_name
+from vade_jax.system.large_arrays import row_slices
 
 _NUM_ROWS = 1000  # evenly spaced rows that are looked at
 _LEAST_KEPT = 0.9  # of the distinct values; random values of many rows share float32 numbers now and then
@@ -30,7 +32,7 @@ def warn_of_merged_values(x: Any, offset: np.ndarray | None, where: str, names: 
     if np.can_cast(x.dtype, np.float32):
         return
     rows = dense_rows(x, _some_rows(x.shape[0]))
-    tolerance = _ROUNDING * np.abs(rows.astype(np.float64)).max(axis=0)
+    tolerance = _ROUNDING * np.fmax.reduce(np.abs(rows.astype(np.float64)), axis=0)
     values = np.sort(subtract_offset(rows, np.zeros(1) if offset is None else offset), axis=0)
     distinct = 1 + (np.diff(values, axis=0) > tolerance).sum(axis=0)
     kept = 1 + (np.diff(values.astype(np.float32), axis=0) > 0).sum(axis=0)
@@ -42,6 +44,51 @@ def warn_of_merged_values(x: Any, offset: np.ndarray | None, where: str, names: 
             "constant from each of them, or drop the rows that are far from the others.",
             stacklevel=3,
         )
+
+
+def check_numbers_everywhere(x: np.ndarray, names: Sequence[str], levels: Sequence[Sequence[str]], where: str) -> None:
+    """Refuses rows with gaps or categories: their files can be read, but no model takes them yet.
+
+    Args:
+      x: [N, D], as stored; NaN is a gap.
+      names: the names of the columns, or ().
+      levels: the names of the categories of each column, as in `Dataset`.
+      where: the file or name of the rows.
+
+    Raises:
+      InputError: names each column of categories, and each column with gaps.
+    """
+    problems = [
+        Problem(
+            f"{len(known)} categories in the column {_column(names, j)} ({_first_of(known)})",
+            "numbers",
+            "Encode categories as numbers (pandas.get_dummies), drop their columns, or name them as "
+            "--config.data.label_column or --config.data.id_column.",
+        )
+        for j, known in enumerate(levels)
+        if known
+    ]
+    counts, first = _count_gaps(x)
+    problems += [
+        Problem(
+            f"{counts[j]:,} gaps (the first in row {first[j]}, column {_column(names, j)})",
+            "a value everywhere",
+            "Drop those rows or columns, or fill the gaps.",
+        )
+        for j in np.flatnonzero(counts).tolist()
+    ]
+    raise_problems(problems, where)
+
+
+def _count_gaps(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The number of NaN in each column of rows x [N, D] as stored, [D], and the row of its first one, [D]."""
+    counts, first = np.zeros(x.shape[1], np.int64), np.zeros(x.shape[1], np.int64)
+    for rows in row_slices(x) if x.dtype == np.float32 else ():
+        gaps = np.isnan(x[rows])
+        found = gaps.sum(axis=0)
+        first = np.where((counts == 0) & (found > 0), rows.start + gaps.argmax(axis=0), first)
+        counts += found
+    return counts, first
 
 
 def check_extreme_values(x: np.ndarray, names: Sequence[str], where: str) -> None:

@@ -8,10 +8,14 @@ from vade_jax.system.console import print_line
 from vade_jax.system.errors import InputError, show_name
 
 
+def repeated_names(names: Sequence[str]) -> list[str]:
+    """The names that more than one column has."""
+    return [str(name) for name, count in Counter(names).items() if count > 1]
+
+
 def check_names(names: Sequence[str], where: str) -> None:
     """Raises an InputError if two columns have the same name."""
-    repeated = [str(name) for name, count in Counter(names).items() if count > 1]
-    if repeated:
+    if repeated := repeated_names(names):
         raise InputError(
             "config.data.path",
             f"{where} with several columns called {abbreviate(repeated)}",
@@ -38,6 +42,9 @@ def column_indices(
       InputError: columns are missing.
     """
     found = {name: index for index, name in enumerate(names)}
+    for name in expected:  # a name that was read with the blank after a separator is now read without it
+        if name not in found and str(name).lstrip() in found:
+            found[name] = found[str(name).lstrip()]
     missing = [name for name in expected if name not in found]
     if missing:
         raise InputError(
@@ -46,8 +53,8 @@ def column_indices(
             f"all of the model's {len(expected)} columns",
             "Add the columns that it was trained on.",
         )
-    known = set(expected)
-    unknown = [name for name in names if name not in known]
+    known = {found[name] for name in expected}
+    unknown = [name for index, name in enumerate(names) if index not in known]
     if unknown:
         print_line(
             f"{where}: {len(unknown):,} columns that the model does not know are left out: {abbreviate(unknown)}"
@@ -95,7 +102,8 @@ def match_columns(
     if names and dataset.names and dataset.names != tuple(names):
         order = column_indices(dataset.names, names, where, field)
         offset = None if dataset.offset is None else dataset.offset[order]
-        dataset = dataset._replace(x=dataset.x[:, order], names=tuple(names), offset=offset)
+        levels = tuple(dataset.levels[index] for index in order) if dataset.levels else ()
+        dataset = dataset._replace(x=dataset.x[:, order], names=tuple(names), offset=offset, levels=levels)
     if dataset.x.shape[1] != num_features:
         raise InputError(
             field,

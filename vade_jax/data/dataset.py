@@ -16,7 +16,7 @@ from vade_jax.system.errors import InputError, show_name
 from vade_jax.system.large_arrays import empty_array, row_slices
 
 _FINGERPRINT_ROWS = 1000
-_LARGEST = 1e37  # 1 / (difference of two larger values) could be below float32's normal numbers
+LARGEST = 1e37  # 1 / (difference of two larger values) could be below float32's normal numbers
 
 
 class CellValues(NamedTuple):
@@ -65,7 +65,7 @@ class Dataset(NamedTuple):
     """Rows to cluster.
 
     Attributes:
-      x: [N, D], uint8 or float32, as stored; in memory, or memory-mapped from a file.
+      x: [N, D], uint8 or float32, as stored; in memory, or memory-mapped from a file. A missing value is NaN.
       labels: [N], the index of each row's label among label_names, -1 for an unlabelled row; None without labels.
         Used only by the scores and the colours of one picture.
       image_shape: (H, W, C) with H * W * C = D, or None if the rows are not images.
@@ -74,6 +74,8 @@ class Dataset(NamedTuple):
       label_names: the names of the labels; () if there are no labels.
       offset: [D], float64, what was subtracted from the columns of the source to get x; None for nothing.
       cells: what was done to the cells of an .h5ad; None for other rows.
+      levels: for each of the D columns the names of its categories, whose codes 0, 1, ... it holds; () for a column of
+        numbers. () altogether if no column holds categories.
     """
 
     x: np.ndarray
@@ -84,6 +86,7 @@ class Dataset(NamedTuple):
     label_names: tuple[str, ...] = ()
     offset: np.ndarray | None = None
     cells: CellValues | None = None
+    levels: tuple[tuple[str, ...], ...] = ()
 
     @property
     def preparation(self) -> Preparation:
@@ -97,10 +100,12 @@ class ExpectedColumns(NamedTuple):
     Attributes:
       names: the names of its columns; () if they have none.
       image_shape: (H, W, C), or None if it was not trained on images.
+      levels: the names of the categories of each column, as in `Dataset`.
     """
 
     names: tuple[str, ...] = ()
     image_shape: tuple[int, int, int] | None = None
+    levels: tuple[tuple[str, ...], ...] = ()
 
 
 class ReadOptions(NamedTuple):
@@ -114,6 +119,13 @@ class ReadOptions(NamedTuple):
         train on.
       normalize: what to do to the cells of an .h5ad: 'auto', 'counts' or 'none'; see `single_cells.read`.
       prepared: what reading did to the training rows, to do it again; None to decide it by the rows.
+      dates: what is done to columns of dates in a table, 'drop' or 'number'; see `table_columns.read_columns`.
+      layer: the layer of an .h5ad to read in place of X; '' for none.
+      obsm: the entry of its obsm to read in place of X; '' for none.
+      raw: whether to read its raw in place of X.
+      skip_damaged: whether to leave out images that cannot be read.
+      columns: the columns of the run that these rows are for, which are kept where the reader would choose; () if there
+        is no run yet.
     """
 
     label_column: str = ""
@@ -122,6 +134,12 @@ class ReadOptions(NamedTuple):
     expected: ExpectedColumns | None = None
     normalize: str = "auto"
     prepared: Preparation | None = None
+    dates: str = "drop"
+    layer: str = ""
+    obsm: str = ""
+    raw: bool = False
+    skip_damaged: bool = False
+    columns: tuple[str, ...] = ()
 
     @property
     def offset(self) -> np.ndarray | None:
@@ -141,6 +159,8 @@ def make_dataset(
     names: tuple[str, ...] = (),
     ids: np.ndarray | None = None,
     offset: np.ndarray | None = None,
+    levels: tuple[tuple[str, ...], ...] = (),
+    gaps: bool = False,
 ) -> Dataset:
     """Checks an array and makes it a data set, x [N, D] of uint8 or float32.
 
@@ -155,6 +175,8 @@ def make_dataset(
       ids: [N], or None.
       offset: what to subtract from the columns, [D], or [1] for one number; None to choose it by the rows. For new
         rows of a model pass `ReadOptions.offset`.
+      levels: the names of the categories of each column, as in `Dataset`.
+      gaps: whether NaN is a missing value; else it is an error.
 
     Returns:
       The data set.
@@ -187,18 +209,18 @@ def make_dataset(
         offset = choose_offset([rows])
     offset = None if offset is None or not offset.any() else np.broadcast_to(offset, num_columns)
     x = _to_stored_dtype(rows, offset)
-    count, first = _find_unusable(x)
+    count, first = _find_unusable(x, gaps)
     if first is not None:
         row, column = first
         raise error(
-            f"{count} values that are NaN, infinite or beyond {_LARGEST:g} "
+            f"{count} values that are {'' if gaps else 'NaN, '}infinite or beyond {LARGEST:g} "
             f"(the first in row {row}, column {show_name(names[column]) if names else column})",
             "only finite numbers",
             "Drop those rows or fill the gaps.",
         )
     warn_of_merged_values(rows, offset, where, names)
     numbers, label_names = (None, ()) if labels is None else encode_labels(labels)
-    return Dataset(x, numbers, image_shape, names, ids, label_names, offset)
+    return Dataset(x, numbers, image_shape, names, ids, label_names, offset, levels=levels)
 
 
 def fingerprint(x: np.ndarray) -> str:
@@ -240,11 +262,12 @@ def _to_stored_dtype(x: np.ndarray | csr_matrix, offset: np.ndarray | None) -> n
     return stored
 
 
-def _find_unusable(x: np.ndarray) -> tuple[int, tuple[int, int] | None]:
-    """The number of values in x [N, D] that are not finite or too large, and the row and column of the first."""
+def _find_unusable(x: np.ndarray, gaps: bool) -> tuple[int, tuple[int, int] | None]:
+    """The number of values in x [N, D] that are infinite, too large, or NaN unless gaps, and where the first is."""
     count, first = 0, None
     for rows in row_slices(x) if x.dtype == np.float32 else ():
-        found = np.argwhere(~(np.abs(x[rows]) <= _LARGEST))
+        sizes = np.abs(x[rows])
+        found = np.argwhere(sizes > LARGEST if gaps else ~(sizes <= LARGEST))
         if len(found) and first is None:
             first = rows.start + int(found[0, 0]), int(found[0, 1])
         count += len(found)

@@ -9,14 +9,14 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
-from scipy.sparse import csr_matrix
 
-from vade_jax.data import image_folder, single_cells, tables
-from vade_jax.data.dataset import DEFAULT_READ_OPTIONS, Dataset, ReadOptions, check_numeric, make_dataset
+from vade_jax.data import image_folder, single_cells, sparse_matrices, tables
+from vade_jax.data.annotated_cells import CELLS
+from vade_jax.data.dataset import DEFAULT_READ_OPTIONS, Dataset, ReadOptions, make_dataset
 from vade_jax.data.mapped_files import map_file
 from vade_jax.data.offsets import choose_offset
 from vade_jax.system.errors import InputError, unreadable_file_errors
-from vade_jax.system.large_arrays import free_disk_space, memory_size
+from vade_jax.system.large_arrays import memory_size
 
 
 def read(path: str, options: ReadOptions = DEFAULT_READ_OPTIONS) -> dict[str, Dataset]:
@@ -34,7 +34,7 @@ def read(path: str, options: ReadOptions = DEFAULT_READ_OPTIONS) -> dict[str, Da
     """
     if os.path.isdir(path):  # pathlib would raise an error for a folder without permissions
         return image_folder.read(Path(path), options)
-    suffix = Path(path).suffix.lower()
+    suffix = ending(path)
     if suffix not in READERS:
         raise InputError(
             "config.data.path",
@@ -49,14 +49,28 @@ def read(path: str, options: ReadOptions = DEFAULT_READ_OPTIONS) -> dict[str, Da
             f"0 for {path}, which is not a folder of images",
             "Set --config.data.image_size=0.",
         )
-    if options.normalize != "auto" and suffix != _CELLS:
+    if options.normalize != "auto" and suffix != CELLS:
         raise InputError(
             "config.data.normalize",
             repr(options.normalize),
-            f"'auto' for {path}, which is not an {_CELLS} of cells",
+            f"'auto' for {path}, which is not an {CELLS} of cells",
             "Set --config.data.normalize=auto.",
         )
+    for field in ("layer", "obsm", "raw"):
+        if getattr(options, field) and suffix != CELLS and options.expected is None:
+            raise InputError(
+                f"config.data.{field}",
+                repr(getattr(options, field)),
+                f"no value for {path}, which is not an {CELLS} of cells",
+                "Leave it out.",
+            )
     return READERS[suffix](Path(path), options)
+
+
+def ending(path: str) -> str:
+    """The ending of a file's name in lower case, with that before it if both are a key of READERS: '.csv.gz'."""
+    both = "".join(Path(path).suffixes[-2:]).lower()
+    return both if both in READERS else Path(path).suffix.lower()
 
 
 def _check_no_columns(path: Path, options: ReadOptions) -> None:
@@ -77,7 +91,7 @@ def _read_npy(path: Path, options: ReadOptions) -> dict[str, Dataset]:
 
 
 def _read_npz(path: Path, options: ReadOptions) -> dict[str, Dataset]:
-    """Reads x and y, or x_SPLIT and y_SPLIT of each split, or the CSR parts of a sparse matrix and y; y is optional.
+    """Reads x and y, or x_SPLIT and y_SPLIT of each split, or the parts of a sparse matrix and y; y is optional.
 
     Other arrays are not read.
     """
@@ -85,15 +99,15 @@ def _read_npz(path: Path, options: ReadOptions) -> dict[str, Dataset]:
     arrays, others = _load_npz(path)
     rows: dict[str, Any] = {name: array for name, array in arrays.items() if _is_part(name, "x")}
     train: list[str] = [name for name in ("x", "x_train") if name in rows]
-    if arrays.keys() >= _CSR_PARTS:
-        rows["x"] = _sparse(arrays, path)
+    if parts := sparse_matrices.part_names(arrays):
+        rows["x"] = sparse_matrices.read({name: arrays[name] for name in parts}, path)
         train.append("data (of a sparse matrix)")
     if not rows:
         raise InputError(
             "config.data.path",
             f"{path}, which holds {', '.join([*arrays, *others]) or 'nothing'}",
             "an array x, or x_train and x_test (with optional labels y, or y_train and y_test), or a sparse matrix",
-            "Save it with numpy.savez(FILE, x=...), or scipy.sparse.save_npz(FILE, matrix.tocsr()).",
+            "Save it with numpy.savez(FILE, x=...), or scipy.sparse.save_npz(FILE, matrix).",
         )
     if len(train) > 1:
         raise InputError(
@@ -145,36 +159,6 @@ def _offset_of_splits(rows: Mapping[str, Any], options: ReadOptions) -> np.ndarr
     return choose_offset(list(rows.values())) if suits else None
 
 
-_CELLS = ".h5ad"
-_CSR_PARTS = {"data", "indices", "indptr", "shape"}  # scipy.sparse.save_npz's names
-
-
-def _sparse(parts: Mapping[str, np.ndarray], path: Path) -> csr_matrix:
-    """The matrix [N, D] of these CSR parts, of a dtype that holds their values and is not an integer of 8 bits."""
-    check_numeric(parts["data"].dtype, f"{path}, array data,")
-    if parts["shape"].dtype.kind in "iu":
-        _check_fits_on_disk(parts, path)
-    try:
-        matrix_format = parts.get("format", np.array("csr")).astype(str).item()
-        if matrix_format != "csr":
-            raise ValueError(f"its format is {matrix_format!r}")
-        rows, columns = (int(size) for size in parts["shape"])
-        indices, indptr = parts["indices"].astype(np.int64), parts["indptr"].astype(np.int64)
-        values = parts["data"]
-        if np.can_cast(values.dtype, np.float32):
-            values = values.astype(np.float32)
-        matrix = csr_matrix((values, indices, indptr), shape=(rows, columns))
-        matrix.check_format(full_check=True)
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            "config.data.path",
-            f"{path} with a sparse matrix that cannot be read ({error})",
-            "a matrix in CSR format",
-            "Save it with scipy.sparse.save_npz(FILE, matrix.tocsr()).",
-        ) from error
-    return matrix
-
-
 def load_arrays(path: Path) -> np.ndarray:
     """The array of an .npy, mapped to memory; see `map_file`. Pickles are not loaded.
 
@@ -191,28 +175,11 @@ def _load_npz(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):  # an .npy with another ending
             return {"x": loaded}, []
-        sparse = loaded.keys() >= _CSR_PARTS
-        known = [
-            name
-            for name in loaded.files
-            if _is_part(name, "x") or _is_part(name, "y") or (sparse and name in {*_CSR_PARTS, "format"})
-        ]
+        sparse = sparse_matrices.part_names(loaded.files)
+        known = [name for name in loaded.files if _is_part(name, "x") or _is_part(name, "y") or name in sparse]
         for name in known:
             _check_fits_in_memory(loaded, name)
         return {name: loaded[name] for name in known}, [name for name in loaded.files if name not in known]
-
-
-def _check_fits_on_disk(parts: Mapping[str, np.ndarray], path: Path) -> None:
-    """Raises an InputError if a sparse matrix with its zeros is larger than the free space for temporary files."""
-    shape, free = tuple(map(int, np.ravel(parts["shape"]))), free_disk_space()
-    size = np.dtype(np.float32).itemsize * math.prod(shape)
-    if size > free:
-        raise InputError(
-            "config.data.path",
-            f"{path} with a sparse matrix of shape {shape}, which takes {size / 2**30:,.0f} GiB with its zeros",
-            f"at most {free / 2**30:,.0f} GiB, the free space for temporary files",
-            "Leave out columns or rows, or set TMPDIR to a folder with more space.",
-        )
 
 
 def _check_fits_in_memory(loaded: NpzFile, name: str) -> None:
@@ -247,6 +214,6 @@ class Reader(Protocol):
 READERS: dict[str, Reader] = {
     ".npy": _read_npy,
     ".npz": _read_npz,
-    **dict.fromkeys(tables.TABLES, tables.read),
-    _CELLS: single_cells.read,
+    CELLS: single_cells.read,
+    **dict.fromkeys(tables.ENDINGS, tables.read),
 }

@@ -1,15 +1,17 @@
 """Reads a folder of images."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vade_jax.data.column_names import abbreviate
 from vade_jax.data.dataset import Dataset, ReadOptions, make_dataset
-from vade_jax.system.console import progress_bar
+from vade_jax.data.problems import Problem, raise_problems
+from vade_jax.system.console import print_line, progress_bar
 from vade_jax.system.errors import InputError, unreadable_file_errors
 from vade_jax.system.large_arrays import empty_array
 from vade_jax.system.process_wide import filtered_warnings
@@ -24,7 +26,8 @@ _MODES = {*_GREY, "P", "PA", "RGB", "RGBA"}
 def read(folder: Path, options: ReadOptions) -> dict[str, Dataset]:
     """Reads all images below a folder, sorted by path.
 
-    The images become grey if every one is grey, else RGB. Only the first frame of an image is read.
+    The images become grey if every one is grey, else RGB. Only the first frame of an image is read. With skip_damaged
+    those that cannot be read are left out, and a line names them.
 
     Args:
       folder: its images of ENDINGS are read, subfolders included; other and hidden files are ignored.
@@ -34,34 +37,63 @@ def read(folder: Path, options: ReadOptions) -> dict[str, Dataset]:
       The images as 'train', uint8; their ids are their paths relative to the folder.
 
     Raises:
-      InputError: there are no images, or one cannot be used.
+      InputError: there are no images, or some cannot be used; it names them.
     """
     names = _list_images(folder)
-    labels = _labels(folder, names, options)
+    _check_columns(folder, names, options)
     expected = options.expected.image_shape if options.expected else None
-    grey = (not expected or expected[2] == 1) and all(_is_grey(folder / name) for name in names)
+    damaged: dict[str, InputError] = {}
+    grey = (not expected or expected[2] == 1) and all(_is_grey(folder, name, damaged) for name in names)
     mode = "L" if grey else "RGB"
-    first = _decode(folder / names[0], mode, options.image_size)
-    if expected and first.shape[:2] != expected[:2]:
-        raise InputError(
-            "config.data.path",
-            f"{folder} with {names[0]} of {_format_size(first.shape)}",
-            f"images of the model's size, {_format_size(expected)}",
-            "Resize the images.",
-        )
-    images = empty_array((len(names), *first.shape), np.uint8)
-    for row, name in enumerate(progress_bar(names, desc=f"decode {folder.name}", unit="image", leave=False)):
-        image = _decode(folder / name, mode, options.image_size)
-        if image.shape != first.shape:
-            sizes = f"{names[0]} of {_format_size(first.shape)} and {name} of {_format_size(image.shape)}"
+    kept: list[str] = []
+    images = np.empty(0, np.uint8)
+    for name in progress_bar(names, desc=f"decode {folder.name}", unit="image", leave=False):
+        image = None if name in damaged else _try_decode(folder, name, mode, options.image_size, damaged)
+        if image is None:
+            continue
+        if not kept:
+            _check_size(folder, name, image, expected)
+            images = empty_array((len(names), *image.shape), np.uint8)
+        elif image.shape != images.shape[1:]:
+            sizes = f"{kept[0]} of {_format_size(images.shape[1:])} and {name} of {_format_size(image.shape)}"
             raise InputError(
                 "config.data.path",
                 f"{folder} with {sizes}",
                 "images of the same size",
                 "Set --config.data.image_size=28 to resize all to 28 x 28.",
             )
-        images[row] = image
-    return {"train": make_dataset(images, labels, str(folder), ids=np.array(names))}
+        images[len(kept)] = image
+        kept.append(name)
+    _report_damaged(folder, damaged, skip=options.skip_damaged and len(kept) > 0)
+    return {"train": make_dataset(images[: len(kept)], _labels(kept, options), str(folder), ids=np.array(kept))}
+
+
+def _check_size(folder: Path, name: str, image: np.ndarray, expected: tuple[int, int, int] | None) -> None:
+    """Raises an InputError if an image has not the size of the model's images, (H, W, C)."""
+    if expected and image.shape[:2] != expected[:2]:
+        raise InputError(
+            "config.data.path",
+            f"{folder} with {name} of {_format_size(image.shape)}",
+            f"images of the model's size, {_format_size(expected)}",
+            "Resize the images.",
+        )
+
+
+def _report_damaged(folder: Path, damaged: Mapping[str, InputError], skip: bool) -> None:
+    """Prints which images are left out, or raises an InputError that names them.
+
+    Args:
+      folder: of the images.
+      damaged: the name of each image that cannot be used, and its error.
+      skip: whether they are left out.
+    """
+    if damaged and skip:
+        print_line(f"{folder}: {len(damaged):,} damaged images are left out: {abbreviate([*damaged])}")
+    elif len(damaged) == 1:
+        raise next(iter(damaged.values()))
+    else:
+        remedy = "Save them again, remove them, or set --config.data.skip_damaged=true."
+        raise_problems([Problem(error.got, error.expected, remedy) for error in damaged.values()], str(folder))
 
 
 def _list_images(folder: Path) -> list[str]:
@@ -86,10 +118,10 @@ def _list_images(folder: Path) -> list[str]:
     return sorted(found)
 
 
-def _labels(folder: Path, names: list[str], options: ReadOptions) -> np.ndarray | None:
-    """The labels [N] from the names of the images' folders, or None."""
+def _check_columns(folder: Path, names: list[str], options: ReadOptions) -> None:
+    """Raises an InputError if the options name a column that images do not have."""
     if options.expected is not None:
-        return None
+        return
     if options.id_column:
         raise InputError(
             "config.data.id_column",
@@ -98,7 +130,7 @@ def _labels(folder: Path, names: list[str], options: ReadOptions) -> np.ndarray 
             "Leave it empty.",
         )
     if not options.label_column:
-        return None
+        return
     if options.label_column != LABELS:
         raise InputError(
             "config.data.label_column",
@@ -114,6 +146,12 @@ def _labels(folder: Path, names: list[str], options: ReadOptions) -> np.ndarray 
             "each image in a subfolder, whose name is its label",
             "Sort the images into subfolders, or leave it empty.",
         )
+
+
+def _labels(names: list[str], options: ReadOptions) -> np.ndarray | None:
+    """The labels [N] from the names of the images' folders, or None."""
+    if options.expected is not None or not options.label_column:
+        return None
     return np.array([name.split("/")[-2] for name in names], object)
 
 
@@ -124,7 +162,9 @@ def _open(path: Path) -> Iterator[Any]:
 
     with (
         unreadable_file_errors(
-            path, "a complete image of 8 bits per value", "Save it again, or remove it from the folder."
+            path,
+            "a complete image of 8 bits per value",
+            "Save it again, remove it from the folder, or set --config.data.skip_damaged=true.",
         ),
         filtered_warnings("error", Image.DecompressionBombWarning),
         Image.open(path) as image,
@@ -141,9 +181,27 @@ def _open(path: Path) -> Iterator[Any]:
         yield image
 
 
-def _is_grey(path: Path) -> bool:
-    with _open(path) as image:
+@contextmanager
+def _noted(name: str, damaged: dict[str, InputError]) -> Iterator[None]:
+    """A context that notes the error of an image that cannot be used."""
+    try:
+        yield
+    except InputError as error:
+        damaged[name] = error
+
+
+def _is_grey(folder: Path, name: str, damaged: dict[str, InputError]) -> bool:
+    """Whether an image is grey, or damaged, which is noted."""
+    with _noted(name, damaged), _open(folder / name) as image:
         return image.mode in _GREY
+    return True
+
+
+def _try_decode(folder: Path, name: str, mode: str, size: int, damaged: dict[str, InputError]) -> np.ndarray | None:
+    """`_decode` of an image; None if it is damaged, which is noted."""
+    with _noted(name, damaged):
+        return _decode(folder / name, mode, size)
+    return None
 
 
 def _decode(path: Path, mode: str, size: int) -> np.ndarray:

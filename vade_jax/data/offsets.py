@@ -53,10 +53,11 @@ def _large_columns(x: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def column_limits(x: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The smallest and the largest value of each column of rows x [N, D], each [D] float64; NaN if it has a NaN."""
-    limits = [(part.min(axis=0), part.max(axis=0)) for part in (dense_rows(x, rows) for rows in row_slices(x))]
+    """The smallest and the largest value of each column of rows x [N, D], each [D] float64; NaN counts as missing."""
+    parts = (dense_rows(x, rows) for rows in row_slices(x))
+    limits = [(np.fmin.reduce(part, axis=0), np.fmax.reduce(part, axis=0)) for part in parts]
     low, high = (np.array(values, np.float64) for values in zip(*limits, strict=True))
-    return low.min(axis=0), high.max(axis=0)
+    return np.fmin.reduce(low, axis=0), np.fmax.reduce(high, axis=0)
 
 
 def _fits_float32(x: Any, columns: np.ndarray) -> np.ndarray:
@@ -65,7 +66,7 @@ def _fits_float32(x: Any, columns: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         for rows in row_slices(x):
             part = dense_rows(x, rows)[:, columns]
-            exact &= (part.astype(np.float32).astype(part.dtype) == part).all(axis=0)
+            exact &= ((part.astype(np.float32).astype(part.dtype) == part) | (part != part)).all(axis=0)
     return exact
 
 

@@ -10,7 +10,7 @@ from vade_jax.system.atomic_files import atomic_write, check_can_write
 from vade_jax.system.console import printable
 from vade_jax.system.errors import InputError
 from vade_jax.system.large_arrays import row_slices
-from vade_jax.system.optional_imports import import_extra
+from vade_jax.system.optional_imports import import_pandas
 
 Columns = Mapping[str, np.ndarray]  # name -> [N] or [N, M]
 ColumnNames = Mapping[str, list[str]]  # name of an array [N, M] -> names of its M columns
@@ -44,7 +44,7 @@ def check(path: Path, field: str, more_endings: tuple[str, ...] = ()) -> None:
             f"Set --{field}=FILE{endings[0]}.",
         )
     if ending(path) in _TABLES:
-        import_extra("pandas", path, field)  # fails now and not after the computation
+        import_pandas(path, field)  # fails now and not after the computation
     check_can_write(path)
 
 
@@ -98,13 +98,13 @@ def _iterate_frames(columns: Columns, names: ColumnNames) -> Iterator[Any]:
     import pandas
 
     widest = max(columns.values(), key=lambda array: array.ndim)
-    headings = _different_names([name for key in columns for name in names.get(key, [key])])
+    headings = different_names([name for key in columns for name in names.get(key, [key])])
     for rows in row_slices(widest):
         values = [column for array in columns.values() for column in np.atleast_2d(array[rows].T)]
         yield pandas.DataFrame(dict(zip(headings, values, strict=True)))
 
 
-def _different_names(names: list[str]) -> list[str]:
+def different_names(names: list[str]) -> list[str]:
     """The names with `_vade` added to each one that a later column has, once or more."""
     taken: set[str] = set()
     different = []

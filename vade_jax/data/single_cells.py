@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
+from vade_jax.data.cell_matrices import CellMatrix, choose_matrix
 from vade_jax.data.column_names import abbreviate, check_names, column_indices
 from vade_jax.data.dataset import CellValues, Dataset, ReadOptions, check_numeric, make_dataset
 from vade_jax.data.offsets import dense_rows
 from vade_jax.data.tables import labels_and_ids
+from vade_jax.data.variable_genes import most_variable_genes
 from vade_jax.system.console import print_line
 from vade_jax.system.errors import InputError, unreadable_file_errors
 from vade_jax.system.large_arrays import empty_array, row_slices
@@ -22,13 +24,17 @@ from vade_jax.system.process_wide import filtered_warnings
 TOTAL = 10_000  # the sum of a cell's scaled counts
 NORMALIZATIONS = ("auto", "counts", "none")
 
+_MANY_GENES = 5000  # of more genes, if none are marked,
+_NUM_VARIABLE = 2000  # so many are selected: scanpy's usual number
+
+_NOT_COUNTS = "values that are not counts"
 _BINARY, _COUNTS, _NOT_NEGATIVE, _REAL = "binary", "counts", "not negative", "real"
 # What a model can accept -> the kinds of values that it accepts.
 ACCEPTED = {
     "counts": {_BINARY, _COUNTS},
     "numbers >= 0": {_BINARY, _COUNTS, _NOT_NEGATIVE},
     "only 0 and 1": {_BINARY},
-    "values that are not counts": {_BINARY, _NOT_NEGATIVE, _REAL},
+    _NOT_COUNTS: {_BINARY, _NOT_NEGATIVE, _REAL},
     "any numbers": {_BINARY, _COUNTS, _NOT_NEGATIVE, _REAL},
 }
 
@@ -38,14 +44,16 @@ def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
 
     To normalize is to scale each cell to a total of 10,000 over all genes of the file; then x becomes log(1 + x). A
     cell of total 0 stays 0. By default, values are normalized if all are counts (non-negative integers), unless all
-    are 0 or 1. Then the genes that `var` marks as highly_variable are selected, or the genes of the trained model.
+    are 0 or 1. Then the genes that `var` marks as highly_variable are selected, or the genes of the trained model. If
+    none are marked and there are over 5,000 genes of log-normalized cells, the 2,000 most variable ones are selected.
 
     Cells for a trained model are normalized as its training cells were, with totals over the same genes.
 
     Args:
       path: the file.
       options: how to read it; the label and the id column are columns of `obs`. Without an id column the ids are the
-        cells' names. `normalize` is 'auto', 'counts' (always normalize) or 'none' (never normalize).
+        cells' names. `normalize` is 'auto', 'counts' (always normalize) or 'none' (never normalize); an obsm is never
+        normalized.
 
     Returns:
       The cells as 'train'.
@@ -61,31 +69,32 @@ def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
         cells = anndata.read_h5ad(path, backed="r")
         with closing(cells.file):
             labels, ids = labels_and_ids(cells.obs, path, options)
-            all_genes = tuple(map(str, cells.var_names))
-            genes, about_genes = _select_genes(cells.var, all_genes, path, options)
-            check_numeric(cells.X.dtype, str(path))
-            x = cells.X
-            if getattr(x, "format", "") == "csc":
-                x = x.to_memory().tocsr()  # slices of rows are slow in CSC
-            values = _cell_values(x, all_genes, path, options)
-            selected = _normalize(x, genes, _counted_genes(all_genes, values.genes, path), values.total)
-    names = tuple(all_genes[gene] for gene in genes)
+            matrix = choose_matrix(cells, path, options)
+            genes, about_genes = _select_genes(matrix, path, options)
+            check_numeric(matrix.x.dtype, str(path))
+            values = _cell_values(matrix.x, matrix.names, path, options)
+            counted = _counted_genes(matrix.names, values.genes, path)
+            if genes is None:
+                genes, about_genes = _select_variable_genes(matrix, values, counted, options)
+            selected = _normalize(matrix.x, genes, counted, values.total)
+    names = tuple(matrix.names[gene] for gene in genes)
     ids = cells.obs_names.to_numpy() if ids is None else ids
     dataset = make_dataset(selected, labels, str(path), names, ids, options.offset)._replace(cells=values)
-    print_line(f"{path}: {_describe(values, len(selected))}; {about_genes}")
+    print_line(f"{path}: {matrix.words}{_describe(values, len(selected))}; {about_genes}")
     return {"train": dataset}
 
 
-def _select_genes(var: Any, names: Sequence[str], path: Path, options: ReadOptions) -> tuple[Sequence[int], str]:
-    """The indices of the genes to keep, and a description of them."""
+def _select_genes(matrix: CellMatrix, path: Path, options: ReadOptions) -> tuple[Sequence[int] | None, str]:
+    """The indices of the genes that the model has or the file marks, and a description of them; None if none are."""
+    names = matrix.names
     if options.expected and options.expected.names:
         known = options.expected.names
         _check_selected(names, known, path)
         return column_indices(names, known, str(path)), f"{len(known):,} genes of the model"
-    marked = var.get("highly_variable")
+    marked = None if matrix.var is None else matrix.var.get("highly_variable")
     if marked is None or marked.dtype.kind != "b":
         check_names(names, str(path))
-        return range(len(names)), f"{len(names):,} genes"
+        return None, ""
     genes = np.flatnonzero(marked.to_numpy(bool, na_value=False)).tolist()
     if not genes:
         raise InputError(
@@ -96,6 +105,30 @@ def _select_genes(var: Any, names: Sequence[str], path: Path, options: ReadOptio
         )
     _check_selected(names, [names[gene] for gene in genes], path)
     return genes, f"{len(genes):,} highly variable genes of {len(names):,}"
+
+
+def _select_variable_genes(
+    matrix: CellMatrix, values: CellValues, counted: np.ndarray | slice, options: ReadOptions
+) -> tuple[Sequence[int], str]:
+    """The indices of genes where none are marked: of many the most variable ones or those of the run; a description.
+
+    Args:
+      matrix: the cells.
+      values: what is done to them.
+      counted: the genes that a cell's total is over.
+      options: how to read them.
+    """
+    names = matrix.names
+    is_log = values.total > 0 or (values.accepted == _NOT_COUNTS and _kind(matrix.x) == _NOT_NEGATIVE)
+    if matrix.var is None or len(names) <= _MANY_GENES or not is_log:
+        return range(len(names)), f"{len(names):,} {'genes' if matrix.var is not None else 'columns'}"
+    if {*options.columns} <= {*names} and options.columns:
+        wanted = {*options.columns}
+        genes = [index for index, name in enumerate(names) if name in wanted]
+        return genes, f"the {len(genes):,} genes of the run of {len(names):,}"
+    parts = (_normalized_part(matrix.x, rows, slice(None), counted, values.total) for rows in row_slices(matrix.x))
+    genes = most_variable_genes(parts, _NUM_VARIABLE).tolist()
+    return genes, f"the {len(genes):,} most variable genes of {len(names):,}"
 
 
 def _check_selected(names: Sequence[str], selected: Sequence[str], path: Path) -> None:
@@ -118,7 +151,7 @@ def _cell_values(x: Any, genes: tuple[str, ...], path: Path, options: ReadOption
             )
         return known
     normalized = CellValues("counts", TOTAL, genes)
-    if options.normalize == "none":
+    if options.normalize == "none" or options.obsm:
         return CellValues("any numbers")
     if options.normalize == "counts":
         if kind == _REAL:
@@ -132,7 +165,7 @@ def _cell_values(x: Any, genes: tuple[str, ...], path: Path, options: ReadOption
     # versions that did not note what they did normalized binary values too
     if kind == _COUNTS or (kind == _BINARY and options.prepared):
         return normalized
-    return CellValues("only 0 and 1" if kind == _BINARY else "values that are not counts")
+    return CellValues("only 0 and 1" if kind == _BINARY else _NOT_COUNTS)
 
 
 _KINDS = {
@@ -197,10 +230,15 @@ def _normalize(x: Any, genes: Sequence[int], counted: np.ndarray | slice, total:
     keep = not total and not np.can_cast(x.dtype, np.float32)
     selected = empty_array((x.shape[0], len(genes)), x.dtype if keep else np.float32)
     for rows in row_slices(x):
-        values = dense_rows(x, rows)
-        part = values[:, list(genes)]
-        selected[rows] = log_normalized(part, values[:, counted], total) if total else part
+        selected[rows] = _normalized_part(x, rows, list(genes), counted, total)
     return selected
+
+
+def _normalized_part(x: Any, rows: slice, genes: Any, counted: np.ndarray | slice, total: int) -> np.ndarray:
+    """`_normalize` of some rows."""
+    values = dense_rows(x, rows)
+    part = values[:, genes]
+    return log_normalized(part, values[:, counted], total) if total else part
 
 
 def _describe(values: CellValues, num_cells: int) -> str:

@@ -11,6 +11,7 @@ from vade_jax.data.tfds_images import prepared_builder, tfds_images
 from vade_jax.system.errors import InputError
 from vade_jax.system.registry import Registry
 
+FILE = "file"  # the data set that reads data.path
 _LABELLED = ("train", "test")  # STL-10's splits with labels
 
 
@@ -53,9 +54,9 @@ def _load_stl10(path: str, data_dir: str, cache_dir: Path | None, options: ReadO
 
     The paper clusters features of a network trained on ImageNet, because pixels do not show the classes.
     """
+    builder = prepared_builder("stl10", data_dir)
     import tensorflow_datasets as tfds
 
-    builder = prepared_builder("stl10", data_dir)
     skip = {"image": tfds.decode.SkipDecoding()}
     labels = [[example["label"] for example in builder.as_data_source(split, decoders=skip)] for split in _LABELLED]
     features = file_formats.read(path, options)
@@ -96,7 +97,7 @@ SOURCES: Registry[Loader] = Registry(
         "fashion_mnist": tfds_images("fashion_mnist"),
         "stl10": _load_stl10,
         "rcv1": _load_rcv1,
-        "file": _load_file,
+        FILE: _load_file,
     },
 )
 

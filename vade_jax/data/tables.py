@@ -1,83 +1,65 @@
-"""Reads tables: named columns of numbers, and optional columns of labels and ids."""
+"""Reads tables: columns of numbers and categories, and optional columns of labels and ids."""
 
-import math
-import re
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Any, Protocol, SupportsFloat
+from typing import Any
 
 import numpy as np
 
 from vade_jax.data.column_names import abbreviate, check_names, column_indices
 from vade_jax.data.dataset import Dataset, ReadOptions, make_dataset
+from vade_jax.data.problems import Problem, raise_problems
+from vade_jax.data.table_columns import read_columns
+from vade_jax.data.text_layouts import COMPRESSIONS, SEPARATORS
+from vade_jax.data.text_tables import TextTable
+from vade_jax.data.written_numbers import COMMA, Marks, is_written_number, read_number
 from vade_jax.system.errors import InputError, unreadable_file_errors
-from vade_jax.system.optional_imports import import_extra
+from vade_jax.system.optional_imports import import_pandas
+
+PARQUET = ".parquet"
+# The endings of tables.
+ENDINGS = (
+    *SEPARATORS,
+    PARQUET,
+    *(f"{ending}{compression}" for ending in SEPARATORS for compression in COMPRESSIONS),
+    ".zip",
+)
 
 
 def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
     """Reads the rows of a table.
 
+    How a text file is written is found, and printed if it is unusual: see `text_layouts` and `written_numbers`. What
+    each column becomes is decided by `table_columns.read_columns`; gaps become NaN.
+
     Args:
-      path: a file whose ending is a key of TABLES.
+      path: a file with one of ENDINGS.
       options: how to read it.
 
     Returns:
       The rows as 'train'.
 
     Raises:
-      InputError: the file cannot be used.
+      InputError: the file cannot be used; it names every problem.
     """
-    frame = _read_frame(path, {options.label_column, options.id_column} - {""})
+    expected = options.expected
+    named = {options.label_column, options.id_column} - {""}
+    categories = (
+        {name for name, levels in zip(expected.names, expected.levels, strict=False) if levels} if expected else ()
+    )
+    frame, problems = _read_frame(path, named | {*categories})
     labels, ids = labels_and_ids(frame, path, options)
     features = frame.drop(columns=[name for name in (options.label_column, options.id_column) if name in frame])
-    if options.expected and options.expected.names:
-        features = features.iloc[:, column_indices(list(features.columns), options.expected.names, str(path))]
-    _check_columns(features, path)
+    levels_of = None
+    if expected and expected.names:
+        features = features.iloc[:, column_indices(list(features.columns), expected.names, str(path))]
+        features.columns = list(expected.names)
+        levels_of = dict(zip(expected.names, expected.levels or ((),) * len(expected.names), strict=True))
+    features, levels, found = read_columns(features, str(path), options.dates, levels_of)
+    raise_problems([*problems, *found], str(path))
     names = tuple(map(str, features.columns))
-    return {"train": make_dataset(_numbers(features), labels, str(path), names, ids, options.offset)}
-
-
-def _check_columns(features: Any, path: Path) -> None:
-    """Raises an InputError if a column of the frame is not numeric, or has no name."""
-    for name, column in features.items():
-        if column.dtype.kind not in "buif":
-            row, value = _first_that_is_no_number(column)
-            raise InputError(
-                "config.data.path",
-                f"{path}, whose column {name!r} is not numeric (row {row} holds {str(value)[:40]!r})",
-                "numbers in every column except the label and the id",
-                "Correct this value, encode the column as numbers, drop it, or name it as --config.data.label_column "
-                "or --config.data.id_column.",
-            )
-        if _NAMELESS.fullmatch(str(name)):
-            raise InputError(
-                "config.data.path",
-                f"{path} with a column without a name ({name!r})",
-                "a name for each column",
-                "If it is a feature, name it; else drop it (pandas: to_csv(FILE, index=False)) or set "
-                f"--config.data.id_column='{name}'.",
-            )
-
-
-_NAMELESS = re.compile(r"Unnamed: \d+")  # pandas's name for a column without one
-
-
-def _first_that_is_no_number(column: Any) -> tuple[int, object]:
-    """The row and the value of the first value of a column that is neither a number nor missing."""
-    for row, (value, missing) in enumerate(zip(column, column.isna(), strict=True)):
-        if not missing and not _is_number(value):
-            return row, value
-    return 0, column.iloc[0]
-
-
-def _is_number(value: Any) -> bool:
-    """Whether a value is a finite number, or text that says one."""
-    try:
-        return (
-            isinstance(value, str | SupportsFloat) and not isinstance(value, np.ndarray) and math.isfinite(float(value))
-        )
-    except (ValueError, TypeError, OverflowError):
-        return False
+    dataset = make_dataset(_numbers(features), labels, str(path), names, ids, options.offset, levels, gaps=True)
+    return {"train": dataset}
 
 
 def _numbers(features: Any) -> np.ndarray:
@@ -126,15 +108,24 @@ def _ids(column: Any) -> np.ndarray:
     return np.array(["" if value is None else str(value) for value in values], object)
 
 
-def _read_frame(path: Path, text_columns: AbstractSet[str]) -> Any:
-    """The table in a file, as a pandas frame; text_columns are not converted to numbers."""
-    pandas = import_extra("pandas", path, "config.data.path")
+def _read_frame(path: Path, text_columns: AbstractSet[str]) -> tuple[Any, list[Problem]]:
+    """The table in a file as a pandas frame, its numbers with decimal points, and the problems of its lines.
+
+    Args:
+      path: the file.
+      text_columns: the columns whose values are as they are in the file.
+    """
+    pandas = import_pandas(path, "config.data.path")
     with unreadable_file_errors(
         path,
         "a table whose first line holds the columns' names",
         "Check the path, or save the table again.",
     ):
-        frame = TABLES[path.suffix.lower()](pandas, path, text_columns)
+        text = None if path.suffix.lower() == PARQUET else TextTable(pandas, path, text_columns)
+        frame = _read_parquet(pandas, path, text_columns) if text is None else text.frame()
+        problems = [] if text is None else text.problems
+        if len(frame):
+            problems += _read_marks(frame, text, text_columns)
     if not len(frame):
         raise InputError(
             "config.data.path",
@@ -143,60 +134,49 @@ def _read_frame(path: Path, text_columns: AbstractSet[str]) -> Any:
             "Check the data that it was saved from.",
         )
     check_names(list(frame.columns), str(path))
-    return frame
+    return frame, problems
 
 
-class TableReader(Protocol):
-    """Reads the tables of one file ending."""
+def _read_marks(frame: Any, text: TextTable | None, text_columns: AbstractSet[str]) -> list[Problem]:
+    """Gives the numbers that are text in a frame decimal points, in place; see `Marks`. Prints how they were written.
 
-    def __call__(self, pandas: Any, path: Path, text_columns: AbstractSet[str]) -> Any:
-        """The table as a frame of the pandas module. The values of the text columns are as they are in the file."""
+    Args:
+      frame: of the table.
+      text: the table, if it is a text file: what pandas took for numbers with decimal points is then read again.
+      text_columns: the columns that stay as they are.
+
+    Returns:
+      The problems of the numbers.
+    """
+    numbers = [
+        j
+        for j, name in enumerate(frame.columns)
+        if frame[name].dtype.kind == "O" and name not in text_columns and _says_numbers(frame[name])
+    ]
+    floats = [j for j in range(frame.shape[1]) if numbers and text and frame.dtypes.iloc[j].kind == "f"]
+    columns = sorted([*numbers, *floats])
+    written = frame.iloc[:, columns] if text is None else text.written(columns) if columns else frame.iloc[:, :0]
+    marks = Marks()
+    stripped = [written.iloc[:, j].map(_stripped, na_action="ignore") for j in range(len(columns))]
+    for j, column in zip(columns, stripped, strict=True):
+        marks.add(frame.columns[j], column)
+    mark, problems = marks.decide()
+    for j, column in zip(columns, stripped, strict=True):
+        if j in numbers or mark == COMMA:
+            frame[frame.columns[j]] = column.map(lambda value: read_number(value, mark), na_action="ignore")
+    if text is not None:
+        text.print_layout(marks.describe(mark))
+    return problems
 
 
-_SEPARATORS = (",", ";", "\t", "|")
+def _stripped(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
 
 
-def _make_text_reader(separator: str) -> TableReader:
-    """A reader of text files whose values are separated by this character."""
-
-    def read_text(pandas: Any, path: Path, text_columns: AbstractSet[str]) -> Any:
-        options: dict[str, Any] = {"sep": separator, "low_memory": False}
-        # pandas renames columns that share a name, so the names are first read as values.
-        names = pandas.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, **options).iloc[0]
-        _check_first_line(list(names), separator, path)
-        # a converter gets the text of a value; dtype=str would take 'NA' as missing
-        frame = pandas.read_csv(path, converters=dict.fromkeys(text_columns, str), **options)
-        if not isinstance(frame.index, pandas.RangeIndex):  # pandas took the first values as the rows' names
-            raise InputError(
-                "config.data.path",
-                f"{path} with {len(names)} names and lines of more values",
-                "a name for each column",
-                "Add the missing names to its first line.",
-            )
-        return frame
-
-    return read_text
-
-
-def _check_first_line(names: list[str], separator: str, path: Path) -> None:
-    """Raises an InputError if the first line of a text file does not name the columns."""
-    other = next((other for other in _SEPARATORS if other != separator and other in names[0]), None)
-    if len(names) == 1 and other:
-        raise InputError(
-            "config.data.path",
-            f"{path}, which reads as one column, {names[0]!r}",
-            f"values separated by {separator!r}",
-            f"The separator looks like {other!r}: save the table with {separator!r} (pandas: "
-            f"pandas.read_csv(FILE, sep={other!r}).to_csv(NEW_FILE, sep={separator!r}, index=False)).",
-        )
-    check_names([name for name in names if name], str(path))
-    if any(map(_is_number, names)):
-        raise InputError(
-            "config.data.path",
-            f"{path} with the columns {abbreviate(names)}",
-            "a first line of names, which are not numbers",
-            "Add a line with the columns' names.",
-        )
+def _says_numbers(column: Any) -> bool:
+    """Whether at least half of the values of a column that are no gaps are text that says numbers."""
+    values = [value.strip() for value in column if isinstance(value, str)]
+    return bool(values) and 2 * sum(map(is_written_number, values)) >= len(values)
 
 
 def _read_parquet(pandas: Any, path: Path, text_columns: AbstractSet[str]) -> Any:
@@ -207,11 +187,3 @@ def _read_parquet(pandas: Any, path: Path, text_columns: AbstractSet[str]) -> An
             exact = pandas.read_parquet(path, columns=[name], dtype_backend="numpy_nullable")
             frame[name] = exact[name].to_numpy(object)
     return frame
-
-
-# The reader of each file ending.
-TABLES: dict[str, TableReader] = {
-    ".csv": _make_text_reader(","),
-    ".tsv": _make_text_reader("\t"),
-    ".parquet": _read_parquet,
-}

@@ -13,6 +13,7 @@ from vade_jax.system import console
 from vade_jax.system.atomic_files import write_array
 from vade_jax.system.errors import InputError
 from vade_jax.system.large_arrays import empty_array
+from vade_jax.system.optional_imports import import_extra, install_command
 
 _RECORDS_AT_A_TIME = 1024
 
@@ -112,10 +113,9 @@ def prepared_builder(name: str, data_dir: str) -> Any:
       The builder.
 
     Raises:
-      InputError: the data set has another format, or cannot be prepared.
+      InputError: TFDS is not installed, or the data set has another format or cannot be prepared.
     """
-    import tensorflow_datasets as tfds
-
+    tfds = import_extra("tensorflow_datasets", f"TFDS's {name!r}", "config.data.name")
     builder = tfds.builder(name, data_dir=data_dir or None)
     folder = Path(builder.data_dir).parent.parent
     if builder.is_prepared():
@@ -134,7 +134,7 @@ def prepared_builder(name: str, data_dir: str) -> Any:
             "config.data.dir",
             missing,
             "a prepared data set, or TensorFlow to prepare it",
-            f"Run 'pip install tensorflow-cpu'. {remedy}",
+            f"Run: {install_command('tfds')}. {remedy}",
         )
     try:
         builder = tfds.builder(name, data_dir=data_dir or None, file_format="array_record")

@@ -9,6 +9,7 @@ from sknetwork.clustering import Leiden
 
 from vade_jax.initialization.best_candidate import BestCandidate, best_candidate
 from vade_jax.initialization.neighbor_graphs import find_neighbors
+from vade_jax.system.process_wide import fresh_c_rand
 
 _RESOLUTIONS = (1.0, 2.0, 4.0)
 
@@ -20,6 +21,8 @@ def make_community_clusterer(
     part_rows: int,
     input_neighbors: tuple[np.ndarray, np.ndarray] | None = None,
     input_graphs: Sequence[csr_matrix] = (),
+    points: np.ndarray | None = None,
+    resolution: float | None = None,
 ) -> Callable[[int], BestCandidate]:
     """Returns a function that finds K clusters, for any K, from communities that are found only once.
 
@@ -35,6 +38,8 @@ def make_community_clusterer(
       input_graphs: [N, N] each. Communities are those of the sum of these and the embeddings' graph: on either alone,
         one candidate in ten joins two true clusters. The mean modularity on the input graphs is compared, and a small
         community is reassigned if that raises the modularity on all of them. If empty, none is reassigned.
+      points: [N, d], principal components of the inputs; see `best_candidate`.
+      resolution: of modularity, at most 1; None to choose it. See `best_candidate`.
 
     Returns:
       K -> the best candidate, with memberships [N, K].
@@ -51,7 +56,7 @@ def make_community_clusterer(
         ]
         num_pieces = len(embeddings) // part_rows if part_rows else 0
         pieces = _at_least(num_pieces, find, 1.0, seeds[0]) if input_graphs and num_pieces else None
-        best = best_candidate(candidates, graph, input_graphs, num_clusters, pieces)
+        best = best_candidate(candidates, graph, input_graphs, num_clusters, pieces, points, resolution)
         return best._replace(memberships=_shares_of_neighbors(graph, best.memberships))
 
     return cluster
@@ -71,7 +76,8 @@ def find_communities(graph: csr_matrix, resolution: float, seed: int) -> np.ndar
       [N], in 0 .. P - 1; no community is without a row.
     """
     leiden = Leiden(resolution, random_state=seed, shuffle_nodes=True, return_probs=False, return_aggregate=False)
-    return leiden.fit_predict(graph)
+    with fresh_c_rand():  # scikit-network draws from it too, whatever the random_state
+        return leiden.fit_predict(graph)
 
 
 def _at_least(count: int, find: Callable[[float, int], np.ndarray], resolution: float, seed: int) -> np.ndarray:

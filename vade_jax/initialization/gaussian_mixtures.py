@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import KFold
 
@@ -115,6 +116,24 @@ def refine_mixture(rows: np.ndarray, memberships: np.ndarray) -> GaussianMixture
             precisions_init=(precisions + precisions.transpose(0, 2, 1)) / 2,
             random_state=0,
         ).fit(rows)
+
+
+def agreement_with_mixture(rows: np.ndarray, clusters: np.ndarray, num_clusters: int) -> float:
+    """Returns how well clusters agree with those of the Gaussian mixture that is fitted starting from them.
+
+    A mixture, whose clusters may have any sizes, stays with clusters that are apart. Of clusters that cut a dense group
+    of rows in two, or join two groups, it moves many rows.
+
+    Args:
+      rows: [N, d].
+      clusters: [N], in 0 .. K - 1.
+      num_clusters: K.
+
+    Returns:
+      The adjusted Rand index, at most 1.
+    """
+    mixture = refine_mixture(rows, np.eye(num_clusters)[clusters])
+    return float(adjusted_rand_score(clusters, mixture.predict(rows)))
 
 
 def _least_var(rows: np.ndarray) -> float:

@@ -18,8 +18,7 @@ from vade_jax.system.process_wide import filtered_warnings
 COVARIANCES = ("full", "diag")
 BOTH = "both"
 NEIGHBORS = ("embedding", BOTH)
-ON_INPUTS = ("gaussians_or_communities",)  # the methods that use the inputs themselves
-ON_COMMUNITIES = ("communities", *ON_INPUTS)
+ON_COMMUNITIES = ("communities", "gaussians_or_communities")  # these use the inputs themselves
 ON_GRAPHS = (*ON_COMMUNITIES, "manifold")  # the methods that use neighbour graphs
 _MIN_GRAPH_ROWS = 4
 
@@ -31,10 +30,12 @@ class Clustering(NamedTuple):
       memberships: [N, K], in [0, 1], each row sums to 1.
       scores: of each restart, in the method's own measure. The highest was taken; 'manifold' takes the highest among
         the layouts with the fewest emptied clusters and the lowest resolution.
+      resolution: of the modularity by which these clusters are to be compared with others, at most 1.
     """
 
     memberships: np.ndarray
     scores: list[float]
+    resolution: float = 1.0
 
 
 class ClusteringOptions(NamedTuple):
@@ -54,7 +55,9 @@ class ClusteringOptions(NamedTuple):
       part_rows: the mean size of the pieces that are reassigned by the input_graphs; 0: none are.
       input_graphs: [N, N] each, neighbour graphs of the inputs, on which candidates are compared. If empty, the graph
         of the embedding is used.
-      inputs: [N, D], scaled, of 'gaussians_or_communities'; None: communities are found.
+      inputs: [N, D], scaled. 'gaussians_or_communities' compares Gaussians with communities in them, and communities
+        choose their resolution by them; None: neither is done.
+      resolution: of the clusters that these are to be compared with, for communities; None to choose it.
     """
 
     num_clusters: int
@@ -68,6 +71,7 @@ class ClusteringOptions(NamedTuple):
     part_rows: int = 70
     input_graphs: Sequence[csr_matrix] = ()
     inputs: np.ndarray | None = None
+    resolution: float | None = None
 
     def num_neighbors(self, num_rows: int) -> int:
         """The number of neighbours of each row in a neighbour graph of this many rows."""
@@ -162,8 +166,8 @@ def communities(embeddings: np.ndarray, options: ClusteringOptions) -> Clusterin
 
     Args:
       embeddings: [N, J], real.
-      options: num_clusters, seed, num_restarts, neighbor_share, part_rows, input_neighbors and input_graphs are read.
-        For fewer than four rows `gmm` is used.
+      options: num_clusters, seed, num_restarts, neighbor_share, part_rows, input_neighbors, input_graphs, inputs and
+        resolution are read. For fewer than four rows `gmm` is used.
 
     Returns:
       The shares of each row's neighbours in the clusters; scores are mean modularities.
@@ -171,7 +175,7 @@ def communities(embeddings: np.ndarray, options: ClusteringOptions) -> Clusterin
     if len(embeddings) < _MIN_GRAPH_ROWS:
         return gmm(embeddings, options._replace(covariance="full"))
     best = _make_community_clusterer(embeddings, options)(options.num_clusters)
-    return Clustering(best.memberships, best.scores)
+    return Clustering(best.memberships, best.scores, min(best.resolution, 1.0))
 
 
 def gaussians_or_communities(embeddings: np.ndarray, options: ClusteringOptions) -> Clustering:
@@ -184,7 +188,7 @@ def gaussians_or_communities(embeddings: np.ndarray, options: ClusteringOptions)
 
     Args:
       embeddings: [N, J], real, for `communities`.
-      options: those of `communities`, and inputs.
+      options: those of `communities`.
 
     Returns:
       The memberships and scores of the method that was taken.
@@ -250,7 +254,8 @@ def make_clusterer(method: str, embeddings: np.ndarray, options: ClusteringOptio
     if method == "manifold" and len(embeddings) >= _MIN_GRAPH_ROWS:
         return make_layout_clusterer(embeddings, _make_search(len(embeddings), options))
     if method in ON_COMMUNITIES and len(embeddings) >= _MIN_GRAPH_ROWS:
-        cluster = _make_community_clusterer(embeddings, options._replace(input_neighbors=None, input_graphs=()))
+        options = options._replace(input_neighbors=None, input_graphs=(), inputs=None)
+        cluster = _make_community_clusterer(embeddings, options)
         return lambda num_clusters: cluster(num_clusters).memberships
     return lambda num_clusters: METHODS[method](embeddings, options._replace(num_clusters=num_clusters)).memberships
 
@@ -263,6 +268,8 @@ def _make_community_clusterer(embeddings: np.ndarray, options: ClusteringOptions
         options.part_rows,
         options.input_neighbors,
         options.input_graphs,
+        None if options.inputs is None else leading_components(options.inputs, options.seed),
+        options.resolution,
     )
 
 

@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix
 from vade_jax.data.equal_rows import first_equal_rows, is_first
 from vade_jax.data.scaling import Scaling
 from vade_jax.initialization import methods, neighbor_graphs, soft_memberships
+from vade_jax.initialization.denoising import MANY_COLUMNS, fit_denoising
 from vade_jax.runs.basis import basis, is_of
 from vade_jax.runs.run import Run
 from vade_jax.system.atomic_files import atomic_write, exists, write_array
@@ -142,6 +143,7 @@ def _cached_input_graph(run: Run, scaling: Scaling, x: np.ndarray) -> csr_matrix
         return csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), arrays["shape"])
 
     settings = {"neighbors": count, "augment": augment, "of_neighbor_lists": of_unmoved, "num_rows": _GRAPH_ROWS}
+    settings |= _denoising_settings(run)
     return _load_or_compute(_graph_path(run), basis(settings, clustered, *_arrays(scaling)), read, make)
 
 
@@ -163,13 +165,14 @@ def load_input_neighbors(run: Run, scaling: Scaling, x: np.ndarray) -> NeighborL
 
     def make() -> dict[str, Any]:
         rows = np.asarray(scaling(jnp.asarray(x[clustered])))
-        distances, neighbors = neighbor_graphs.nearest_neighbors_without_hubs(rows, count)
+        denoise = fit_denoising(rows, run.config.model.num_clusters)
+        distances, neighbors = neighbor_graphs.nearest_neighbors_without_hubs(denoise(rows), count)
         return {"distances": distances.astype(np.float32), "neighbors": neighbors.astype(np.int32)}
 
     def read(arrays: Mapping[str, Any]) -> NeighborLists:
         return NeighborLists(distances=arrays["distances"], indices=arrays["neighbors"])
 
-    made_from = basis({"neighbors": count}, clustered, *_arrays(scaling))
+    made_from = basis({"neighbors": count} | _denoising_settings(run), clustered, *_arrays(scaling))
     return _load_or_compute(run.folder / "input_neighbors.npz", made_from, read, make)
 
 
@@ -179,6 +182,11 @@ def _needs_input_neighbors(run: Run) -> bool:
     needs_unmoved = run.augmentation and init.part_rows
     in_graphs = init.method in methods.ON_GRAPHS and (init.neighbors == methods.BOTH or needs_unmoved)
     return bool(in_graphs or init.soft_neighbors)
+
+
+def _denoising_settings(run: Run) -> dict[str, int]:
+    """Returns what `fit_denoising` depends on besides the rows; nothing for rows that it always leaves."""
+    return {"denoised_for": run.config.model.num_clusters} if run.num_features > MANY_COLUMNS else {}
 
 
 def _arrays(scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
@@ -228,8 +236,10 @@ def build_input_graph(run: Run, scaling: Scaling, x: np.ndarray, count: int, num
       num_rows: how many of the rows, drawn at random, are joined to their neighbours among all M.
     """
     inputs = np.asarray(scaling(jnp.asarray(x)))
-    queries = inputs
+    denoise = fit_denoising(inputs, run.config.model.num_clusters)
+    queries = None
     if augmentation := run.augmentation:
         keys = jax.random.split(jax.random.key(0), len(inputs))
-        queries = np.asarray(jax.lax.map(lambda pair: augmentation(*pair), (keys, inputs), batch_size=_MOVED_ROWS))
-    return neighbor_graphs.sampled_graph(inputs, count, num_rows, seed=0, queries=queries)
+        moved = np.asarray(jax.lax.map(lambda pair: augmentation(*pair), (keys, inputs), batch_size=_MOVED_ROWS))
+        queries = denoise(moved)
+    return neighbor_graphs.sampled_graph(denoise(inputs), count, num_rows, seed=0, queries=queries)

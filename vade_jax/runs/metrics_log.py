@@ -1,9 +1,6 @@
 """What a run reports while it trains: metrics.jsonl, TensorBoard events and a progress bar for each stage."""
 
 import json
-import math
-import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -11,21 +8,17 @@ from typing import Any
 
 from tqdm import tqdm
 
+from vade_jax.runs import tensorboard_events
 from vade_jax.system import console
 from vade_jax.system.atomic_files import atomic_write, exists
 from vade_jax.system.errors import damaged_file_errors
-from vade_jax.system.process_wide import undone_import_effects
-
-with undone_import_effects():
-    from tensorboardX.proto.event_pb2 import Event
-    from tensorboardX.record_writer import RecordWriter
-    from tensorboardX.summary import scalar
-
-_SECONDS_UNTIL_SHOWN = 10.0  # from an event to when it is in its file
 
 
 class Tracker:
-    """Writes one record per epoch to metrics.jsonl and TensorBoard, and advances the stage's progress bar."""
+    """Writes one record per epoch to metrics.jsonl, and advances the stage's progress bar.
+
+    With tensorboardX it also writes TensorBoard's events.
+    """
 
     def __init__(self, workdir: Path, total_epochs: int, quiet: bool = False):
         """Opens the files, and drops records of epochs after total_epochs, because the run does these epochs again.
@@ -46,19 +39,12 @@ class Tracker:
         kept = [record for record in read_metrics(path) if record["total_epochs"] <= total_epochs]
         with atomic_write(path) as partial:
             partial.write_text("".join(json.dumps(record) + "\n" for record in kept))
-        folder = self._workdir / "tensorboard"
-        for events in folder.glob("events.out.tfevents.*"):
-            events.unlink()  # its last event may be incomplete, or of an epoch that is done again
-        folder.mkdir(exist_ok=True)
         with ExitStack() as files:
             self._file = files.enter_context(path.open("a"))
-            # SummaryWriter writes in a thread. On a full disk that ends unseen, and the run waits for it without end.
-            name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
-            self._events = files.enter_context(closing(RecordWriter(str(folder / name))))
-            self._flushed_at = time.monotonic()
-            self._write_event(Event(file_version="brain.Event:2"))
-            for record in kept:
-                self._plot(record)
+            self._events = None
+            if tensorboard_events.INSTALLED:
+                events = tensorboard_events.EventFile(self._workdir / "tensorboard", kept)
+                self._events = files.enter_context(closing(events))
             self._files = files.pop_all()
 
     def rewind(self, total_epochs: int, num_epochs: int, bar: tqdm) -> None:
@@ -83,22 +69,10 @@ class Tracker:
         """
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
-        self._plot(record)
-        if time.monotonic() > self._flushed_at + _SECONDS_UNTIL_SHOWN:
-            self._events.flush()
-            self._flushed_at = time.monotonic()
+        if self._events is not None:
+            self._events.log(record)
         bar.set_postfix(loss=f"{record['loss']:.2f}", refresh=False)
         bar.update()
-
-    def _plot(self, record: dict[str, Any]) -> None:
-        for name, value in record.items():
-            if name not in ("stage", "epoch", "total_epochs", "step") and math.isfinite(value):
-                summary = scalar(f"{record['stage']}/{name}", value)
-                self._write_event(Event(step=record["total_epochs"], summary=summary))
-
-    def _write_event(self, event: Event) -> None:
-        event.wall_time = time.time()
-        self._events.write(event.SerializeToString())
 
     def __enter__(self) -> "Tracker":
         return self

@@ -15,7 +15,9 @@ _CHECKPOINT_FOLDERS = (CHECKPOINTS, "model", "autoencoder")
 # run without checkpoints, which it deletes too, or no config.json, and so no run. By data.json, which stays, it knows
 # that the folder is ours.
 _FILES = (
+    "assignments.csv",
     "assignments.npz",
+    "assignments.parquet",
     "initialization_*.npz",
     "input_graph.npz",
     "input_neighbors.npz",

@@ -137,7 +137,7 @@ def _write_starting_clusters(
         starting_clusters.read_last(run, before[-1]) if before else None,
         load_input_neighbors(run, state.scaling, x),
         np.asarray(state.scaling(jnp.asarray(x[clustered_row_indices(run)])))
-        if run.config.init.method in methods.ON_INPUTS
+        if run.config.init.method in methods.ON_COMMUNITIES
         else None,
     )
     if run.config.init.soft_neighbors:

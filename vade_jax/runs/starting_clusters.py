@@ -41,6 +41,7 @@ class StartingClusters(NamedTuple):
       found_modularity: [], of the best candidate, the mean over the input graphs.
       modularity: [], of these clusters, the mean over the input graphs.
       unchanged: [], bool, whether they are the clusters of the stage before, because the new ones are not better.
+      resolution: [], of modularity; the first stage chooses it, and later ones find and compare clusters at it.
     """
 
     memberships: np.ndarray
@@ -48,6 +49,7 @@ class StartingClusters(NamedTuple):
     found_modularity: np.ndarray
     modularity: np.ndarray
     unchanged: np.ndarray
+    resolution: np.ndarray = np.array(1.0)
 
 
 def find_starting_clusters(
@@ -61,8 +63,9 @@ def find_starting_clusters(
 ) -> StartingClusters:
     """Finds clusters of the embeddings with the config's method; returns the last ones if the new ones are not better.
 
-    Clusters are compared by their mean modularity on the input graphs. The embedding cannot judge them: after a guide
-    stage it separates the clusters that it was trained towards more than the data do.
+    Clusters are compared by their mean modularity on the input graphs, at the resolution of the first ones. The
+    embedding cannot judge them: after a guide stage it separates the clusters that it was trained towards more than the
+    data do.
 
     Args:
       run: its config names the method.
@@ -94,16 +97,24 @@ def find_starting_clusters(
         part_rows=config.init.part_rows,
         input_graphs=input_graphs,
         inputs=inputs,
+        resolution=float(last.resolution) if last else None,
     )
     enough_rows = len(embeddings) >= config.model.num_clusters
     method = methods.METHODS[config.init.method] if enough_rows else methods.one_cluster_each
-    memberships, scores = method(embeddings, options)
-    modularity = np.array(mean_modularity(input_graphs, memberships.argmax(axis=1)))
+    memberships, scores, resolution = method(embeddings, options)
+    modularity = np.array(mean_modularity(input_graphs, memberships.argmax(axis=1), resolution))
     if last is not None and modularity <= last.modularity:
-        return StartingClusters(last.memberships, np.array(scores), modularity, last.modularity, np.array(True))
+        return last._replace(scores=np.array(scores), found_modularity=modularity, unchanged=np.array(True))
     if input_neighbors and (count := num_soft_neighbors(run, len(embeddings))):
         memberships = soften(memberships, points, input_neighbors.first(count).indices, config.seed)
-    return StartingClusters(memberships.astype(np.float32), np.array(scores), modularity, modularity, np.array(False))
+    return StartingClusters(
+        memberships=memberships.astype(np.float32),
+        scores=np.array(scores),
+        found_modularity=modularity,
+        modularity=modularity,
+        unchanged=np.array(False),
+        resolution=np.array(resolution),
+    )
 
 
 def softening_points(run: Run, scaling: Scaling, sample: np.ndarray, embedding: np.ndarray | None = None) -> np.ndarray:
@@ -206,6 +217,7 @@ def write(run: Run, stage: str, clusters: StartingClusters) -> None:
             scores=clusters.scores,
             found_modularity=clusters.found_modularity,
             modularity=clusters.modularity,
+            resolution=clusters.resolution,
             rows=clustered_row_indices(run),
             basis=_basis(run),
         )
@@ -253,6 +265,7 @@ def _read_file(run: Run, stage: str) -> tuple[StartingClusters, dict[str, np.nda
             found_modularity=arrays["found_modularity"],
             modularity=arrays["modularity"],
             unchanged=arrays["settled"],
+            resolution=arrays["resolution"] if "resolution" in arrays else np.array(1.0),
         )
         return clusters, {name: arrays[name] for name in ("rows", "basis") if name in arrays}
 

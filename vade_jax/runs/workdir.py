@@ -46,7 +46,9 @@ _WRITTEN = (
     "report",
     "tensorboard",
     "metrics.jsonl",
+    "assignments.csv",
     "assignments.npz",
+    "assignments.parquet",
     "log_likelihoods.npy",
     "samples.png",
 )
@@ -154,6 +156,19 @@ def claim(workdir: Path, settings: dict[str, Any], description: dict[str, Any], 
         write_json(workdir / CONFIG, settings)
 
 
+@contextmanager
+def unchanged_if_refused(workdir: Path) -> Iterator[None]:
+    """A context to call `claim` in: after an InputError the run in the folder has its earlier settings again."""
+    started = read_started(workdir)
+    try:
+        yield
+    except InputError:
+        if started and started != read_started(workdir):
+            for name, content in zip((CONFIG, DATA), started, strict=True):
+                write_json(workdir / name, content)
+        raise
+
+
 def change_settings(workdir: Path, settings: Mapping[str, Any]) -> None:
     """Changes settings of the run in the folder that do not change training.
 
@@ -211,18 +226,25 @@ def differing_rows(known: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     """Returns what differs between rows and those of a run, in words; '' if nothing does.
 
     Args:
-      known: 'num_rows', 'num_features', 'fingerprint', 'digest' and 'offset' of the run's rows; what is missing is not
-        compared.
+      known: 'num_rows', 'num_features', 'levels', 'fingerprint', 'digest' and 'offset' of the run's rows; what is
+        missing is not compared, except for the levels.
       found: the same of the other rows.
     """
     for key, unit in (("num_rows", "rows"), ("num_features", "columns")):
         if key in known and key in found and known[key] != found[key]:
             return f"{found[key]} {unit} instead of {known[key]}"
+    if levels(known) != levels(found):
+        return "rows whose categories have other names"
     if "offset" in known and "offset" in found and known["offset"] != found["offset"]:
         return "rows whose large columns have other values"
     key = "digest" if known.get("digest") else "fingerprint"  # runs of older versions have no digest of all rows
     is_other = known.get(key) and found.get(key) and known[key] != found[key]
     return "rows of other values or in another order" if is_other else ""
+
+
+def levels(description: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+    """Returns the names of the categories of each column, as `Dataset.levels`, from the description of rows."""
+    return tuple(tuple(names) for names in description.get("levels", ()))
 
 
 def best_run_folder(workdir: Path) -> Path:

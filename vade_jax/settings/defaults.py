@@ -23,8 +23,8 @@ def get_config() -> ConfigDict:
     config.data = ConfigDict()
     # A name in vade_jax.data.sources.SOURCES, or package.module:loader. 'file' reads data.path.
     config.data.name = "digits"
-    # A .npy of rows [N, D] or images [N, H, W(, C)], an .npz with x (and labels y), a .csv, .tsv or .parquet table, an
-    # .h5ad of cells, or a folder of images.
+    # A .npy of rows [N, D] or images [N, H, W(, C)], an .npz with x (and labels y), a .csv, .tsv, .txt or .parquet
+    # table, also as .csv.gz and the like, an .h5ad of cells, or a folder of images.
     # A run keeps the absolute path. --mode=predict reads new rows here; '' for the training rows. --mode=evaluate,
     # select_k and generate find training rows here that have moved.
     config.data.path = ""
@@ -32,10 +32,17 @@ def get_config() -> ConfigDict:
     # and never trained on.
     config.data.label_column = ""
     config.data.id_column = ""  # column of ids, of a table or of an .h5ad's obs, for the output files; '' for none
+    # What is done to columns of dates in a table: 'drop' leaves them out, 'number' makes them days since 1970-01-01.
+    config.data.dates = "drop"
     # What is done to the cells of an .h5ad. 'counts': scale each cell to a total of 10,000, then log(1 + x); 'none';
     # 'auto': 'counts' for non-negative integers that are not all 0 or 1, else 'none'.
     config.data.normalize = "auto"
+    # What is read of an .h5ad in place of X: the layer or the entry of obsm with this name, or raw.
+    config.data.layer = ""
+    config.data.obsm = ""
+    config.data.raw = False
     config.data.image_size = 0  # resize images of a folder to this width and height, pixels; 0: all have one size
+    config.data.skip_damaged = False  # leave out images of a folder that cannot be read, and name them
     # Folder of TFDS's data sets; '' for TFDS_DATA_DIR, else TFDS's default. For 'rcv1' scikit-learn's data folder.
     config.data.dir = ""
     config.data.train_split = "all"  # rows to cluster: a split, several joined by '+', or 'all'
@@ -166,8 +173,9 @@ def get_config() -> ConfigDict:
     config.checkpoint.keep = 2  # number of checkpoints that are kept, the last ones
 
     config.predict = ConfigDict()  # --mode=predict: clusters of the rows in data.path
-    # The .csv, .parquet or .npz to write; '' for predictions.npz in the workdir. Ids are written as they are. A
-    # spreadsheet takes one that begins with =, +, - or @ for a formula: import such a column as text.
+    # The .csv, .parquet or .npz to write, for cells also an .h5ad, a copy of theirs; '' for predictions.npz in the
+    # workdir. Ids are written as they are. A spreadsheet takes one that begins with =, +, - or @ for a formula: import
+    # such a column as text.
     config.predict.output = ""
     config.predict.with_log_likelihood = True  # also write log p(x) and outliers; takes many times longer
     config.predict.with_responsibilities = False  # also write the model's own q(c|x), which is not calibrated

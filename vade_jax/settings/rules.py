@@ -11,6 +11,7 @@ from vade_jax.core.elbo import ESTIMATORS
 from vade_jax.data.scaling import SCALINGS
 from vade_jax.data.single_cells import NORMALIZATIONS
 from vade_jax.data.sources import SOURCES
+from vade_jax.data.table_columns import DATES
 from vade_jax.initialization.methods import COVARIANCES, METHODS, NEIGHBORS
 from vade_jax.networks.encoders_decoders import NETWORKS
 from vade_jax.networks.likelihoods import LIKELIHOODS
@@ -116,8 +117,13 @@ RULES: dict[str, Rule] = {
     "data.path": PATH,
     "data.label_column": _TEXT,
     "data.id_column": _TEXT,
+    "data.dates": _one_of(DATES),
     "data.normalize": _one_of(NORMALIZATIONS),
+    "data.layer": _TEXT,
+    "data.obsm": _TEXT,
+    "data.raw": _SWITCH,
     "data.image_size": _integer(0),
+    "data.skip_damaged": _SWITCH,
     "data.dir": PATH,
     "data.train_split": _TEXT,
     "data.test_split": _TEXT,
@@ -276,7 +282,7 @@ def explain_flags(argv: Sequence[str], error: Exception) -> InputError:
         "flags",
         f"this error: {last_line}",
         "the flags --config, --workdir, --mode and --config.FIELD",
-        "See main.py --help.",
+        "--help explains them.",
     )
 
 

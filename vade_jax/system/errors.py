@@ -16,6 +16,8 @@ class InputError(ValueError):
 
     Attributes:
       field: the config field or flag, as the user writes it without the dashes: 'config.data.path'.
+      got: what was wrong, as a noun phrase.
+      expected: a noun phrase.
       status: the exit status of the program.
     """
 
@@ -30,7 +32,7 @@ class InputError(ValueError):
           expected: a noun phrase, such as "an integer >= 1".
           remedy: a sentence that says what to do.
         """
-        self.field = field
+        self.field, self.got, self.expected = field, str(got), expected
         super().__init__(" ".join(f"{field}: got {got}, expected {expected}. {remedy}".split()))
 
 

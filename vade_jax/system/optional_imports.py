@@ -1,22 +1,28 @@
 """Optional libraries, imported only where they are used."""
 
 import importlib
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from vade_jax.system.errors import InputError
 
 # The extra of pyproject.toml that installs each library.
-EXTRAS: dict[str, str] = {"pandas": "tables", "anndata": "singlecell"}
+EXTRAS: dict[str, str] = {
+    "pandas": "tables",
+    "pyarrow": "tables",
+    "anndata": "singlecell",
+    "tensorflow_datasets": "tfds",
+}
 
 
-def import_extra(name: str, path: Path, field: str) -> Any:
-    """Imports a library of EXTRAS that reads or writes a file.
+def import_extra(name: str, needed_by: object, field: str) -> Any:
+    """Imports a library of EXTRAS that reads or writes a file or a data set.
 
     Args:
       name: a key of EXTRAS.
-      path: the file, for the error.
-      field: the config field of the path, for the error.
+      needed_by: the file or the data set, for the error.
+      field: its config field, for the error.
 
     Returns:
       The module.
@@ -27,7 +33,27 @@ def import_extra(name: str, path: Path, field: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        remedy = f"Run: pip install 'vade-jax[{EXTRAS[name]}]'."
+        remedy = f"Run: {install_command(EXTRAS[name])}."
         raise InputError(
-            field, f"{path}, which needs {name}", f"an environment with {name} installed", remedy
+            field, f"{needed_by}, which needs {name}", f"an environment with {name} installed", remedy
         ) from error
+
+
+def import_pandas(path: Path, field: str) -> Any:
+    """Imports pandas for a table, and raises as `import_extra`; a .parquet also needs pyarrow."""
+    if path.suffix.lower() == ".parquet":
+        import_extra("pyarrow", path, field)
+    return import_extra("pandas", path, field)
+
+
+def install_command(extra: str) -> str:
+    """Returns the command that installs an extra of this package.
+
+    If the package is not installed but used from its folder, pip does not know it by its name. Then the command names
+    the folder.
+    """
+    try:
+        metadata.distribution("vade-jax")
+    except metadata.PackageNotFoundError:
+        return f"pip install '{Path(__file__).parents[2]}[{extra}]'"
+    return f"pip install 'vade-jax[{extra}]'"

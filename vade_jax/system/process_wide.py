@@ -1,7 +1,9 @@
 """What belongs to the whole process, and so to every thread: one thread at a time changes it, and puts it back."""
 
+import ctypes
 import logging
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -54,6 +56,17 @@ def undone_import_effects() -> Iterator[None]:
         finally:
             for name in os.environ.keys() - names:
                 del os.environ[name]
+
+
+@contextmanager
+def fresh_c_rand() -> Iterator[None]:
+    """A context in which C's rand() starts as in a new process; for libraries that draw from it and cannot seed it.
+
+    One thread at a time is in such a context. C cannot put back the state that rand() had before.
+    """
+    with PROCESS_WIDE:
+        ctypes.CDLL("ucrtbase" if sys.platform == "win32" else None).srand(1)  # 1: the C standard's seed without a call
+        yield
 
 
 class SharedContext:

@@ -1,0 +1,43 @@
+"""Writes what a model says about the cells of an .h5ad into a copy of that file, for scanpy and other tools."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from vade_jax.data.output_files import different_names
+from vade_jax.system.atomic_files import atomic_write
+from vade_jax.system.optional_imports import import_extra
+
+CELLS = ".h5ad"
+
+
+def write(path: Path, source: Path, obs: Mapping[str, np.ndarray], obsm: Mapping[str, np.ndarray]) -> None:
+    """Writes a copy of an .h5ad with more columns of obs and more arrays of obsm, completely or not at all.
+
+    A column of the same name stays, and `_vade` is added to ours. An array of obsm of the same name is replaced.
+
+    Args:
+      path: the copy; it can be the file itself.
+      source: the .h5ad of N cells.
+      obs: name -> [N]. Numbers of clusters become categories, by which scanpy colours.
+      obsm: name -> [N, M].
+    """
+    anndata = import_extra("anndata", path, "config.predict.output")
+    import h5py
+    import pandas
+
+    with atomic_write(path) as partial:
+        shutil.copyfile(source, partial)
+        with h5py.File(partial, "r+") as file:
+            frame = anndata.io.read_elem(file["obs"])
+            names = different_names([*obs, *frame.columns])[: len(obs)]
+            for name, values in zip(names, obs.values(), strict=True):
+                is_cluster = np.issubdtype(values.dtype, np.integer)
+                frame[name] = pandas.Categorical(values.astype(str)) if is_cluster else values
+            anndata.io.write_elem(file, "obs", frame)
+            if "obsm" not in file:
+                anndata.io.write_elem(file, "obsm", {})
+            for name, array in obsm.items():
+                anndata.io.write_elem(file["obsm"], name, array)
