@@ -25,4 +25,5 @@ html_theme = "furo"
 html_title = "vade-jax"
 html_theme_options = {"source_edit_link": ""}
 html_copy_source = False
+html_show_copyright = False
 html_show_sourcelink = False

@@ -97,7 +97,7 @@ def api_markdown() -> str:
 
 def flags_markdown() -> str:
     """What `python main.py --help` prints."""
-    environment = {**os.environ, "COLUMNS": "100"}
+    environment = {**os.environ, "COLUMNS": "88"}
     command = [sys.executable, "main.py", "--help"]
     answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     text = (answer.stdout or answer.stderr).replace(f"{ROOT}/", "").strip()

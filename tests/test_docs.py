@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.pages import blocks, links, prints, without_tables_and_code
+from helpers.pages import anchors, blocks, links, prints, without_tables_and_code
 
 from benchmarks import records
 from vade_jax.runs.replaced_run import _CHECKPOINT_FOLDERS, _FILES
@@ -50,6 +50,16 @@ def generated(monkeypatch):
 def test_links_resolve(page):
     missing = [target for target in links(page.read_text()) if not (page.parent / target).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_the_headings_that_links_name_exist(page):
+    for target, anchor in re.findall(r"\]\(([^()\s#:]*)#([^()\s]+)\)", page.read_text()):
+        linked = page.parent / target if target else page
+        text = linked.read_text()
+        for included in re.findall(r"^```\{include\} (\S+)$", text, re.MULTILINE):
+            text += (linked.parent / included).read_text()
+        assert anchor in anchors(text), f"{target}#{anchor}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -131,6 +141,14 @@ def test_python_of_the_pages_is_valid():
     for page in PAGES:
         for code in blocks(page.read_text(), "python"):
             compile(code, str(page), "exec")
+
+
+@pytest.mark.parametrize("name", ["output_files", "draws"])
+def test_python_that_reads_a_workdir_runs(name, digits_run):
+    (code,) = blocks((DOCS / f"{name}.md").read_text(), "python")
+    names = {}
+    exec(re.sub("/tmp/(vade|table)", str(digits_run[0]), code), names)
+    assert len(names["clusters"]) == {"output_files": 1797, "draws": 1000}[name]
 
 
 @pytest.mark.usefixtures("as_in_a_program")

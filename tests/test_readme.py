@@ -1,12 +1,13 @@
 """The README is short and correct: its examples run, and its tables and those of the pages match the records."""
 
 import re
+import statistics
 from pathlib import Path
 
 import pytest
 from helpers.pages import blocks, prints, sentences
 
-from benchmarks import readme
+from benchmarks import readme, records
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
@@ -23,6 +24,21 @@ def test_the_readme_has_one_picture_and_one_table_of_results():
     (table,) = re.findall(r"<!-- (\w+): written by", TEXT)
     header = TEXT.partition(f"<!-- {table}: written by python -m benchmarks.readme -->\n")[2].splitlines()[0]
     assert len(header.strip("|").split("|")) <= 6
+
+
+def test_the_figures_of_the_text_are_those_of_the_records():
+    parts = records.read(records.RESULTS / "waiting_cpu.json")["parts"]
+
+    def median(part, contender, key):
+        return statistics.median(run[key] for run in parts[part]["contenders"][contender])
+
+    kmeans, ours = ([median("wine", name, key) for key in ("accuracy", "wall_s")] for name in ("KMeans", "vade-jax"))
+    sentence = "KMeans reaches an accuracy of {:.3f} in {:.1f} seconds, and this model {:.3f} in {:.0f}."
+    assert sentence.format(*kmeans, *ours) in TEXT
+    assert f"the adjusted Rand index is {median('wine', 'vade-jax', 'ari'):.2f}" in TEXT
+    assert abs(median("table", "GaussianMixture", "ari") - median("table", "vade-jax", "ari")) < 0.01
+    for scores in (record["scores"] for record in records.read(records.RESULTS / "files.json").values()):
+        assert scores["VaDE"]["ari"] > max(scores["KMeans"]["ari"], scores["GaussianMixture"]["ari"])
 
 
 @pytest.mark.slow

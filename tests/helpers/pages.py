@@ -30,6 +30,12 @@ def _same(text, other, tolerance):
     return words == other_words and all(abs(a - b) <= tolerance for a, b in zip(numbers, others, strict=True))
 
 
+def anchors(text):
+    """The anchors of the headings of a page, as GitHub and MyST make them."""
+    headings = re.findall(r"^#+ (.*)$", _CODE.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def links(text):
     """The targets of the links and pictures of a page, without anchors, and those of its literalinclude blocks."""
     linked = re.findall(r"\]\(([^()\s#]+)(?:#[^()\s]*)?\)", without_tables_and_code(text))
