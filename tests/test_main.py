@@ -61,7 +61,7 @@ def test_an_unusable_file_prints_one_line_and_exits_with_2(command_line, tmp_pat
     assert answer.returncode == 2
     assert answer.stdout == ""
     assert answer.stderr.startswith(
-        f"error: config.data.path: got {tmp_path / 'x.csv'}, whose column 'b' is not numeric"
+        f"error: config.data.path: got {tmp_path / 'x.csv'} with the column 'b', which is not numeric"
     )
     assert answer.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
