@@ -74,6 +74,8 @@ class Dataset(NamedTuple):
       label_names: the names of the labels; () if there are no labels.
       offset: [D], float64, what was subtracted from the columns of the source to get x; None for nothing.
       cells: what was done to the cells of an .h5ad; None for other rows.
+      levels: for each of the D columns the sorted names of its levels, () for a column of numbers; x has the numbers
+        0 .. L-1 of levels. () if no column is a category.
     """
 
     x: np.ndarray
@@ -84,6 +86,7 @@ class Dataset(NamedTuple):
     label_names: tuple[str, ...] = ()
     offset: np.ndarray | None = None
     cells: CellValues | None = None
+    levels: tuple[tuple[str, ...], ...] = ()
 
     @property
     def preparation(self) -> Preparation:
@@ -97,10 +100,12 @@ class ExpectedColumns(NamedTuple):
     Attributes:
       names: the names of its columns; () if they have none.
       image_shape: (H, W, C), or None if it was not trained on images.
+      levels: as in `Dataset.levels`.
     """
 
     names: tuple[str, ...] = ()
     image_shape: tuple[int, int, int] | None = None
+    levels: tuple[tuple[str, ...], ...] = ()
 
 
 class ReadOptions(NamedTuple):
