@@ -7,6 +7,14 @@ ELBO in both of its forms, and the networks, as pure functions and Flax modules.
 
 from typing import TYPE_CHECKING, Any
 
+from vade_jax.core.count_likelihoods import (
+    log_prob_x_negative_binomial,
+    log_prob_x_poisson,
+    log_prob_x_zero_inflated_negative_binomial,
+    sample_x_negative_binomial,
+    sample_x_poisson,
+    sample_x_zero_inflated_negative_binomial,
+)
 from vade_jax.core.elbo import (
     ELBOTerms,
     SecondForm,
@@ -22,9 +30,13 @@ from vade_jax.core.elbo import (
 from vade_jax.core.importance_weighted import importance_weighted_bound
 from vade_jax.core.likelihoods import (
     log_prob_x_bernoulli,
+    log_prob_x_categorical,
     log_prob_x_gaussian,
+    log_prob_x_student_t,
     sample_x_bernoulli,
+    sample_x_categorical,
     sample_x_gaussian,
+    sample_x_student_t,
 )
 from vade_jax.core.mixture_prior import (
     GMMPrior,
@@ -79,7 +91,12 @@ __all__ = [
     "log_cluster_posterior",
     "log_prob_c",
     "log_prob_x_bernoulli",
+    "log_prob_x_categorical",
     "log_prob_x_gaussian",
+    "log_prob_x_negative_binomial",
+    "log_prob_x_poisson",
+    "log_prob_x_student_t",
+    "log_prob_x_zero_inflated_negative_binomial",
     "log_prob_z",
     "log_prob_z_given_c",
     "log_responsibilities",
@@ -91,7 +108,12 @@ __all__ = [
     "register_scaling",
     "sample_prior",
     "sample_x_bernoulli",
+    "sample_x_categorical",
     "sample_x_gaussian",
+    "sample_x_negative_binomial",
+    "sample_x_poisson",
+    "sample_x_student_t",
+    "sample_x_zero_inflated_negative_binomial",
     "sample_z",
 ]
 
