@@ -58,7 +58,8 @@ from vade_jax.networks.encoders_decoders import (
     Shapes,
     register_network,
 )
-from vade_jax.networks.likelihoods import Likelihood, register_likelihood
+from vade_jax.networks.likelihood_base import Likelihood
+from vade_jax.networks.likelihoods import register_likelihood
 
 if TYPE_CHECKING:
     from vade_jax.data.sources import register_data_source

@@ -38,7 +38,11 @@ def test_a_constant_column_has_an_offset_if_it_is_large():
 
 
 def test_values_that_are_not_finite_have_no_offset():
-    assert offset_of([1.7e9, np.nan, 1.7e9 + 1], [1.7e9, np.inf, 1.7e9 + 1]) is None
+    assert offset_of([1.7e9, np.inf, 1.7e9 + 1], [np.nan, np.nan, np.nan]) is None
+
+
+def test_gaps_change_no_offset():
+    assert offset_of([1.7e9, np.nan, 1.7e9 + 1], [0, np.nan, 1]).tolist() == [1.7e9, 0]
 
 
 def test_the_first_split_that_needs_an_offset_gives_it():

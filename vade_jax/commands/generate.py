@@ -13,6 +13,7 @@ import numpy as np
 from vade_jax.commands.load_rows import reload_rows
 from vade_jax.core.mixture_prior import log_responsibilities
 from vade_jax.data import output_files
+from vade_jax.data.levels import named_columns
 from vade_jax.data.offsets import add_offset
 from vade_jax.inference import answers
 from vade_jax.inference.answers import make_embed
@@ -20,6 +21,7 @@ from vade_jax.reports.image_strips import save_sample_grid
 from vade_jax.runs import workdir
 from vade_jax.runs.run import Run, with_settings
 from vade_jax.runs.saved_model import restore
+from vade_jax.settings.columns import read_levels
 from vade_jax.settings.rules import AUTO, EACH, MEAN
 from vade_jax.system.errors import InputError, with_storage_errors
 from vade_jax.system.precision import matmul_precision
@@ -146,9 +148,14 @@ def _write_rows(
     target: Path, run: Run, state: TrainState, x: np.ndarray, clusters: np.ndarray, description: Mapping[str, Any]
 ) -> None:
     """Writes rows [M, D], as the model sees them, in the units of the training rows, with their clusters [M]."""
-    stored = add_offset(state.scaling.inverse(x), description.get("offset"))
+    stored = state.scaling.inverse(x)
     column_names = list(description["names"]) or [f"column_{number}" for number in range(run.num_features)]
-    output_files.write(target, {"cluster": clusters, "x": stored}, {"x": column_names})
+    if levels := read_levels(description):
+        columns = named_columns(stored, levels, description.get("offset"))
+        output_files.write(target, {"cluster": clusters, **dict(zip(column_names, columns, strict=True))}, {})
+    else:
+        in_source_units = add_offset(stored, description.get("offset"))
+        output_files.write(target, {"cluster": clusters, "x": in_source_units}, {"x": column_names})
 
 
 def _check_one_source(cluster: int | str, between_clusters: Sequence[int], between_rows: Sequence[int]) -> None:

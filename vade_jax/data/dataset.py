@@ -147,7 +147,7 @@ def make_dataset(
     ids: np.ndarray | None = None,
     offset: np.ndarray | None = None,
 ) -> Dataset:
-    """Checks an array and makes it a data set, x [N, D] of uint8 or float32.
+    """Checks an array and makes it a data set, x [N, D] of uint8 or float32. NaN is a gap.
 
     Columns that float32 cannot hold, because their values are large compared with their range, are stored without an
     offset; see `offsets.choose_offset`. Warns of columns that still lose many of their distinct values.
@@ -165,7 +165,7 @@ def make_dataset(
       The data set.
 
     Raises:
-      InputError: values that are masked, not numbers or not finite, or a wrong shape.
+      InputError: values that are masked, not numbers or infinite, or a wrong shape.
     """
 
     def error(got: str, expected: str, remedy: str) -> InputError:
@@ -196,10 +196,10 @@ def make_dataset(
     if first is not None:
         row, column = first
         raise error(
-            f"{count} values that are NaN, infinite or beyond {_LARGEST:g} "
+            f"{count} values that are infinite or beyond {_LARGEST:g} "
             f"(the first in row {row}, column {show_name(names[column]) if names else column})",
-            "only finite numbers",
-            "Drop those rows or fill the gaps.",
+            "only finite numbers, or NaN for a gap",
+            "Drop those rows, or set these values to NaN.",
         )
     warn_of_merged_values(rows, offset, where, names)
     numbers, label_names = (None, ()) if labels is None else encode_labels(labels)
@@ -246,10 +246,10 @@ def _to_stored_dtype(x: np.ndarray | csr_matrix, offset: np.ndarray | None) -> n
 
 
 def _find_unusable(x: np.ndarray) -> tuple[int, tuple[int, int] | None]:
-    """The number of values in x [N, D] that are not finite or too large, and the row and column of the first."""
+    """The number of values in x [N, D] that are infinite or too large, and the row and column of the first."""
     count, first = 0, None
     for rows in row_slices(x) if x.dtype == np.float32 else ():
-        found = np.argwhere(~(np.abs(x[rows]) <= _LARGEST))
+        found = np.argwhere(np.abs(x[rows]) > _LARGEST)
         if len(found) and first is None:
             first = rows.start + int(found[0, 0]), int(found[0, 1])
         count += len(found)

@@ -47,7 +47,7 @@ def distinguishing_features(
     """The features in which clusters differ most from all rows.
 
     Args:
-      x: [N, D], as stored.
+      x: [N, D], as stored; gaps are left out.
       clusters: [N].
       shown: the clusters to describe, none of them empty.
       num_clusters: K.
@@ -60,12 +60,15 @@ def distinguishing_features(
     mean, var = (moment[0] for moment in moments(x))
     deviation = np.sqrt(var)
     varying = np.flatnonzero(deviation > 0)
-    sums = np.zeros((num_clusters, x.shape[1]))
+    sums, counts = np.zeros((num_clusters, x.shape[1])), np.zeros((num_clusters, x.shape[1]))
     for rows in row_slices(x):
-        part = clusters[rows]
+        part, observed = clusters[rows], ~np.isnan(x[rows])
         members = csr_matrix((np.ones(len(part)), (part, np.arange(len(part)))), (num_clusters, len(part)))
-        sums += members @ x[rows].astype(np.float64)
-    means = sums / np.maximum(np.bincount(clusters, minlength=num_clusters), 1)[:, None]
+        sums += members @ np.where(observed, x[rows], 0).astype(np.float64)
+        counts += members @ observed.astype(np.float64)
+    means = np.where(
+        counts > 0, sums / np.maximum(counts, 1), mean
+    )  # a column that no row of a cluster has tells nothing
     source_mean, source_means = add_offset(mean, offset), add_offset(means, offset)
     features = {}
     for cluster in shown:

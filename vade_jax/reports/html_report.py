@@ -11,6 +11,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from vade_jax.data.dataset import Dataset, sample_row_indices
+from vade_jax.data.gaps import greatest, least
+from vade_jax.data.levels import indicator_columns
 from vade_jax.data.scaling import Scaling
 from vade_jax.inference.answers import decode, interpolate, make_embed
 from vade_jax.reports.charts import Chart, draw_bars, draw_curves, draw_matrix, draw_scatter
@@ -106,8 +108,9 @@ def write_report(
         page["cluster_images"] = list(_cluster_images(train.x, evaluation.samples, clusters, images))
         page["interpolations"] = list(_interpolations(run, state, clusters.shown, images))
     else:
+        told = indicator_columns(train)
         page["features"] = distinguishing_features(
-            train.x, clusters.of_rows, clusters.shown, num_clusters, train.names, train.offset
+            told.x, clusters.of_rows, clusters.shown, num_clusters, told.names, told.offset
         )
     path = run.folder / REPORT
     path.parent.mkdir(exist_ok=True)
@@ -236,12 +239,12 @@ class _ImageRenderer:
     @classmethod
     def of_rows(cls, stored: np.ndarray, scaling: Scaling, image_shape: tuple[int, int, int]) -> "_ImageRenderer":
         """Returns a renderer for the range of values of these stored rows."""
-        return cls(float(stored.min()), float(stored.max()), scaling, image_shape)
+        return cls(float(least(stored)), float(greatest(stored)), scaling, image_shape)
 
     def render_stored(self, rows: np.ndarray) -> bytes:
-        """Renders rows as they are stored."""
+        """Renders rows as they are stored, gaps black."""
         values = (rows - self.low) / max(self.high - self.low, 1e-12)
-        return render_strip(values.reshape(-1, *self.image_shape))
+        return render_strip(np.nan_to_num(values).reshape(-1, *self.image_shape))
 
     def render_scaled(self, rows: np.ndarray) -> bytes:
         """Renders rows as the model sees them."""

@@ -16,6 +16,7 @@ _CHECKPOINT_FOLDERS = (CHECKPOINTS, "model", "autoencoder")
 # that the folder is ours.
 _FILES = (
     "assignments.npz",
+    "filled_inputs.npy",
     "initialization_*.npz",
     "input_graph.npz",
     "input_neighbors.npz",
