@@ -110,7 +110,7 @@ def write_report(
         page["images"] = cluster_images(train.x, evaluation.samples, clusters, shown, nearness, renderer)
         page["interpolations"] = list(interpolations(run, state, np.sort(shown), renderer))
     else:
-        means = cluster_means(train.x, clusters.of_rows, num_clusters, train.names, train.offset)
+        means = cluster_means(train.x, clusters.of_rows, num_clusters, train.names, train.offset, train.levels)
     cards = cluster_cards(clusters, shown, nearness, train, means)
     page |= {
         "cards": cards,
