@@ -9,7 +9,9 @@ from jax.scipy.ndimage import map_coordinates
 
 
 class Augmentation(Protocol):
-    """A random change of one row."""
+    """A random change of one row. Hashable: compiled programs are kept by it."""
+
+    def __hash__(self) -> int: ...
 
     def __call__(self, key: jax.Array, row: jax.Array, /) -> jax.Array:
         """The changed row [D], for a JAX random key and a row [D]."""
