@@ -148,8 +148,8 @@ def _render(page: Mapping[str, Any]) -> str:
 
 
 def _breakable(name: str) -> Markup:
-    """A name as HTML, in which lines can break after '_' and '/'."""
-    return Markup(re.sub(r"(?<=[_/])(?=[^_/])", "<wbr>", str(escape(name))))
+    """A name as HTML, in which lines can break after '_' and '/' before three more characters."""
+    return Markup(re.sub(r"(?<=[_/])(?=[^_/\s]{3})", "<wbr>", str(escape(name))))
 
 
 def existing_files(folder: Path) -> dict[str, str]:
