@@ -25,7 +25,6 @@ CHARTS = {
     "curves": lambda: charts.draw_curves({"a": ([1, 2, 3], [3, 2, np.nan]), "b": ([1], [2])}, "epoch", {"one": (1, 3)}),
     "bars": lambda: charts.draw_bars(np.array([3.0, np.nan, 1.0]), "rows"),
     "many bars": lambda: charts.draw_bars(RNG.integers(0, 9, 1000), "rows"),
-    "scatter": lambda: charts.draw_scatter(RNG.normal(size=(9, 2)), np.arange(9) % 3, list("abc"), np.eye(3, 2)),
     "matrix": lambda: charts.draw_matrix(np.eye(3, dtype=int), range(3), range(3), "label", "cluster"),
     "large matrix": lambda: charts.draw_matrix(
         RNG.integers(0, 9, (20, 500)), range(20), range(500), "label", "cluster"
@@ -55,23 +54,7 @@ def test_matrix_cells_are_coloured_by_their_share_of_the_row():
 
 @pytest.mark.parametrize("names", [["$x_1$", "a$b", "<b>"], ["猫", "\x07", "long " * 99]])
 def test_names_with_special_characters_are_drawn(names):
-    charts.draw_scatter(np.eye(3, 2), np.arange(3), names, np.eye(3, 2))
     charts.draw_matrix(np.eye(3, dtype=int), names, range(3), "label", "cluster")
-
-
-def test_scatter_names_only_the_largest_groups(monkeypatch):
-    drawn = []
-    monkeypatch.setattr(charts, "_shorten", lambda name: drawn.append(name) or str(name))
-    groups = np.concatenate([np.arange(1000), np.repeat(np.arange(900, 950), 3)])
-    charts.draw_scatter(RNG.normal(size=(1150, 2)), groups, range(1000), RNG.normal(size=(1000, 2)))
-    assert set(drawn) == set(range(900, 950))
-
-
-def test_points_of_no_group_are_pale():
-    points, groups = np.random.default_rng(0).normal(size=(50, 2)), np.repeat([0, -1], 25)
-    picture = pixels(charts.draw_scatter(points, groups, ["a"], np.zeros((1, 2))).light)
-    assert share_of(charts.LIGHT.line, picture) > 0
-    assert share_of(charts.LIGHT.groups[-1], picture) == 0
 
 
 def test_strip_has_transparent_gaps_and_clipped_values():

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vade_jax.reports.label_scores import clustering_accuracy, confusion, num_labelled, occupancy, scores
+from vade_jax.reports.label_scores import (
+    clustering_accuracy,
+    clusters_of_labels,
+    confusion,
+    num_labelled,
+    occupancy,
+    scores,
+)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
@@ -59,3 +66,8 @@ def test_confusion_counts_every_row_and_its_order_is_the_best_matching(pairs):
     found = confusion(labels, clusters, 4, "abcd")
     assert found.counts.sum() == len(labels)
     np.testing.assert_allclose(found.counts[found.order].trace() / len(labels), clustering_accuracy(labels, clusters))
+
+
+def test_each_label_is_drawn_like_the_cluster_that_it_matches():
+    labels, clusters = np.array([0, 0, 0, 1, 1, 2]), np.array([1, 1, 0, 0, 0, 1])
+    assert clusters_of_labels(confusion(labels, clusters, 2, "abc")) == {"a": 1, "b": 0, "c": 2}

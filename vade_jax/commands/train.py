@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from vade_jax.runs.saved_model import check_autoencoder
 from vade_jax.runs.train_many_runs import Outcome, train_runs
 from vade_jax.settings import data_dependent, field_names, paths, rules
 from vade_jax.system import compile_time, processes
+from vade_jax.system.atomic_files import write_json
 from vade_jax.system.console import print_line
-from vade_jax.system.errors import DivergedError, with_storage_errors
+from vade_jax.system.errors import DivergedError, InputError, with_storage_errors
 from vade_jax.system.precision import matmul_precision
 
 
@@ -80,7 +81,7 @@ def _load_and_train(
         if processes.is_first():
             claimed.enter_context(workdir.locked(folder))
             for claims in {folder, *(run.folder for run in runs)}:
-                claimed.enter_context(workdir.unchanged_if_refused(claims))
+                claimed.enter_context(_unchanged_if_refused(claims))
         processes.on_first_process(lambda: _claim(folder, fields, runs, description, force), "claimed")
         written = {run.folder.name: written_results(run) for run in runs} if processes.is_first() else {}
         if processes.decided_by_first("ended" if all(written.values()) else ""):
@@ -106,6 +107,19 @@ def _describe(rows: LoadedRows) -> dict[str, Any]:
         "test": None if rows.test is None else identify(rows.test),
         **rows.place,
     }
+
+
+@contextmanager
+def _unchanged_if_refused(folder: Path) -> Iterator[None]:
+    """A context to claim a workdir in: after an InputError the run in the folder has its earlier settings again."""
+    started = workdir.read_started(folder)
+    try:
+        yield
+    except InputError:
+        if started and started != workdir.read_started(folder):
+            for name, content in zip((workdir.CONFIG, workdir.DATA), started, strict=True):
+                write_json(folder / name, content)
+        raise
 
 
 def _claim(folder: Path, fields: dict[str, Any], runs: Sequence[Run], description: dict[str, Any], force: bool) -> None:

@@ -9,14 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
+from vade_jax.reports import palette
 from vade_jax.system.console import printable
 from vade_jax.system.process_wide import PROCESS_WIDE, filtered_warnings
 
 _PIXELS_PER_INCH = 100  # on the page; the PNG has twice as many, for dense screens
-_MARKERS = ("o", "^", "s", "D")  # each with every colour: there can be more groups than colours
-_MAX_NAMES = 50  # in a scatter plot
 _MAX_CELLS = 20  # of a matrix, along each side, if their counts are written
 _MAX_BARS = 40  # more values are drawn as an area
 _MAX_NAME_LENGTH = 18
@@ -24,7 +22,7 @@ _MIN_NAMED_SPAN = 0.12  # share of the axis; the names of shorter stages would o
 
 
 class Theme(NamedTuple):
-    """Colours of a page. Those of groups follow Okabe and Ito, whose palette suits colour-blind readers."""
+    """Colours of a page."""
 
     background: str
     ink: str
@@ -40,7 +38,7 @@ LIGHT = Theme(
     muted="#5d6672",
     line="#dde1e6",
     accent="#0b62a4",
-    groups=("#0072b2", "#e08a00", "#009e73", "#c25b98", "#d1490f", "#3fa7e0", "#8a7a00", "#69707a"),
+    groups=palette.LIGHT,
 )
 DARK = Theme(
     background="#14171b",
@@ -48,7 +46,7 @@ DARK = Theme(
     muted="#a0a8b3",
     line="#323841",
     accent="#6db8f0",
-    groups=("#4da3e0", "#f0b23a", "#2fc79a", "#e39bc4", "#f07f45", "#9bd7fa", "#e6da4a", "#b4bac2"),
+    groups=palette.DARK,
 )
 
 
@@ -159,40 +157,6 @@ def draw_bars(values: np.ndarray, ylabel: str, top: float | None = None) -> Char
         axes.tick_params(length=0)
 
     return _chart(4.6, 2.3, draw)
-
-
-def draw_scatter(
-    points: np.ndarray, groups: np.ndarray, names: Sequence[Any] | np.ndarray, centres: np.ndarray
-) -> Chart:
-    """Draws points in a plane, coloured by group, with the names of the 50 largest groups at their centres.
-
-    Args:
-      points: [N, 2].
-      groups: [N], integers in 0..G-1; -1 for a point of no group, which is drawn pale.
-      names: [G].
-      centres: [G, 2].
-    """
-    in_group = groups >= 0
-    sizes = np.bincount(groups[in_group], minlength=len(names))
-    named = np.argsort(-sizes, kind="stable")[:_MAX_NAMES]
-
-    def draw(axes: Axes, theme: Theme) -> None:
-        colour, marker = groups % len(theme.groups), groups // len(theme.groups) % len(_MARKERS)
-        if not in_group.all():
-            axes.plot(*points[~in_group].T, "o", color=theme.line, markersize=2.6, markeredgewidth=0)
-        for style in np.unique(np.stack([colour, marker])[:, in_group], axis=1).T:
-            x, y = points[in_group & (colour == style[0]) & (marker == style[1])].T
-            face, shape = theme.groups[style[0]], _MARKERS[style[1]]
-            axes.plot(x, y, shape, color=face, markersize=2.6, alpha=0.75, markeredgewidth=0)
-        font: dict[str, Any] = {"size": 11 if len(names) <= _MAX_CELLS else 8, "weight": "bold"}
-        halo = [withStroke(linewidth=2.6, foreground=theme.background)]
-        for group in named:
-            x, y = centres[group]
-            axes.text(x, y, _shorten(names[group]), ha="center", va="center", path_effects=halo, **font)
-        axes.set_aspect("equal", adjustable="datalim")
-        axes.set_axis_off()
-
-    return _chart(4.8, 4.4, draw)
 
 
 def draw_matrix(

@@ -1,35 +1,42 @@
 """The report of a run: report/index.html, one page that includes its pictures."""
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from vade_jax.data.dataset import Dataset, sample_row_indices
-from vade_jax.data.scaling import Scaling
-from vade_jax.inference.answers import decode, interpolate, make_embed
-from vade_jax.reports.charts import Chart, draw_bars, draw_curves, draw_matrix, draw_scatter
-from vade_jax.reports.distinguishing_features import distinguishing_features
+from vade_jax.inference.answers import make_embed
+from vade_jax.reports import palette, plain_text
+from vade_jax.reports.charts import Chart, draw_bars, draw_matrix
+from vade_jax.reports.cluster_cards import cluster_cards, headline, row_name
+from vade_jax.reports.cluster_images import ImageRenderer, cluster_images, interpolations
+from vade_jax.reports.cluster_rows import Clusters, clusters_of
+from vade_jax.reports.distinguishing_features import ClusterMeans, cluster_means
 from vade_jax.reports.evaluate_state import Evaluation
-from vade_jax.reports.image_strips import render_strip
-from vade_jax.reports.label_scores import Confusion, num_labelled
+from vade_jax.reports.label_scores import Confusion, clusters_of_labels, confusion, num_labelled
+from vade_jax.reports.latent_map import LatentMap, latent_map
 from vade_jax.reports.layout_2d import layout_2d
+from vade_jax.reports.plain_text import probability
+from vade_jax.reports.quality import quality, scattered_clusters
+from vade_jax.reports.training_curves import training_curves
 from vade_jax.runs.metrics_log import read_metrics
 from vade_jax.runs.run import KeyUse, Run
 from vade_jax.runs.workdir import REPORT
-from vade_jax.system.atomic_files import atomic_write
+from vade_jax.system.atomic_files import atomic_write, exists
 from vade_jax.system.console import printable
 from vade_jax.system.large_arrays import row_slices
 from vade_jax.training.train_state import TrainState
 
-_MAX_DRAWN_ROWS = 2000  # in the pictures of the latent space
-_MAX_SHOWN_CLUSTERS = 30  # in the sections with an entry for each cluster
-_NUM_SAMPLES, _NUM_ROWS, _NUM_STEPS = 8, 6, 10  # images in a strip
+_MAX_DRAWN_ROWS = 2000  # on the maps of the latent space
+_MAX_SHOWN_CLUSTERS = 30  # with a card each
+_MAX_OPEN_CARDS = 12  # with more cards, their rows are folded
 
 _ELBO_TERMS = {
     "log_px_given_z": "E[log p(x|z)], reconstruction",
@@ -38,25 +45,15 @@ _ELBO_TERMS = {
     "entropy_z": "H[q(z|x)]",
     "entropy_c": "H[q(c|x)]",
 }
-
-
-@dataclass(frozen=True)
-class Clusters:
-    """The clusters of N rows.
-
-    Attributes:
-      of_rows: [N], the cluster of each row.
-      certainty: [N], the calibrated probability of the row's cluster.
-      sizes: [K], number of rows.
-      confidence: [K], mean certainty of the cluster's rows; NaN for an empty cluster.
-      shown: the 30 largest clusters, without empty ones, ascending.
-    """
-
-    of_rows: np.ndarray
-    certainty: np.ndarray
-    sizes: np.ndarray
-    confidence: np.ndarray
-    shown: np.ndarray
+_FILES = {
+    "assignments.csv": "the cluster of each row, for a spreadsheet",
+    "assignments.parquet": "the cluster of each row",
+    "assignments.npz": "clusters and probabilities, for NumPy",
+    "results.json": "scores, sizes, times and versions",
+    "samples.png": "generated images of each cluster",
+    "metrics.jsonl": "the metrics of each epoch",
+    "config.json": "the settings",
+}
 
 
 def write_report(
@@ -70,7 +67,7 @@ def write_report(
     """Draws the results of a trained run, and writes them as a page.
 
     Args:
-      run: its folder holds metrics.jsonl.
+      run: its folder holds metrics.jsonl and the other result files.
       state: the trained state.
       train: the rows that were clustered; labels colour one picture.
       evaluation: of the state.
@@ -80,43 +77,59 @@ def write_report(
     Returns:
       The path of the page.
     """
-    clusters = _clusters(evaluation.posterior.clusters, evaluation.probabilities)
+    clusters = clusters_of(evaluation.posterior.clusters, evaluation.probabilities)
+    shown = clusters.largest(_MAX_SHOWN_CLUSTERS)
+    batch_size = settings["evaluate.batch_size"]
+    nearness = _nearness(run, state, train.x, clusters, batch_size)
     drawn = sample_row_indices(len(train.x), run.key(KeyUse.REPORT), _MAX_DRAWN_ROWS)
-    num_clusters, latent_dim = state.params["prior"].means.shape
+    z_mean, _ = make_embed(run.model, batch_size)(state, train.x[drawn])
+    centres = np.asarray(state.params["prior"].means)
+    num_clusters, latent_dim = centres.shape
     page: dict[str, Any] = {
         "results": content,
         "settings": settings,
         "terms": _ELBO_TERMS,
         "clusters": clusters,
         "data": Path(settings["data.path"]).name if settings["data.name"] == "file" else settings["data.name"],
-        "curves": _curves(read_metrics(run.folder / "metrics.jsonl"), num_clusters),
+        "files": existing_files(run.folder),
+        "curves": training_curves(read_metrics(run.folder / "metrics.jsonl"), num_clusters),
         "sizes": draw_bars(clusters.sizes, "rows"),
         "confidence": draw_bars(clusters.confidence, "mean probability", top=1.0),
-        "latent": _latent_space(run, state, train, clusters, drawn, settings["evaluate.batch_size"]),
+        "maps": _maps(z_mean, centres, train, clusters, drawn),
         "num_drawn": len(drawn),
         "latent_dim": latent_dim,
-        "cluster_images": [],
+        "images": {},
         "interpolations": [],
-        "features": {},
         "some_unlabelled": train.labels is not None and num_labelled(train.labels) < len(train.labels),
         "confusion": evaluation.confusion and _confusion_chart(evaluation.confusion),
+        "open_cards": len(shown) <= _MAX_OPEN_CARDS,
     }
+    means: ClusterMeans | None = None
     if evaluation.samples is not None and run.image_shape:
-        images = _ImageRenderer.of_rows(train.x[drawn], state.scaling, run.image_shape)
-        page["cluster_images"] = list(_cluster_images(train.x, evaluation.samples, clusters, images))
-        page["interpolations"] = list(_interpolations(run, state, clusters.shown, images))
+        renderer = ImageRenderer.of_rows(train.x[drawn], state.scaling, run.image_shape)
+        page["images"] = cluster_images(train.x, evaluation.samples, clusters, shown, nearness, renderer)
+        page["interpolations"] = list(interpolations(run, state, np.sort(shown), renderer))
     else:
-        page["features"] = distinguishing_features(
-            train.x, clusters.of_rows, clusters.shown, num_clusters, train.names, train.offset
-        )
+        means = cluster_means(train.x, clusters.of_rows, num_clusters, train.names, train.offset)
+    cards = cluster_cards(clusters, shown, nearness, train, means)
+    page |= {
+        "cards": cards,
+        "headline": headline(clusters, means),
+        "quality": quality(
+            clusters,
+            unmarked=[card.cluster for card in cards if not card.marks] if means and len(cards) > 1 else (),
+            scattered=scattered_clusters(z_mean, clusters.of_rows[drawn]),
+            num_collapses=len(content["treatments"]),
+        ),
+    }
     path = run.folder / REPORT
     path.parent.mkdir(exist_ok=True)
     with atomic_write(path) as partial:
-        partial.write_text(printable(_template().render(page)), encoding="utf-8")
+        partial.write_text(printable(_render(page)), encoding="utf-8")
     return path
 
 
-def _template() -> Template:
+def _render(page: Mapping[str, Any]) -> str:
     environment = Environment(
         loader=PackageLoader("vade_jax.reports"),
         autoescape=True,
@@ -125,155 +138,75 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters["uri"] = lambda png: f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    return environment.get_template("report.html")
-
-
-def _clusters(clusters: np.ndarray, probabilities: np.ndarray) -> Clusters:
-    num_clusters = probabilities.shape[1]
-    certainty = np.concatenate([probabilities[rows].max(axis=1) for rows in row_slices(probabilities)])
-    sizes = np.bincount(clusters, minlength=num_clusters)
-    total = np.bincount(clusters, certainty, num_clusters)
-    shown = np.sort(np.argsort(-sizes, kind="stable")[:_MAX_SHOWN_CLUSTERS])
-    return Clusters(
-        of_rows=clusters,
-        certainty=certainty,
-        sizes=sizes,
-        confidence=np.where(sizes > 0, total / np.maximum(sizes, 1), np.nan),
-        shown=shown[sizes[shown] > 0],
+    environment.filters["breakable"] = _breakable
+    script = environment.get_template("map.js").render()
+    return environment.get_template("report.html").render(
+        {"text": plain_text, "palette": palette, **page},
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
-def _curves(records: Sequence[dict[str, Any]], num_clusters: int) -> list[tuple[str, str, Chart]]:
-    """(title, unit, chart) of each stage's loss, and of the metrics that all stages with clusters share."""
-    stages: dict[str, list[dict[str, Any]]] = {}
-    for record in records:
-        stages.setdefault(record["stage"], []).append(record)
-    charts = []
-    for stage, of_stage in stages.items():
-        line = [record["epoch"] for record in of_stage], [record["loss"] for record in of_stage]
-        charts.append((f"Loss, {stage}", "nats per row", draw_curves({"": line}, "epoch of the stage")))
-    clustering = [record for record in records if "confidence" in record]
-    epochs = [record["total_epochs"] for record in clustering]
-    spans = {
-        stage: (of_stage[0]["total_epochs"], of_stage[-1]["total_epochs"])
-        for stage, of_stage in stages.items()
-        if "confidence" in of_stage[0]
-    }
-    for title, unit, values, limits in _shared_metrics(clustering, num_clusters) if clustering else ():
-        lines = {name: (epochs, value) for name, value in values.items()}
-        charts.append((title, unit, draw_curves(lines, "epoch of the run", spans, limits)))
-    return charts
+def _breakable(name: str) -> Markup:
+    """A name as HTML, in which lines can break after '_' and '/'."""
+    return Markup(re.sub(r"(?<=[_/])(?=[^_/])", "<wbr>", str(escape(name))))
 
 
-_Limits = tuple[float, float] | None  # of the y axis
+def existing_files(folder: Path) -> dict[str, str]:
+    """The files of a run in this folder that a reader may want -> what they hold."""
+    return {name: meaning for name, meaning in _FILES.items() if exists(folder / name)}
 
 
-def _shared_metrics(
-    records: Sequence[dict[str, Any]], num_clusters: int
-) -> tuple[tuple[str, str, dict[str, np.ndarray], _Limits], ...]:
-    """(title, unit, name -> values, limits) of the metrics that all stages with clusters share."""
-    log_px_given_z, elbo, effective, confidence, changed = (
-        np.array([record[name] for record in records])
-        for name in ("log_px_given_z", "elbo", "effective_clusters", "confidence", "changed")
-    )
-    return (
-        ("Reconstruction", "E[log p(x|z)], nats per row", {"": log_px_given_z}, None),
-        ("Divergence from the prior", "KL(q(z, c|x) || p(z, c)), nats per row", {"": log_px_given_z - elbo}, None),
-        (
-            "Effective clusters",
-            f"exponential of the entropy of the sizes, at most {num_clusters}",
-            {"": effective},
-            (0, 1.05 * num_clusters),
-        ),
-        (
-            "Confidence and change",
-            "mean of max q(c|x); share of rows that changed cluster",
-            {"confidence": confidence, "changed": changed},
-            (0, 1.05),
-        ),
-    )
+def _nearness(run: Run, state: TrainState, x: np.ndarray, clusters: Clusters, batch_size: int) -> np.ndarray:
+    """log p(z|c) of rows x [N, D] at z = z_mean and their own cluster c, up to a constant of the cluster: [N]."""
+    embed, prior = make_embed(run.model, batch_size), state.params["prior"]
+    means, variances = np.asarray(prior.means), np.exp(np.asarray(prior.log_vars))
+    nearness = np.empty(len(x), np.float32)
+    for rows in row_slices(x):
+        z_mean, own = embed(state, x[rows])[0], clusters.of_rows[rows]
+        nearness[rows] = -(np.square(z_mean - means[own]) / variances[own]).sum(axis=1)
+    return np.nan_to_num(nearness, nan=-np.inf)
 
 
-def _latent_space(
-    run: Run, state: TrainState, train: Dataset, clusters: Clusters, drawn: np.ndarray, batch_size: int
-) -> list[tuple[str, Chart]]:
-    """(what the colours show, chart) of the drawn rows in two dimensions: by cluster, and by label if there are any."""
-    centres = np.asarray(state.params["prior"].means)
-    z_mean, _ = make_embed(run.model, batch_size)(state, train.x[drawn])
+def _maps(
+    z_mean: np.ndarray, centres: np.ndarray, train: Dataset, clusters: Clusters, drawn: np.ndarray
+) -> dict[str, LatentMap]:
+    """What the colours show -> map of the drawn rows: 'cluster', and 'label' if some of them have one.
+
+    Args:
+      z_mean: [n, J], of the drawn rows.
+      centres: [K, J], the prior's means.
+      train: the N rows.
+      clusters: of the N rows.
+      drawn: [n], the indices of the drawn rows.
+    """
     layout = layout_2d(np.concatenate([z_mean, centres]), seed=0)
     points, centre_points = layout[: len(z_mean)], layout[len(z_mean) :]
-    charts = [("cluster", draw_scatter(points, clusters.of_rows[drawn], range(len(centres)), centre_points))]
+    numbers = range(len(centres))
+    texts = [
+        f"{row_name(train.ids, row)}: cluster {cluster}, probability {probability(clusters.certainty[row])}"
+        for row, cluster in zip(drawn, clusters.of_rows[drawn], strict=True)
+    ]
+    maps = {"cluster": latent_map(points, clusters.of_rows[drawn], numbers, centre_points, numbers, texts)}
     if train.labels is not None and num_labelled(train.labels[drawn]):
         labels = train.labels[drawn]
         present = np.unique(labels[labels >= 0])
-        medians = np.array([np.median(points[labels == label], axis=0) for label in present])
-        groups = np.where(labels >= 0, np.searchsorted(present, labels), -1)
-        charts.append(("label", draw_scatter(points, groups, [train.label_names[label] for label in present], medians)))
-    return charts
+        names = [train.label_names[label] for label in present]
+        colours = clusters_of_labels(confusion(labels, clusters.of_rows[drawn], len(centres), train.label_names))
+        maps["label"] = latent_map(
+            points,
+            np.where(labels >= 0, np.searchsorted(present, labels), -1),
+            names,
+            np.array([np.median(points[labels == label], axis=0) for label in present]),
+            [colours[name] for name in names],
+            [
+                f"{train.label_names[of_row] if of_row >= 0 else 'no label'}, {text}"
+                for of_row, text in zip(labels, texts, strict=True)
+            ],
+        )
+    return maps
 
 
 def _confusion_chart(confusion: Confusion) -> Chart:
     counts = confusion.counts[confusion.order].T
     return draw_matrix(counts, confusion.labels, confusion.order, "label", "cluster")
-
-
-@dataclass(frozen=True)
-class _ImageRenderer:
-    """Renders rows [n, D] as a strip of images.
-
-    Attributes:
-      low: the stored value that is drawn black.
-      high: the stored value that is drawn white.
-      scaling: from stored rows to the rows that the model sees.
-      image_shape: (H, W, C).
-    """
-
-    low: float
-    high: float
-    scaling: Scaling
-    image_shape: tuple[int, int, int]
-
-    @classmethod
-    def of_rows(cls, stored: np.ndarray, scaling: Scaling, image_shape: tuple[int, int, int]) -> "_ImageRenderer":
-        """Returns a renderer for the range of values of these stored rows."""
-        return cls(float(stored.min()), float(stored.max()), scaling, image_shape)
-
-    def render_stored(self, rows: np.ndarray) -> bytes:
-        """Renders rows as they are stored."""
-        values = (rows - self.low) / max(self.high - self.low, 1e-12)
-        return render_strip(values.reshape(-1, *self.image_shape))
-
-    def render_scaled(self, rows: np.ndarray) -> bytes:
-        """Renders rows as the model sees them."""
-        return self.render_stored(rows / np.asarray(self.scaling.scale) + np.asarray(self.scaling.shift))
-
-
-def _cluster_images(
-    x: np.ndarray, samples: np.ndarray, clusters: Clusters, images: _ImageRenderer
-) -> Iterator[dict[str, Any]]:
-    """Yields images of each cluster: samples [K, n, D] of the model, and the most and least certain rows of x."""
-    for cluster in clusters.shown:
-        rows = np.flatnonzero(clusters.of_rows == cluster)
-        rows = rows[np.argsort(-clusters.certainty[rows], kind="stable")]
-        yield {
-            "cluster": cluster,
-            "generated": images.render_scaled(samples[cluster, :_NUM_SAMPLES]),
-            "most": images.render_stored(x[rows[:_NUM_ROWS]]),
-            "least": images.render_stored(x[rows[::-1][:_NUM_ROWS]]),
-        }
-
-
-def _interpolations(
-    run: Run, state: TrainState, shown: np.ndarray, images: _ImageRenderer
-) -> Iterator[tuple[int, int, bytes]]:
-    """Yields (cluster, nearest other cluster, E[x|z] on the line between their prior means), each pair once."""
-    if len(shown) < 2:
-        return
-    means = state.params["prior"].means[jnp.asarray(shown)]
-    squares = np.square(np.asarray(means)[:, None] - np.asarray(means)[None]).sum(axis=-1)
-    np.fill_diagonal(squares, np.inf)
-    pairs = np.unique(np.sort(np.stack([np.arange(len(shown)), squares.argmin(axis=1)], axis=1), axis=1), axis=0)
-    z = interpolate(means[pairs[:, 0]], means[pairs[:, 1]], _NUM_STEPS)
-    lines = decode(run.model, state.params, z)
-    for (start, end), line in zip(pairs, lines, strict=True):
-        yield shown[start], shown[end], images.render_scaled(line)

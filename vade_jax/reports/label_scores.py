@@ -81,6 +81,19 @@ def confusion(labels: np.ndarray, clusters: np.ndarray, num_clusters: int, names
     return Confusion(counts=counts, labels=shown, order=np.lexsort((is_unmatched, label_of_cluster)))
 
 
+def clusters_of_labels(confusion: Confusion) -> dict[str, int]:
+    """The name of each label that occurs -> the cluster that the best matching gives it, in whose colour it is drawn.
+
+    Labels without a cluster get numbers that no cluster has.
+    """
+    num_clusters, num_labels = confusion.counts.shape
+    clusters, labels = linear_sum_assignment(confusion.counts, maximize=True)
+    matched = dict(zip(labels.tolist(), clusters.tolist(), strict=True))
+    unmatched = [label for label in range(num_labels) if label not in matched]
+    numbers = matched | {label: num_clusters + place for place, label in enumerate(unmatched)}
+    return {str(name): numbers[label] for label, name in enumerate(confusion.labels)}
+
+
 def scores(labels: np.ndarray, clusters: np.ndarray) -> dict[str, float]:
     """Scores of clusters [N] against labels [N], on the labelled rows.
 

@@ -156,19 +156,6 @@ def claim(workdir: Path, settings: dict[str, Any], description: dict[str, Any], 
         write_json(workdir / CONFIG, settings)
 
 
-@contextmanager
-def unchanged_if_refused(workdir: Path) -> Iterator[None]:
-    """A context to call `claim` in: after an InputError the run in the folder has its earlier settings again."""
-    started = read_started(workdir)
-    try:
-        yield
-    except InputError:
-        if started and started != read_started(workdir):
-            for name, content in zip((CONFIG, DATA), started, strict=True):
-                write_json(workdir / name, content)
-        raise
-
-
 def change_settings(workdir: Path, settings: Mapping[str, Any]) -> None:
     """Changes settings of the run in the folder that do not change training.
 

@@ -1,0 +1,71 @@
+"""Curves of the metrics over the epochs of a run."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vade_jax.reports.charts import Chart, draw_curves
+
+_Limits = tuple[float, float] | None  # of the y axis
+
+
+class Curve(NamedTuple):
+    """A chart with its title and its unit."""
+
+    title: str
+    unit: str
+    chart: Chart
+
+
+def training_curves(records: Sequence[dict[str, Any]], num_clusters: int) -> list[Curve]:
+    """The curves of each stage's loss, and of the metrics that all stages with clusters share.
+
+    Args:
+      records: of metrics.jsonl, one for each epoch.
+      num_clusters: K.
+    """
+    stages: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        stages.setdefault(record["stage"], []).append(record)
+    curves = []
+    for stage, of_stage in stages.items():
+        line = [record["epoch"] for record in of_stage], [record["loss"] for record in of_stage]
+        curves.append(Curve(f"Loss, {stage}", "nats per row", draw_curves({"": line}, "epoch of the stage")))
+    clustering = [record for record in records if "confidence" in record]
+    epochs = [record["total_epochs"] for record in clustering]
+    spans = {
+        stage: (of_stage[0]["total_epochs"], of_stage[-1]["total_epochs"])
+        for stage, of_stage in stages.items()
+        if "confidence" in of_stage[0]
+    }
+    for title, unit, values, limits in _shared_metrics(clustering, num_clusters) if clustering else ():
+        lines = {name: (epochs, value) for name, value in values.items()}
+        curves.append(Curve(title, unit, draw_curves(lines, "epoch of the run", spans, limits)))
+    return curves
+
+
+def _shared_metrics(
+    records: Sequence[dict[str, Any]], num_clusters: int
+) -> tuple[tuple[str, str, dict[str, np.ndarray], _Limits], ...]:
+    """(title, unit, name -> values, limits) of the metrics that all stages with clusters share."""
+    log_px_given_z, elbo, effective, confidence, changed = (
+        np.array([record[name] for record in records])
+        for name in ("log_px_given_z", "elbo", "effective_clusters", "confidence", "changed")
+    )
+    return (
+        ("Reconstruction", "E[log p(x|z)], nats per row", {"": log_px_given_z}, None),
+        ("Divergence from the prior", "KL(q(z, c|x) || p(z, c)), nats per row", {"": log_px_given_z - elbo}, None),
+        (
+            "Effective clusters",
+            f"exponential of the entropy of the sizes, at most {num_clusters}",
+            {"": effective},
+            (0, 1.05 * num_clusters),
+        ),
+        (
+            "Confidence and change",
+            "mean of max q(c|x); share of rows that changed cluster",
+            {"confidence": confidence, "changed": changed},
+            (0, 1.05),
+        ),
+    )
