@@ -8,13 +8,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import vade_jax
 from vade_jax.settings import defaults
 from vade_jax.settings.field_names import flatten
+from vade_jax.settings.meanings import meanings
 from vade_jax.settings.rules import RULES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,40 +37,18 @@ _INCLUDED = {
 }
 
 
-class Setting(NamedTuple):
-    """A line of `vade_jax/settings/defaults.py`; a section has no default."""
-
-    name: str
-    meaning: str
-    is_section: bool
-
-
-def settings() -> Iterator[Setting]:
-    """Yields the settings and sections with their comments, in the order of the file."""
-    comments: list[str] = []
-    for line in inspect.getsource(defaults.get_config).splitlines():
-        if comment := re.fullmatch(r"\s*# (.*)", line):
-            comments.append(comment[1])
-            continue
-        if assigned := re.fullmatch(r"\s*config\.([\w.]+) = (.*?)(?:  # (.*))?", line):
-            name, value, trailing = assigned.groups()
-            meaning = " ".join([*comments, *([trailing] if trailing else [])])
-            yield Setting(name, meaning, is_section=value == "ConfigDict()")
-        comments = []
-
-
 def settings_markdown() -> str:
-    """The reference of all settings, a section for each section of the config."""
+    """The reference of all settings, with a heading for each section of the config."""
     values = flatten(defaults.get_config().to_dict())
     parts = ["## Settings of a run"]
-    for setting in settings():
-        if setting.is_section:
-            parts.append(f"## {setting.name}")
-            parts += [_sentence(setting.meaning)] if setting.meaning else []
+    for name, meaning in meanings().items():
+        if name not in values:
+            parts.append(f"## {name}")
+            parts += [_sentence(meaning)] if meaning else []
             continue
-        default = repr(values[setting.name]).strip("()").rstrip(",") or "()"
-        facts = f"Default: `{default}`. Allowed: {RULES[setting.name].describe()}."
-        parts.append(f"`{setting.name}`\n: {_sentence(setting.meaning)}\n\n  {facts}")
+        default = repr(values[name]).strip("()").rstrip(",") or "()"
+        facts = f"Default: `{default}`. Allowed: {RULES[name].describe()}."
+        parts.append(f"`{name}`\n: {_sentence(meaning)}\n\n  {facts}")
     return "\n\n".join(parts)
 
 

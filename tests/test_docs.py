@@ -87,10 +87,8 @@ def test_settings_that_pages_name_exist():
 
 
 def test_every_setting_is_in_the_reference(generated):
-    listed = [setting.name for setting in generated.settings() if not setting.is_section]
-    assert sorted(listed) == sorted(flatten(get_config().to_dict()))
     page = generated.settings_markdown()
-    assert [name for name in listed if f"`{name}`\n: " not in page] == []
+    assert [name for name in flatten(get_config().to_dict()) if page.count(f"\n`{name}`\n: ") != 1] == []
 
 
 def test_a_setting_has_its_meaning_its_default_and_its_values(generated):
