@@ -10,6 +10,7 @@ from benchmarks import (
     criteria,
     draws,
     faults,
+    judges,
     likelihood,
     long_process,
     markdown,
@@ -20,11 +21,15 @@ from benchmarks import (
     speed,
     table,
     text_tables,
+    unequal,
     waiting_tables,
 )
 from benchmarks.selection import CRITERIA
 
-PAGES = [records.ROOT / name for name in ("README.md", "RESULTS.md", "docs/draws.md", "docs/probabilities.md")]
+PAGES = [
+    records.ROOT / name
+    for name in ("README.md", "RESULTS.md", "docs/draws.md", "docs/probabilities.md", "docs/unequal.md")
+]
 _RESULTS_COLUMNS = (
     "config",
     "seeds",
@@ -285,6 +290,8 @@ _TABLES: dict[str, Callable[[], str]] = {
     "calibration": calibration.markdown_table,
     "draws": draws.markdown_table,
     "outliers": outliers.markdown_table,
+    "judges": judges.markdown_table,
+    "unequal": unequal.markdown_table,
 }
 
 
