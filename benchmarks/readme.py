@@ -10,6 +10,7 @@ from benchmarks import (
     criteria,
     draws,
     faults,
+    judges,
     likelihood,
     long_process,
     markdown,
@@ -20,13 +21,14 @@ from benchmarks import (
     speed,
     table,
     text_tables,
+    unequal,
     waiting_tables,
 )
 from benchmarks.selection import CRITERIA
 
 PAGES = [records.ROOT / name for name in ("README.md", "RESULTS.md")] + [
     records.ROOT / "docs" / f"{name}.md"
-    for name in ("ablation", "draws", "probabilities", "results", "resuming", "speed")
+    for name in ("ablation", "draws", "probabilities", "results", "resuming", "speed", "unequal")
 ]
 _RESULTS_COLUMNS = (
     "config",
@@ -289,6 +291,8 @@ _TABLES: dict[str, Callable[[], str]] = {
     "calibration": calibration.markdown_table,
     "draws": draws.markdown_table,
     "outliers": outliers.markdown_table,
+    "judges": judges.markdown_table,
+    "unequal": unequal.markdown_table,
 }
 
 

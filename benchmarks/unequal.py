@@ -23,7 +23,7 @@ from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
-from benchmarks import records, seeds, text_tables
+from benchmarks import markdown, records, seeds, text_tables
 from vade_jax import VaDE
 from vade_jax.initialization.communities import find_communities
 from vade_jax.initialization.neighbor_graphs import find_neighbors
@@ -243,6 +243,12 @@ def table(record: dict[str, Any]) -> list[list[str]]:
     for name, entries in record.items():
         lines.append([name, str(len(entries)), *(text_tables.number(_mean(entries, method), 3) for method in methods)])
     return lines
+
+
+def markdown_table() -> str:
+    """The table of `table` in Markdown; '' without a record."""
+    columns, *found = table(records.read(records.RESULTS / "unequal.json") or {})
+    return markdown.table(columns, found)
 
 
 def _mean(entries: Sequence[dict[str, Any]], method: str) -> float | None:

@@ -58,7 +58,7 @@ class StudentT(Likelihood):
         return jnp.exp(0.5 * log_var)
 
 
-register_likelihood("student_t", StudentT)
+register_likelihood("own_student_t", StudentT)
 
 FAST = {"optimizer.min_steps": 200, "init.method": "gmm"}  # to be done in seconds; leave it out for better clusters
 
@@ -66,7 +66,7 @@ FAST = {"optimizer.min_steps": 200, "init.method": "gmm"}  # to be done in secon
 def main(**settings: Any) -> float:
     """Clusters scikit-learn's wines with it, and returns the adjusted Rand index."""
     wines = load_wine()
-    model = VaDE(n_clusters=3, hidden=(64,), likelihood="student_t", settings={**FAST, **settings}, verbose=True)
+    model = VaDE(n_clusters=3, hidden=(64,), likelihood="own_student_t", settings={**FAST, **settings}, verbose=True)
     score = adjusted_rand_score(wines.target, model.fit_predict(wines.data))
     print(f"adjusted Rand index {score:.3f}")
     return score

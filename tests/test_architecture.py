@@ -45,6 +45,7 @@ MAY_IMPORT = {
 MAY_KNOW_CONFIG_DICT = {"estimator", "command_line", "configs", "commands", "settings", "runs"}
 LIGHT = [
     "vade_jax.api",
+    "vade_jax.core.count_likelihoods",
     "vade_jax.core.elbo",
     "vade_jax.core.likelihoods",
     "vade_jax.core.mixture_prior",

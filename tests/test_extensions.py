@@ -26,11 +26,11 @@ def test_registered_parts_are_used_by_their_names(tmp_path):
     import extension_network
     import extension_scaling
 
-    vade_jax.register_likelihood("student_t", extension_likelihood.StudentT)
+    vade_jax.register_likelihood("own_student_t", extension_likelihood.StudentT)
     vade_jax.register_network("tanh", extension_network.make_networks)
     vade_jax.register_scaling("robust", extension_scaling.robust)
     vade_jax.register_data_source("blobs", extension_data.load_blobs)
-    config = tiny(data__name="blobs", data__scaling="robust", model__likelihood="student_t", model__network="tanh")
+    config = tiny(data__name="blobs", data__scaling="robust", model__likelihood="own_student_t", model__network="tanh")
     config.update_from_flattened_dict({**FAST, "model.hidden": (8,)})
     results = train(config, tmp_path / "run")
     assert results["accuracy"] > 1 / 3
@@ -38,9 +38,9 @@ def test_registered_parts_are_used_by_their_names(tmp_path):
 
 
 def test_a_name_that_is_not_registered_here_says_what_to_do(tmp_path):
-    settings = fields(model__likelihood="student_t")
+    settings = fields(model__likelihood="own_student_t")
     workdir.claim(tmp_path, settings, {"num_rows": 120, "num_features": 4, "image_shape": None, "names": ()})
-    with pytest.raises(InputError, match=r"config\.model\.likelihood: got 'student_t', .* run that code first"):
+    with pytest.raises(InputError, match=r"config\.model\.likelihood: got 'own_student_t', .* run that code first"):
         read_run(tmp_path)
 
 

@@ -1,5 +1,13 @@
 """The public names of `vade_jax` that need JAX alone. The package imports this file when one of them is used."""
 
+from vade_jax.core.count_likelihoods import (
+    log_prob_x_negative_binomial,
+    log_prob_x_poisson,
+    log_prob_x_zero_inflated_negative_binomial,
+    sample_x_negative_binomial,
+    sample_x_poisson,
+    sample_x_zero_inflated_negative_binomial,
+)
 from vade_jax.core.elbo import (
     ELBOTerms,
     SecondForm,
@@ -15,9 +23,13 @@ from vade_jax.core.elbo import (
 from vade_jax.core.importance_weighted import importance_weighted_bound
 from vade_jax.core.likelihoods import (
     log_prob_x_bernoulli,
+    log_prob_x_categorical,
     log_prob_x_gaussian,
+    log_prob_x_student_t,
     sample_x_bernoulli,
+    sample_x_categorical,
     sample_x_gaussian,
+    sample_x_student_t,
 )
 from vade_jax.core.mixture_prior import (
     GMMPrior,
@@ -39,7 +51,8 @@ from vade_jax.networks.encoders_decoders import (
     Shapes,
     register_network,
 )
-from vade_jax.networks.likelihoods import Likelihood, register_likelihood
+from vade_jax.networks.likelihood_base import Likelihood
+from vade_jax.networks.likelihoods import register_likelihood
 
 __all__ = [
     "ConvDecoder",
@@ -65,7 +78,12 @@ __all__ = [
     "log_cluster_posterior",
     "log_prob_c",
     "log_prob_x_bernoulli",
+    "log_prob_x_categorical",
     "log_prob_x_gaussian",
+    "log_prob_x_negative_binomial",
+    "log_prob_x_poisson",
+    "log_prob_x_student_t",
+    "log_prob_x_zero_inflated_negative_binomial",
     "log_prob_z",
     "log_prob_z_given_c",
     "log_responsibilities",
@@ -76,6 +94,11 @@ __all__ = [
     "register_scaling",
     "sample_prior",
     "sample_x_bernoulli",
+    "sample_x_categorical",
     "sample_x_gaussian",
+    "sample_x_negative_binomial",
+    "sample_x_poisson",
+    "sample_x_student_t",
+    "sample_x_zero_inflated_negative_binomial",
     "sample_z",
 ]

@@ -1,6 +1,5 @@
 """VaDE as a scikit-learn estimator: VaDE(n_clusters=10).fit_predict(X)."""
 
-import math
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -12,24 +11,26 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, DensityMixin, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from vade_jax.commands.load_rows import suit_model
 from vade_jax.commands.predict import clusters, describe_rows_outside, log_likelihoods
 from vade_jax.commands.train import train
 from vade_jax.data.column_checks import checked_values
-from vade_jax.data.dataset import DEFAULT_READ_OPTIONS, Dataset, Preparation, ReadOptions, Source, make_dataset
-from vade_jax.data.offsets import add_offset
+from vade_jax.data.dataset import DEFAULT_READ_OPTIONS, Dataset, Preparation, ReadOptions, Source
+from vade_jax.data.frames import encoded_frame, has_text, joined_columns, rows_of, with_gaps_filled
+from vade_jax.data.levels import named_columns
 from vade_jax.data.scaling import Scaling
 from vade_jax.inference.answers import generate, make_embed
 from vade_jax.inference.calibration import calibrated
+from vade_jax.inference.imputation import impute
 from vade_jax.reports import results
 from vade_jax.runs.replaced_run import OWNER
 from vade_jax.runs.run import KeyUse, Run, make_run
 from vade_jax.runs.saved_model import restore, save_model
 from vade_jax.runs.workdir import RESULTS, best_run_folder, claim, read
-from vade_jax.settings import defaults
-from vade_jax.settings.field_names import flatten, nested
+from vade_jax.settings.columns import read_levels
+from vade_jax.settings.estimator_parameters import config_of, parameters_of
 from vade_jax.settings.paths import user_path
 from vade_jax.system.atomic_files import atomic_write, write_array, write_json
 from vade_jax.system.console import silence
@@ -38,21 +39,13 @@ from vade_jax.system.errors import InputError, with_storage_errors
 from vade_jax.system.precision import matmul_precision
 from vade_jax.training.train_state import TrainState
 
-# parameter -> dotted name of the setting that it sets
-_FIELDS = {
-    "n_clusters": "model.num_clusters",
-    "latent_dim": "model.latent_dim",
-    "hidden": "model.hidden",
-    "likelihood": "model.likelihood",
-    "scaling": "data.scaling",
-}
-
 
 class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, DensityMixin, BaseEstimator):
     """Variational Deep Embedding (Jiang et al. 2017, arXiv:1611.05148) as a scikit-learn estimator.
 
     `fit` trains as the command line does: the same settings and seed give the same clusters. Labels are never read: y
-    is ignored everywhere.
+    is ignored everywhere. X can have gaps (NaN, None, pandas.NA), and a pandas frame can have columns of text. A model
+    of rows without gaps refuses rows with gaps.
 
     New rows may have values outside the range of the training rows. If the likelihood needs x in [0, 1], as 'bernoulli'
     does, they are clipped to that range, and a UserWarning says how many rows have such values.
@@ -65,6 +58,8 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         of `register_likelihood`, or package.module:factory.
       scaling: of the rows: 'range', 'standardize', 'rescale', 'none', or 'auto' to choose by the rows. Also a name of
         `register_scaling`, or package.module:function.
+      column_types: name or number of a column -> its kind: 'number', 'binary', 'category', 'count' or 'heavy_tailed'.
+        The other columns are what they look like.
       image_shape: (H, W, C) if the rows are images, else None.
       settings: any other field of `vade_jax.settings.defaults` by its dotted name, such as {'pretrain.num_epochs': 20}.
       workdir: the folder for the run's files. An interrupted fit of the same rows and settings resumes from it. A fit
@@ -90,6 +85,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         hidden: Sequence[int] | str = "auto",
         likelihood: str = "auto",
         scaling: str = "auto",
+        column_types: Mapping[str | int, str] | None = None,
         image_shape: tuple[int, int, int] | None = None,
         settings: Mapping[str, Any] | None = None,
         workdir: str | Path | None = None,
@@ -101,6 +97,7 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         self.hidden = hidden
         self.likelihood = likelihood
         self.scaling = scaling
+        self.column_types = column_types
         self.image_shape = image_shape
         self.settings = settings
         self.workdir = workdir
@@ -117,41 +114,21 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
           DivergedError: training collapsed and no cure helped.
           StorageError: a file cannot be read or written, such as on a full disk.
         """
-        array = self._array(X, ensure_min_samples=2)
+        rows = self._rows(X, ensure_min_samples=2)
         with tempfile.TemporaryDirectory() as temporary, nullcontext() if self.verbose else silence():
             folder = user_path(self.workdir or temporary)
-            train(self._config(), folder, Source({"train": self._dataset(array)}), owner="VaDE.fit")
+            train(config_of(self.get_params(deep=False)), folder, Source({"train": rows}), owner="VaDE.fit")
             self._keep(folder, allow_import=True)  # only what this estimator's own parameters name
         return self
 
-    def _config(self) -> ConfigDict:
-        given = {field: getattr(self, name) for name, field in _FIELDS.items()} | {
-            "seed": _seed(self.random_state),
-            "data.name": "file",
-            "report": self.workdir is not None,
-            **(self.settings or {}),
-        }
-        return ConfigDict(nested({**flatten(defaults.get_config().to_dict()), **given}))
-
-    def _array(self, X: Any, **options: Any) -> np.ndarray:
-        """X [N, D] as scikit-learn validates it, with these options."""
+    def _rows(self, X: Any, options: ReadOptions = DEFAULT_READ_OPTIONS, **validation: Any) -> Dataset:
+        """X [N, D] as scikit-learn validates it, as a data set with names, levels and image shape."""
         with checked_values(X):
-            array = validate_data(self, X, **options)
-            return array.astype(np.float64) if array.dtype.kind == "O" else array  # categories that are numbers
-
-    def _dataset(self, array: np.ndarray, options: ReadOptions = DEFAULT_READ_OPTIONS) -> Dataset:
-        """The rows [N, D] as a dataset, with their column names and image shape."""
+            X, levels = encoded_frame(X, for_training=options.prepared is None) if has_text(X) else (X, ())
+            array = validate_data(self, X, ensure_all_finite="allow-nan", **validation)
+            array = array.astype(np.float64) if array.dtype.kind == "O" else array  # numbers of Python
         names = tuple(getattr(self, "feature_names_in_", ()))
-        if self.image_shape is None:
-            return make_dataset(array, None, "X", names, offset=options.offset)
-        if math.prod(self.image_shape) != array.shape[1]:
-            raise InputError(
-                "image_shape",
-                self.image_shape,
-                f"a shape whose product is {array.shape[1]}, the number of columns",
-                "Set it to (height, width, channels).",
-            )
-        return make_dataset(array.reshape(len(array), *self.image_shape), None, "X", names, offset=options.offset)
+        return rows_of(array, names, self.image_shape, levels, options.offset)
 
     def _keep(self, folder: Path, allow_import: bool) -> None:
         """Reads from a workdir everything that prediction and `save` need."""
@@ -180,6 +157,11 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
     def __getstate__(self) -> dict[str, Any]:
         return {name: None if name == "_on_devices" else value for name, value in super().__getstate__().items()}
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
     _n_features_out = property(lambda self: self.means_.shape[1])  # scikit-learn reads it
 
     @with_storage_errors
@@ -187,10 +169,11 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         """The trained run, its state and the checked rows X [N, D]. Warns if rows are outside the training range."""
         run, state = self._trained()
         options = ReadOptions(prepared=Preparation.of_description(self._description))
-        dataset = self._dataset(self._array(X, reset=False), options)
-        if description := describe_rows_outside(run, state, dataset.x):
+        rows = self._rows(X, options, reset=False)
+        x = suit_model(rows, read_levels(self._description), run.model.likelihood.takes_gaps, "X", "X").x
+        if description := describe_rows_outside(run, state, x):
             warnings.warn(description, UserWarning, stacklevel=4)
-        return run, state, dataset.x
+        return run, state, x
 
     def predict(self, X: Any) -> np.ndarray:
         """The cluster of each row of X [N, D], as [N], int32."""
@@ -212,6 +195,21 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         """The mean of q(z|x) of each row of X [N, D], as [N, J]."""
         run, state, x = self._asked(X)
         return make_embed(run.model, run.config.evaluate.batch_size)(state, x)[0]
+
+    def impute(self, X: Any) -> Any:
+        """X [N, D] with E[x | the observed entries of its row] in its gaps, of a category the most probable level.
+
+        Returns:
+          A frame of the same columns for a pandas frame, else float64. Observed entries stay as they are.
+        """
+        run, state, x = self._asked(X)
+        filled = x
+        if run.model.likelihood.takes_gaps:
+            scoring, key = run.config.evaluate, run.key(KeyUse.EVALUATION)
+            with matmul_precision(run.config.precision):
+                size, count = scoring.batch_size, scoring.bound_samples
+                filled = state.scaling.inverse(impute(run.model, state, x, key, num_samples=count, batch_size=size))
+        return with_gaps_filled(X, self._named_columns(filled))
 
     def score_samples(self, X: Any) -> np.ndarray:
         """The importance-weighted bound of log p(x) of each scaled row of X [N, D], [N] nats; -inf for far rows."""
@@ -243,7 +241,11 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         with matmul_precision(run.config.precision):
             key = run.key(KeyUse.SAMPLES)
             x, drawn = generate(run.model, state.params, key, (n_samples,), mean=mean)
-        return add_offset(state.scaling.inverse(x), self._description.get("offset")), drawn
+        return joined_columns(self._named_columns(state.scaling.inverse(x))), drawn
+
+    def _named_columns(self, stored: np.ndarray) -> list[np.ndarray]:
+        """The columns of rows [N, D], as stored, in the units of X, with the names of levels."""
+        return named_columns(stored, read_levels(self._description), self._description.get("offset"))
 
     @with_storage_errors
     def save(self, folder: str | Path) -> None:
@@ -276,24 +278,9 @@ class VaDE(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Dens
         """
         folder = best_run_folder(user_path(folder))
         fields, description = read(folder)
-        asked, usual = flatten(fields), flatten(defaults.get_config().to_dict())
-        named = {name: asked.pop(field) for name, field in _FIELDS.items()}
-        image_shape, names = description["image_shape"], description["names"]
-        loaded = cls(
-            **{**named, "hidden": tuple(named["hidden"])},
-            image_shape=tuple(image_shape) if image_shape else None,
-            settings={name: value for name, value in asked.items() if value != usual.get(name)} or None,
-            random_state=asked.pop("seed"),
-        )
+        loaded = cls(**parameters_of(fields, description))
         loaded.n_features_in_ = description["num_features"]
-        if names:
+        if names := description["names"]:
             loaded.feature_names_in_ = np.array(names, object)
         loaded._keep(folder, allow_import)
         return loaded
-
-
-def _seed(random_state: int | np.random.RandomState | None) -> int:
-    """The seed: random_state if it is an integer, else a random integer drawn from it."""
-    if isinstance(random_state, int | np.integer):
-        return int(random_state)
-    return int(check_random_state(random_state).randint(2**31))

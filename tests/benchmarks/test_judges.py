@@ -45,6 +45,6 @@ def test_table_has_a_column_for_each_set_and_a_row_for_each_criterion():
     assert found["best"] > 0.95
     header, *lines = table({"blobs": found})
     assert header[-1] == "blobs"
-    assert len(lines) == len(CRITERIA) + 4
+    assert len(lines) == len(CRITERIA) + 5
     assert {len(line) for line in lines} == {len(header)}
     assert table({}) != []

@@ -25,10 +25,9 @@ def rows_with(value):
 
 
 VALUES = {
-    "nan": (rows_with(np.nan), r"1 (values that are NaN|gaps).* row 4, column [b1]"),
-    "inf": (rows_with(np.inf), r"1 values that are .*infinite or beyond .* row 4, column [b1]"),
-    "-inf": (rows_with(-np.inf), r"1 values that are .*infinite or beyond .* row 4, column [b1]"),
-    "1e300": (rows_with(1e300), r"1 values that are .*infinite or beyond .* row 4, column [b1]"),
+    "inf": (rows_with(np.inf), r"1 values that are infinite.* row 4, column [b1]"),
+    "-inf": (rows_with(-np.inf), r"1 values that are infinite.* row 4, column [b1]"),
+    "1e300": (rows_with(1e300), r"1 values that are infinite.* row 4, column [b1]"),
     "no rows": (ROWS[:0], r"shape \(0, 2\)|holds no rows"),
     "no columns": (ROWS[:, :0], r"shape \(6, 0\)|cannot be read|holds no rows|sparse matrix"),
     "complex": (ROWS.astype(complex), "dtype complex128|not numeric|sparse matrix|no column that can be used"),
@@ -173,7 +172,6 @@ def arrays(**named):
         ("x.csv", text("a,b\n"), "holds no rows"),
         ("x.csv", text("a,b\n1,2\n3,4,5,6\n"), r"1 lines of more values than the 2 names \(line 3 has 4\)"),
         ("x.csv", text("a,b\n1,2,3\n4,5,6\n"), "with 2 names and lines of more values"),
-        ("x.csv", text("a,b\n1\n3,4\n5,6\n"), "1 gaps .* row 0, column b"),
         ("x.csv", text("1,2\n3,4\n"), "columns 1, 2, expected a first line of names"),
         ("x.csv", text("a,b\n1,x\n3,4\n"), r"the column 'b', which is not numeric \(row 0 holds 'x'\)"),
         ("x.csv", text("a,b\n1,2\n3,4\n5,?\n7,-\n"), r"2 gaps \(the first in row 2, column b\)"),

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from helpers.table_files import assert_one_line, read
 
-from vade_jax.data.column_checks import check_numbers_everywhere
 from vade_jax.data.dataset import ExpectedColumns
 from vade_jax.system.errors import InputError
 
@@ -170,11 +169,6 @@ def test_a_file_is_read_with_its_values(tmp_path, capsys, recwarn, name):
     said = capsys.readouterr().out + "".join(str(warning.message) for warning in recwarn)
     assert re.search(words, said), said
     assert bool(said) <= (len(more) > 0), said
-    if levels or np.isnan(found.x).any():
-        with pytest.raises(InputError) as error:
-            check_numbers_everywhere(found.x, names, levels, str(tmp_path / name))
-        wrong = sum(map(bool, levels)) + np.isnan(found.x).any(axis=0).sum()
-        assert_one_line(error, tmp_path, f"with {wrong} problems" if wrong > 1 else "categories|gaps")
 
 
 @pytest.mark.parametrize("name", REFUSED)

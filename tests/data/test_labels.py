@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vade_jax.data.dataset import make_dataset
-from vade_jax.data.labels import encode_labels, join_labels, level_names
+from vade_jax.data.labels import encode_labels, join_labels
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,3 @@ def test_a_dataset_has_numbered_labels():
     rows = make_dataset(np.eye(3), np.array([0.0, np.nan, 2.0]), "x")
     assert rows.labels.tolist() == [0, -1, 1]
     assert rows.label_names == ("0", "2")
-
-
-def test_codes_become_the_names_of_the_nearest_category():
-    codes = np.array([0, 1.4, 2, -3, 9, np.nan])
-    assert level_names(codes, ("x", "y", "z")).tolist() == ["x", "y", "z", "x", "z", None]
-    assert level_names(codes, ()) is codes

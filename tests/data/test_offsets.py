@@ -38,13 +38,13 @@ def test_a_constant_column_has_an_offset_if_it_is_large():
 
 
 def test_a_column_with_an_infinite_value_has_no_offset():
-    assert offset_of([1.7e9, np.nan, np.inf], [1.7e9, np.inf, 1.7e9 + 1]) is None
+    assert offset_of([1.7e9, np.nan, np.inf], [1.7e9, np.inf, 1.7e9 + 1], [np.nan, np.nan, np.nan]) is None
 
 
 def test_gaps_do_not_change_the_offset():
     times = 1.7e9 + np.array([0, np.nan, 1, 0.5])
     assert offset_of(times, [1, np.nan, 2, 3]).tolist() == [1.7e9, 0]
-    rows = make_dataset(times[:, None], None, "x", gaps=True)
+    rows = make_dataset(times[:, None], None, "x")
     np.testing.assert_array_equal(rows.x[:, 0], [0, np.nan, 1, 0.5])
 
 

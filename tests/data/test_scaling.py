@@ -7,7 +7,7 @@ from vade_jax.data.scaling import (
     SCALINGS,
     Scaling,
     clip_to_unit_interval,
-    count_outside_unit_interval,
+    count_outside,
     full_scale,
 )
 from vade_jax.system import large_arrays
@@ -43,8 +43,8 @@ def test_values_outside_the_unit_interval_are_clipped_and_their_rows_counted(mon
     monkeypatch.setattr(large_arrays, "_VALUES_PER_SLICE", 4)
     x = np.array([[10, 20], [10 - 1e-6, 20 + 1e-6], [9, 15], [15, 15], [10, 31], [1e37, -1e37]], np.float32)
     scaling = Scaling(np.full((1, 2), 10, np.float32), np.full((1, 2), 0.1, np.float32))
-    assert count_outside_unit_interval(x, scaling) == 3
-    assert count_outside_unit_interval(x[[0, 1, 3]], scaling) == 0
+    assert count_outside(x, scaling, np.zeros(1), np.ones(1)) == 3
+    assert count_outside(x[[0, 1, 3]], scaling, np.zeros(1), np.ones(1)) == 0
     clipped = np.asarray(clip_to_unit_interval(scaling(x)))
     np.testing.assert_allclose(clipped, [[0, 1], [0, 1], [0, 0.5], [0.5, 0.5], [0, 1], [1, 0]], atol=2e-6)
     inside = np.array([-1e-7, 0, 0.3, 1, 1 + 1e-7], np.float32)

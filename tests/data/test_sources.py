@@ -43,7 +43,7 @@ def test_npy_rows_are_memory_mapped(tmp_path, dtype):
 def test_values_are_checked_in_every_slice(tmp_path, monkeypatch):
     monkeypatch.setattr(large_arrays, "_VALUES_PER_SLICE", 4)
     x = ROWS.copy()
-    x[3, 1] = x[5, 0] = np.nan
+    x[3, 1] = x[5, 0] = np.inf
     np.save(tmp_path / "x.npy", x)
     with pytest.raises(InputError, match=r"with 2 values .* \(the first in row 3, column 1\)"):
         sources.load("file", str(tmp_path / "x.npy"))

@@ -11,7 +11,8 @@ from vade_jax.data.scaling import Scaling
 from vade_jax.inference.answers import likelihood_under_priors, log_likelihood, make_embed, mean_elbo, posterior
 from vade_jax.inference.far_rows import BoundedModel
 from vade_jax.inference.outliers import are_outliers
-from vade_jax.networks.likelihoods import Likelihood, register_likelihood
+from vade_jax.networks.likelihood_base import Likelihood
+from vade_jax.networks.likelihoods import register_likelihood
 from vade_jax.networks.model import init_params, make_model
 from vade_jax.training.train_state import TrainState
 
@@ -90,6 +91,15 @@ def test_far_and_denormal_rows_never_give_nan_in_a_mean_or_under_a_prior():
     bound = likelihood_under_priors(model, state, x, KEY, num_samples=3, batch_size=32)(state.params["prior"])
     assert not np.isnan(bound).any()
     assert np.isfinite(bound[-2:]).all()
+
+
+@pytest.mark.parametrize("likelihood", ["student_t", "poisson", "negative_binomial", "zero_inflated_negative_binomial"])
+def test_far_rows_never_give_nan_with_heavy_tails_or_counts(likelihood):
+    model, state = made(likelihood)
+    found, z_mean, z_log_var, log_px = answers(model, state, np.concatenate([far_rows(300), np.zeros((1, FEATURES))]))
+    for array in (found.responsibilities, z_mean, z_log_var):
+        assert np.isfinite(array).all()
+    assert not np.isnan(log_px).any()
 
 
 def test_the_bounds_change_no_bit_of_ordinary_rows():

@@ -7,7 +7,7 @@ from helpers.runs import fields
 from vade_jax.data import column_names
 from vade_jax.data.dataset import Dataset, make_dataset
 from vade_jax.data.scaling import SCALINGS
-from vade_jax.networks.likelihoods import LIKELIHOODS
+from vade_jax.networks.likelihoods import LIKELIHOODS, make_likelihood
 from vade_jax.settings import data_dependent
 from vade_jax.system.errors import InputError
 
@@ -150,8 +150,22 @@ def test_a_given_field_decides_the_other_one(scaling, likelihood, image_shape):
     other = chosen(rows, data__scaling=scaling, model__likelihood="auto")
     assert other == {"model.likelihood": "bernoulli" if scaling == "range" else "gaussian_shared"}
     other = chosen(rows, data__scaling="auto", model__likelihood=likelihood)
-    gaussian = "rescale" if image_shape else "standardize"
-    assert other == {"data.scaling": "range" if likelihood == "bernoulli" else gaussian}
+    of_real = "rescale" if image_shape else "standardize"
+    suitable = {"unit_interval": "range", "count": "none", "real": of_real}
+    assert other == {"data.scaling": suitable[make_likelihood(likelihood, -6.0).support]}
+
+
+@pytest.mark.parametrize("bad", [-1.0, 0.5])
+def test_a_likelihood_of_counts_is_refused_for_other_values(bad):
+    rows = Dataset(np.array([[3, 0], [12, 1]], np.float32).repeat(100, axis=0), None, None)
+    settings = fields(data__scaling="none", model__likelihood="poisson", model__num_clusters=2)
+    data_dependent.check_against_data(settings, rows)
+    expected = r"^config\.model\.likelihood: got 'poisson' .*, expected counts, which are integers >= 0"
+    with pytest.raises(InputError, match=expected):
+        data_dependent.check_against_data(settings, rows._replace(x=np.where(rows.x == 12, np.float32(bad), rows.x)))
+    settings["data"]["scaling"] = "range"
+    with pytest.raises(InputError, match=expected):
+        data_dependent.check_against_data(settings, rows)
 
 
 def test_batches_have_at_most_as_many_rows_as_the_data():

@@ -33,7 +33,7 @@ def test_a_value_of_the_wrong_type_names_its_field(name, value):
         ("model__num_clusters", 0),
         ("model__num_clusters", 2.0),
         ("model__hidden", (5, 0)),
-        ("model__likelihood", "poisson"),
+        ("model__likelihood", "laplace"),
         ("optimizer__decay_rate", 0.0),
         ("optimizer__final_fraction", 1.5),
         ("pretrain__learning_rate", float("inf")),

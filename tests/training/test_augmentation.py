@@ -17,6 +17,8 @@ from vade_jax.data import sources, splits
 from vade_jax.data.scaling import Scaling
 from vade_jax.inference.answers import make_embed
 from vade_jax.initialization import modularity, neighbor_graphs
+from vade_jax.networks.likelihoods import Bernoulli
+from vade_jax.networks.model import Model
 from vade_jax.runs import input_graphs, saved_model
 from vade_jax.runs.run import Run
 from vade_jax.system.errors import InputError
@@ -25,6 +27,7 @@ from vade_jax.training.objectives import ENCODER_INPUT, with_augmented_input
 
 AUGMENTATION = functools.partial(random_affine, image_shape=(8, 8, 1), max_degrees=10.0, max_shift=0.1)
 SHAPES = (8, 8, 1), (5, 7, 3)
+MODEL = Model(None, None, Bernoulli())
 
 
 def image_of(shape, seed=0):
@@ -97,8 +100,8 @@ def test_input_graph_of_augmented_images_depends_less_on_position():
     scores = []
     for max_shift in (0.0, 0.3):
         config = tiny(augment__max_shift=max_shift)
-        run = Run(config, Path(), None, 400, 64, (8, 8, 1))
-        graph = input_graphs.build_input_graph(run, Scaling(jnp.zeros((1, 1)), jnp.ones((1, 1))), x, 10, 400)
+        run = Run(config, Path(), MODEL, 400, 64, (8, 8, 1))
+        graph = input_graphs.build_input_graph(run, np.float32(x), 10, 400)
         assert graph.shape == (400, 400)
         scores.append(modularity.modularity(graph, np.asarray(x[:, 27] > 0.5).astype(int)))
     assert scores[1] < scores[0]  # clusters by position have a lower modularity
@@ -109,7 +112,7 @@ def test_input_graphs_include_the_original_images(max_shift, part_rows, count, t
     x = np.random.default_rng(0).uniform(size=(200, 64)).astype(np.float32)
     options = {"init__method": "manifold", "init__neighbors": "embedding", "init__part_rows": part_rows}
     config = tiny(augment__max_shift=max_shift, **options)
-    run = Run(config, tmp_path, None, 200, 64, (8, 8, 1))
+    run = Run(config, tmp_path, MODEL, 200, 64, (8, 8, 1))
     graphs = input_graphs.load_input_graphs(run, Scaling(jnp.zeros((1, 1)), jnp.ones((1, 1))), x)
     assert len(graphs) == count
     _, neighbors = neighbor_graphs.nearest_neighbors_without_hubs(

@@ -13,7 +13,7 @@ import numpy as np
 from vade_jax.commands.load_rows import reload_rows
 from vade_jax.core.mixture_prior import log_responsibilities
 from vade_jax.data import output_files
-from vade_jax.data.labels import level_names
+from vade_jax.data.levels import named_columns
 from vade_jax.data.offsets import add_offset
 from vade_jax.inference import answers
 from vade_jax.inference.answers import make_embed
@@ -21,6 +21,7 @@ from vade_jax.reports.image_strips import save_sample_grid
 from vade_jax.runs import workdir
 from vade_jax.runs.run import Run, with_settings
 from vade_jax.runs.saved_model import restore
+from vade_jax.settings.columns import read_levels
 from vade_jax.settings.rules import AUTO, EACH, MEAN
 from vade_jax.system.errors import InputError, with_storage_errors
 from vade_jax.system.precision import matmul_precision
@@ -147,14 +148,14 @@ def _write_rows(
     target: Path, run: Run, state: TrainState, x: np.ndarray, clusters: np.ndarray, description: Mapping[str, Any]
 ) -> None:
     """Writes rows [M, D], as the model sees them, in the units of the training rows, with their clusters [M]."""
-    stored = add_offset(state.scaling.inverse(x), description.get("offset"))
+    stored = state.scaling.inverse(x)
     column_names = list(description["names"]) or [f"column_{number}" for number in range(run.num_features)]
-    levels = workdir.levels(description)
-    if not levels or output_files.ending(target) == ".npz":  # an array holds numbers alone: the codes of categories
-        output_files.write(target, {"cluster": clusters, "x": stored}, {"x": column_names})
+    levels, offset = read_levels(description), description.get("offset")
+    if not levels or output_files.ending(target) == ".npz":  # an array holds numbers alone: those of categories
+        output_files.write(target, {"cluster": clusters, "x": add_offset(stored, offset)}, {"x": column_names})
         return
-    columns = [level_names(stored[:, j], names) for j, names in enumerate(levels)]
     # the names of the user's columns come last, and are the headings of the columns of these numbers
+    columns = named_columns(stored, levels, offset)
     arrays = {"cluster": clusters} | {f"column {j}": column for j, column in enumerate(columns)}
     output_files.write(target, arrays, {f"column {j}": [name] for j, name in enumerate(column_names)})
 

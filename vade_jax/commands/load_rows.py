@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from vade_jax.data import column_names, sources, splits
-from vade_jax.data.column_checks import check_numbers_everywhere
 from vade_jax.data.dataset import Dataset, ExpectedColumns, Preparation, ReadOptions, Source, digest, fingerprint
+from vade_jax.data.gaps import check_no_gaps, has_gaps
+from vade_jax.data.levels import match_levels, with_categories
 from vade_jax.runs import workdir
 from vade_jax.runs.run import Run
+from vade_jax.settings.columns import asked_kinds, read_levels
 from vade_jax.settings.field_names import flatten
 from vade_jax.settings.paths import absolute_path
 from vade_jax.system.errors import InputError
@@ -54,7 +56,7 @@ def load_rows(config: ConfigDict, folder: Path, source: Source | None = None) ->
       StorageError: the run in the workdir has a damaged config.json or data.json.
     """
     if source is not None:
-        return LoadedRows(source, *_select(source, config), place={})
+        return LoadedRows(source, *_with_categories(*_select(source, config), config), place={})
     settings, known = workdir.read_started(folder) or ({}, {})
     written = flatten(settings)
     place = {name: config.data[name] for name in _PLACE}
@@ -68,7 +70,45 @@ def load_rows(config: ConfigDict, folder: Path, source: Source | None = None) ->
         where = place["path"] or config.data.name
         train = _match(train, names, len(names), where, train.image_shape)
         test = None if test is None else _match(test, names, len(names), where, test.image_shape)
+    train, test = _with_categories(train, test, config)
     return LoadedRows(source, train, test, {name: absolute_path(path) for name, path in place.items()})
+
+
+def _with_categories(train: Dataset, test: Dataset | None, config: ConfigDict) -> tuple[Dataset, Dataset | None]:
+    """The rows to cluster with the categories that `data.columns` makes of numbers, and test rows with the same levels.
+
+    Test rows of a model without gaps must have none.
+    """
+    categories = [column for column, kind in asked_kinds(config.data.columns, train).items() if kind == "category"]
+    train = with_categories(train, categories, config.data.path or config.data.name)
+    if test is not None:
+        test = suit_model(test, train.levels, has_gaps(train.x), config.data.test_split, "config.data.test_split")
+    return train, test
+
+
+def suit_model(
+    rows: Dataset,
+    levels: tuple[tuple[str, ...], ...],
+    takes_gaps: bool,
+    where: str,
+    field: str = "config.data.path",
+) -> Dataset:
+    """Returns new rows with the levels of a model.
+
+    Args:
+      rows: with the columns of the model.
+      levels: of the model, as in `Dataset.levels`.
+      takes_gaps: whether it was trained on rows with gaps.
+      where: the file or name of the rows.
+      field: of the error.
+
+    Raises:
+      InputError: the rows have gaps or levels that the model cannot take.
+    """
+    rows = match_levels(rows, levels, where, takes_gaps, field)
+    if not takes_gaps:
+        check_no_gaps(rows.x, rows.names, where, field)
+    return rows
 
 
 def reload_rows(run: Run, path: str = "") -> tuple[Dataset, Dataset | None]:
@@ -132,13 +172,13 @@ def read_rows(run: Run, path: str = "") -> Dataset:
         return reload_rows(run)[0]
     description = workdir.read(run.folder)[1]
     names = tuple(description["names"])
-    expected = ExpectedColumns(names, run.image_shape, workdir.levels(description))
+    levels = read_levels(description)
+    expected = ExpectedColumns(names, run.image_shape, levels)
     options = _read_options(run.config, description)._replace(expected=expected)
     source = sources.load("file", path, options=options)
     rows = splits.select_split(source, "all", "config.data.path")
     rows = _match(rows, names, run.num_features, path, run.image_shape)
-    check_numbers_everywhere(rows.x, rows.names, rows.levels, path)
-    return rows
+    return suit_model(rows, levels, run.model.likelihood.takes_gaps, path)
 
 
 def identify(rows: Dataset) -> dict[str, Any]:
@@ -164,6 +204,7 @@ def _same(rows: Dataset, known: Mapping[str, Any], identity: Mapping[str, Any], 
     """
     names, image_shape = tuple(known["names"]), known["image_shape"]
     rows = _match(rows, names, known["num_features"], where, rows.image_shape)
+    rows = match_levels(rows, read_levels(known), where)
     rows = splits.with_offset(rows, Preparation.of_description(known).offset)  # chosen again, in the file's order
     if differing := workdir.differing_rows(identity, identify(rows)):
         raise InputError(

@@ -10,7 +10,7 @@ import numpy as np
 from vade_jax.commands.load_rows import read_rows
 from vade_jax.data import annotated_cells, output_files
 from vade_jax.data.annotated_cells import CELLS
-from vade_jax.data.scaling import count_outside_unit_interval
+from vade_jax.data.scaling import count_outside
 from vade_jax.inference.answers import Posterior, log_likelihood, make_embed, posterior
 from vade_jax.inference.calibration import calibrated
 from vade_jax.inference.outliers import are_outliers, outlier_threshold
@@ -122,13 +122,13 @@ def latent_means(run: Run, state: TrainState, x: np.ndarray) -> np.ndarray:
 
 def describe_rows_outside(run: Run, state: TrainState, x: np.ndarray) -> str:
     """How many of the rows x [N, D], as stored, are clipped to the support of the likelihood, in words; '' if none."""
-    if run.model.likelihood.support == "real":
-        return ""
-    count = count_outside_unit_interval(x, state.scaling)
+    low, high = run.model.likelihood.limits
+    count = count_outside(x, state.scaling, np.array(low), np.array(high))
     if not count:
         return ""
+    of = "the training rows" if run.model.likelihood.support == "unit_interval" else "the likelihood"
     return (
-        f"{count:,} of {len(x):,} rows ({count / len(x):.1%}) have values outside the range of the training rows. The "
+        f"{count:,} of {len(x):,} rows ({count / len(x):.1%}) have values outside the range of {of}. The "
         f"likelihood {run.config.model.likelihood!r} needs values in this range, so they are clipped to it."
     )
 

@@ -22,6 +22,7 @@ from vade_jax.initialization import number_of_clusters
 from vade_jax.initialization.methods import ClusteringOptions
 from vade_jax.initialization.neighbor_graphs import num_neighbors
 from vade_jax.initialization.number_of_clusters import RULE, EmbeddedRows, HeldOut, KScores, recommend, standard_error
+from vade_jax.runs.filled_inputs import filled_rows
 from vade_jax.runs.input_graphs import build_input_graph
 from vade_jax.runs.run import KeyUse, Run, read_run, with_settings
 from vade_jax.runs.saved_model import load_autoencoder
@@ -138,7 +139,7 @@ def measure(run: Run, state: TrainState, x: np.ndarray, test_x: np.ndarray | Non
     check_range(options, len(x))
     z_mean, z_log_var = make_embed(run.model, scoring.batch_size)(state, x)
     count = num_neighbors(len(x), options.max_clusters, run.config.init.neighbor_share)
-    graph = build_input_graph(run, state.scaling, x, count, len(x))
+    graph = build_input_graph(run, filled_rows(run, state, x), count, len(x))
     held_out_x = x if test_x is None else test_x
     held_out = sample_row_indices(len(held_out_x), bound_rows_key, scoring.bound_rows)
     bound = likelihood_under_priors(

@@ -11,8 +11,9 @@ from ml_collections import ConfigDict
 from vade_jax.commands.evaluate import write_results, written_results
 from vade_jax.commands.load_rows import LoadedRows, identify, load_rows
 from vade_jax.data import tfds_images
-from vade_jax.data.column_checks import check_extreme_values, check_numbers_everywhere
+from vade_jax.data.column_checks import check_extreme_values
 from vade_jax.data.dataset import Dataset, Source
+from vade_jax.data.gaps import has_gaps
 from vade_jax.reports import results
 from vade_jax.runs import workdir
 from vade_jax.runs.replaced_run import OWNER, delete_replaced_run
@@ -20,6 +21,7 @@ from vade_jax.runs.run import Run, make_run
 from vade_jax.runs.saved_model import check_autoencoder
 from vade_jax.runs.train_many_runs import Outcome, train_runs
 from vade_jax.settings import data_dependent, field_names, paths, rules
+from vade_jax.settings.columns import columns_in_words, columns_of, describe_columns
 from vade_jax.system import compile_time, processes
 from vade_jax.system.atomic_files import write_json
 from vade_jax.system.console import print_line
@@ -66,15 +68,14 @@ def _load_and_train(
 ) -> dict[str, Any]:
     """Does what `train` says, with checked settings; `started` is when it began, by `time.perf_counter`."""
     rows = load_rows(config, folder, source)
-    where = config.data.path or "the training rows"
-    for part in (rows.train, rows.test):
-        if part is not None:
-            check_numbers_everywhere(part.x, part.names, part.levels, where)
-    check_extreme_values(rows.train.x, rows.train.names, where)
+    check_extreme_values(rows.train.x, rows.train.names, config.data.path or "the training rows")
     config = _with_auto_settings(config, rows.train)
     fields = config.to_dict()
     data_dependent.check_against_data(fields, rows.train)
-    description = _describe(rows) | {OWNER: owner}
+    columns = columns_of(fields, rows.train)
+    if columns:
+        print_line(f"kinds of columns: {columns_in_words(columns, rows.train)}")
+    description = _describe(rows) | describe_columns(columns, has_gaps(rows.train.x), rows.train) | {OWNER: owner}
     check_autoencoder(config, description)
     runs = [make_run(of_run, run_folder, description) for of_run, run_folder in _expand_runs(config, folder)]
     with ExitStack() as claimed:

@@ -17,6 +17,27 @@ def prepend_axes(array: jax.Array, ndim: int) -> jax.Array:
     return lax.expand_dims(array, range(ndim - array.ndim))
 
 
+def align_events(name: str, x: jax.Array, other_name: str, other: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Returns both arrays in one type and rank.
+
+    Raises:
+      ValueError: the last axes differ, or the others do not broadcast.
+    """
+    shape, other_shape = jnp.shape(x), jnp.shape(other)
+    try:
+        fits = shape[-1] == other_shape[-1] and bool(jnp.broadcast_shapes(shape, other_shape))
+    except (ValueError, IndexError):
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{name} has shape {shape} and {other_name} {other_shape}: "
+            "the last axes must be the same D and the leading ones must broadcast"
+        )
+    x, other = as_floats(x, other)
+    ndim = max(x.ndim, other.ndim)
+    return prepend_axes(x, ndim), prepend_axes(other, ndim)
+
+
 def check_same_shape(name: str, array: jax.Array, other_name: str, other: jax.Array) -> None:
     """Raises a ValueError that names both shapes if they differ."""
     if jnp.shape(array) != jnp.shape(other):

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from vade_jax.data.gaps import greatest, has_gaps
 from vade_jax.data.offsets import column_limits, dense_rows, subtract_offset
-from vade_jax.data.problems import Problem, raise_problems
 from vade_jax.system.errors import InputError, first_line, show_name
-from vade_jax.system.large_arrays import row_slices
+from vade_jax.system.process_wide import filtered_warnings
 
 _NUM_ROWS = 1000  # evenly spaced rows that are looked at
 _LEAST_KEPT = 0.9  # of the distinct values; random values of many rows share float32 numbers now and then
@@ -32,7 +32,7 @@ def warn_of_merged_values(x: Any, offset: np.ndarray | None, where: str, names: 
     if np.can_cast(x.dtype, np.float32):
         return
     rows = dense_rows(x, _some_rows(x.shape[0]))
-    tolerance = _ROUNDING * np.fmax.reduce(np.abs(rows.astype(np.float64)), axis=0)
+    tolerance = _ROUNDING * greatest(np.abs(rows.astype(np.float64)), axis=0)
     values = np.sort(subtract_offset(rows, np.zeros(1) if offset is None else offset), axis=0)
     distinct = 1 + (np.diff(values, axis=0) > tolerance).sum(axis=0)
     kept = 1 + (np.diff(values.astype(np.float32), axis=0) > 0).sum(axis=0)
@@ -44,51 +44,6 @@ def warn_of_merged_values(x: Any, offset: np.ndarray | None, where: str, names: 
             "constant from each of them, or drop the rows that are far from the others.",
             stacklevel=3,
         )
-
-
-def check_numbers_everywhere(x: np.ndarray, names: Sequence[str], levels: Sequence[Sequence[str]], where: str) -> None:
-    """Refuses rows with gaps or categories: their files can be read, but no model takes them yet.
-
-    Args:
-      x: [N, D], as stored; NaN is a gap.
-      names: the names of the columns, or ().
-      levels: the names of the categories of each column, as in `Dataset`.
-      where: the file or name of the rows.
-
-    Raises:
-      InputError: names each column of categories, and each column with gaps.
-    """
-    problems = [
-        Problem(
-            f"{len(known)} categories in the column {_column(names, j)} ({_first_of(known)})",
-            "numbers",
-            "Encode categories as numbers (pandas.get_dummies), drop their columns, or name them as "
-            "--config.data.label_column or --config.data.id_column.",
-        )
-        for j, known in enumerate(levels)
-        if known
-    ]
-    counts, first = _count_gaps(x)
-    problems += [
-        Problem(
-            f"{counts[j]:,} gaps (the first in row {first[j]}, column {_column(names, j)})",
-            "a value everywhere",
-            "Drop those rows or columns, or fill the gaps.",
-        )
-        for j in np.flatnonzero(counts).tolist()
-    ]
-    raise_problems(problems, where)
-
-
-def _count_gaps(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The number of NaN in each column of rows x [N, D] as stored, [D], and the row of its first one, [D]."""
-    counts, first = np.zeros(x.shape[1], np.int64), np.zeros(x.shape[1], np.int64)
-    for rows in row_slices(x) if x.dtype == np.float32 else ():
-        gaps = np.isnan(x[rows])
-        found = gaps.sum(axis=0)
-        first = np.where((counts == 0) & (found > 0), rows.start + gaps.argmax(axis=0), first)
-        counts += found
-    return counts, first
 
 
 def check_extreme_values(x: np.ndarray, names: Sequence[str], where: str) -> None:
@@ -109,12 +64,15 @@ def check_extreme_values(x: np.ndarray, names: Sequence[str], where: str) -> Non
     if x.dtype == np.uint8:
         return
     low, high = column_limits(x)
-    first, median, third = np.quantile(x[_some_rows(len(x))].astype(np.float64), (0.25, 0.5, 0.75), axis=0)
+    some = x[_some_rows(len(x))].astype(np.float64)
+    quantile = np.nanquantile if has_gaps(some) else np.quantile
+    with filtered_warnings("ignore", RuntimeWarning):  # of columns of gaps
+        first, median, third = quantile(some, (0.25, 0.5, 0.75), axis=0)
     size = np.maximum(high - median, median - low) / math.sqrt(len(x))
     hidden = np.flatnonzero((third > first) & (third - first < _FLOAT32_EPSILON * size)).tolist()
     if not hidden:
         return
-    rows = [int(np.abs(x[:, j] - median[j]).argmax()) for j in hidden[:_MAX_SHOWN]]
+    rows = [int(np.nanargmax(np.abs(x[:, j] - median[j]))) for j in hidden[:_MAX_SHOWN]]
     values = [f"{x[row, j]:g} in row {row}, column {_column(names, j)}" for row, j in zip(rows, hidden, strict=False)]
     extreme = _first_of([*values, *hidden[_MAX_SHOWN:]])
     remedy = "Correct or drop these rows, or transform the columns, for example by a logarithm."
@@ -145,8 +103,8 @@ def checked_values(x: Any) -> Iterator[None]:
     """A context that reads rows X [N, D] of any type as scikit-learn does.
 
     Raises:
-      InputError: about values that scikit-learn would read as others, or would not name: dates, categories that are not
-        numbers, masked values, and integers that float64 cannot hold.
+      InputError: about values that scikit-learn would read as others, or would not name: dates, masked values, and
+        integers that float64 cannot hold.
     """
     _check_frame(x)
     for rows in x if isinstance(x, list | tuple) else [x]:
@@ -174,14 +132,18 @@ def check_mask(x: Any, where: str) -> None:
         )
 
 
+def is_frame(x: Any) -> bool:
+    """Returns whether x is a pandas frame."""
+    return hasattr(x, "iloc") and hasattr(x, "columns")
+
+
 def _check_frame(frame: Any) -> None:
-    """Raises an InputError if a column of a pandas frame holds dates, or categories that are not numbers."""
-    for name, dtype in frame.dtypes.items() if hasattr(frame, "iloc") and hasattr(frame, "columns") else ():
-        categories = getattr(dtype, "categories", None)
-        if dtype.kind in "mM" or (categories is not None and categories.dtype.kind not in "buif"):
+    """Raises an InputError if a column of a pandas frame holds dates."""
+    for name, dtype in frame.dtypes.items() if is_frame(frame) else ():
+        if dtype.kind in "mM":
             raise InputError(
                 "X",
                 f"the column {name!r} of dtype {dtype}, which holds {str(frame[name].iloc[0])[:40]!r}",
-                "numbers in every column",
-                "Encode it as numbers (such as pandas.get_dummies(X)), or drop it.",
+                "numbers or text in every column",
+                "Encode it as numbers, or drop it.",
             )

@@ -102,8 +102,10 @@ def match_columns(
     if names and dataset.names and dataset.names != tuple(names):
         order = column_indices(dataset.names, names, where, field)
         offset = None if dataset.offset is None else dataset.offset[order]
-        levels = tuple(dataset.levels[index] for index in order) if dataset.levels else ()
-        dataset = dataset._replace(x=dataset.x[:, order], names=tuple(names), offset=offset, levels=levels)
+        levels = tuple(dataset.levels[column] for column in order) if dataset.levels else ()
+        dataset = dataset._replace(
+            x=dataset.x[:, order], names=tuple(names), offset=offset, levels=levels if any(levels) else ()
+        )
     if dataset.x.shape[1] != num_features:
         raise InputError(
             field,

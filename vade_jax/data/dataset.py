@@ -74,8 +74,8 @@ class Dataset(NamedTuple):
       label_names: the names of the labels; () if there are no labels.
       offset: [D], float64, what was subtracted from the columns of the source to get x; None for nothing.
       cells: what was done to the cells of an .h5ad; None for other rows.
-      levels: for each of the D columns the names of its categories, whose codes 0, 1, ... it holds; () for a column of
-        numbers. () altogether if no column holds categories.
+      levels: for each of the D columns the sorted names of its levels, () for a column of numbers; x has the numbers
+        0 .. L-1 of levels. () if no column is a category.
     """
 
     x: np.ndarray
@@ -100,7 +100,7 @@ class ExpectedColumns(NamedTuple):
     Attributes:
       names: the names of its columns; () if they have none.
       image_shape: (H, W, C), or None if it was not trained on images.
-      levels: the names of the categories of each column, as in `Dataset`.
+      levels: as in `Dataset.levels`.
     """
 
     names: tuple[str, ...] = ()
@@ -160,9 +160,8 @@ def make_dataset(
     ids: np.ndarray | None = None,
     offset: np.ndarray | None = None,
     levels: tuple[tuple[str, ...], ...] = (),
-    gaps: bool = False,
 ) -> Dataset:
-    """Checks an array and makes it a data set, x [N, D] of uint8 or float32.
+    """Checks an array and makes it a data set, x [N, D] of uint8 or float32. NaN is a gap.
 
     Columns that float32 cannot hold, because their values are large compared with their range, are stored without an
     offset; see `offsets.choose_offset`. Warns of columns that still lose many of their distinct values.
@@ -176,13 +175,12 @@ def make_dataset(
       offset: what to subtract from the columns, [D], or [1] for one number; None to choose it by the rows. For new
         rows of a model pass `ReadOptions.offset`.
       levels: the names of the categories of each column, as in `Dataset`.
-      gaps: whether NaN is a missing value; else it is an error.
 
     Returns:
       The data set.
 
     Raises:
-      InputError: values that are masked, not numbers or not finite, or a wrong shape.
+      InputError: values that are masked, not numbers or infinite, or a wrong shape.
     """
 
     def error(got: str, expected: str, remedy: str) -> InputError:
@@ -209,14 +207,14 @@ def make_dataset(
         offset = choose_offset([rows])
     offset = None if offset is None or not offset.any() else np.broadcast_to(offset, num_columns)
     x = _to_stored_dtype(rows, offset)
-    count, first = _find_unusable(x, gaps)
+    count, first = _find_unusable(x)
     if first is not None:
         row, column = first
         raise error(
-            f"{count} values that are {'' if gaps else 'NaN, '}infinite or beyond {LARGEST:g} "
+            f"{count} values that are infinite or beyond {LARGEST:g} "
             f"(the first in row {row}, column {show_name(names[column]) if names else column})",
-            "only finite numbers",
-            "Drop those rows or fill the gaps.",
+            "only finite numbers, or NaN for a gap",
+            "Drop those rows, or set these values to NaN.",
         )
     warn_of_merged_values(rows, offset, where, names)
     numbers, label_names = (None, ()) if labels is None else encode_labels(labels)
@@ -262,12 +260,11 @@ def _to_stored_dtype(x: np.ndarray | csr_matrix, offset: np.ndarray | None) -> n
     return stored
 
 
-def _find_unusable(x: np.ndarray, gaps: bool) -> tuple[int, tuple[int, int] | None]:
-    """The number of values in x [N, D] that are infinite, too large, or NaN unless gaps, and where the first is."""
+def _find_unusable(x: np.ndarray) -> tuple[int, tuple[int, int] | None]:
+    """The number of values in x [N, D] that are infinite or too large, and the row and column of the first."""
     count, first = 0, None
     for rows in row_slices(x) if x.dtype == np.float32 else ():
-        sizes = np.abs(x[rows])
-        found = np.argwhere(sizes > LARGEST if gaps else ~(sizes <= LARGEST))
+        found = np.argwhere(np.abs(x[rows]) > LARGEST)
         if len(found) and first is None:
             first = rows.start + int(found[0, 0]), int(found[0, 1])
         count += len(found)

@@ -17,7 +17,7 @@ def first_equal_rows(x: np.ndarray) -> np.ndarray:
     this needs about 50 bytes of memory for each row.
 
     Args:
-      x: [N, D], finite, in memory or in a memory-mapped file.
+      x: [N, D], finite or NaN in gaps, in memory or in a memory-mapped file.
 
     Returns:
       [N]. A row that equals no earlier one has its own index.
@@ -34,5 +34,8 @@ def is_first(firsts: np.ndarray) -> np.ndarray:
 
 def _digests(x: np.ndarray) -> Iterator[bytes]:
     for rows in row_slices(x):
-        for row in np.add(x[rows], x.dtype.type(0), order="C"):  # turns -0.0 into 0.0, which it equals
+        part = np.add(x[rows], x.dtype.type(0), order="C")  # turns -0.0 into 0.0, which it equals
+        if x.dtype.kind == "f":
+            part[np.isnan(part)] = np.nan  # gaps are equal, whatever their bits
+        for row in part:
             yield hashlib.blake2b(row, digest_size=_DIGEST_BYTES).digest()

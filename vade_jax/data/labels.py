@@ -58,18 +58,3 @@ def _number(name: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
-
-
-def level_names(codes: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """The names of categories [N] with these codes, each that of the nearest code, None for NaN.
-
-    Args:
-      codes: [N], numbers.
-      names: of the codes 0, 1, ...; () if the numbers are none, which are returned as they are.
-    """
-    if not names:
-        return codes
-    nearest = np.clip(np.rint(np.nan_to_num(codes)), 0, len(names) - 1).astype(np.int64)
-    found = np.array(names, object)[nearest]
-    found[np.isnan(codes)] = None
-    return found

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
+from vade_jax.data.gaps import greatest, least
 from vade_jax.system.large_arrays import empty_array, row_slices
 
 _MAX_RATIO = 1000.0  # of the largest value to the range; up to it, rounding changes less than 1/16,000 of the range
@@ -53,11 +54,13 @@ def _large_columns(x: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def column_limits(x: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The smallest and the largest value of each column of rows x [N, D], each [D] float64; NaN counts as missing."""
+    """The smallest and the largest value of each column of rows x [N, D], each [D] float64, without gaps.
+
+    Both are NaN where all are gaps.
+    """
     parts = (dense_rows(x, rows) for rows in row_slices(x))
-    limits = [(np.fmin.reduce(part, axis=0), np.fmax.reduce(part, axis=0)) for part in parts]
-    low, high = (np.array(values, np.float64) for values in zip(*limits, strict=True))
-    return np.fmin.reduce(low, axis=0), np.fmax.reduce(high, axis=0)
+    low, high = zip(*((least(part, axis=0), greatest(part, axis=0)) for part in parts), strict=True)
+    return least(np.array(low, np.float64), axis=0), greatest(np.array(high, np.float64), axis=0)
 
 
 def _fits_float32(x: Any, columns: np.ndarray) -> np.ndarray:
@@ -66,7 +69,7 @@ def _fits_float32(x: Any, columns: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         for rows in row_slices(x):
             part = dense_rows(x, rows)[:, columns]
-            exact &= ((part.astype(np.float32).astype(part.dtype) == part) | (part != part)).all(axis=0)
+            exact &= ((part.astype(np.float32).astype(part.dtype) == part) | (part != part)).all(axis=0)  # or a gap
     return exact
 
 
@@ -107,6 +110,6 @@ def change_offset(x: np.ndarray, old: np.ndarray | None, new: np.ndarray | None)
 def source_limits(x: np.ndarray, offset: np.ndarray | None) -> tuple[Any, Any]:
     """The smallest and the largest value of rows x [N, D] as stored, in the units of their source."""
     if offset is None:
-        return x.min(), x.max()
+        return least(x), greatest(x)
     low, high = column_limits(x)
-    return (low + offset).min(), (high + offset).max()
+    return least(low + offset), greatest(high + offset)

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from vade_jax.data.gaps import greatest, least
+from vade_jax.system.errors import InputError
 from vade_jax.system.large_arrays import row_slices
 from vade_jax.system.registry import Registry
 
@@ -18,7 +20,7 @@ Scale = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def _scale_range(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    low, high = (0.0, float(full_scale(int(x.max())))) if x.dtype == np.uint8 else (float(x.min()), float(x.max()))
+    low, high = (0.0, float(full_scale(int(x.max())))) if x.dtype == np.uint8 else (float(least(x)), float(greatest(x)))
     return np.full((1, 1), low, np.float32), np.full(
         (1, 1), 1 / (high - low) if high - low > _TINY else 1.0, np.float32
     )
@@ -50,8 +52,39 @@ def _scale_none(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
 
 
+def fitted_scaling(name: str, x: np.ndarray, columns: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The shift and the scale of rows x [N, D], as stored, each [1, D] or [1, 1], float32.
+
+    Args:
+      name: a key of SCALINGS.
+      x: the training rows.
+      columns: the indices of the columns to scale; the others have the shift 0 and the scale 1. None for all.
+
+    Raises:
+      InputError: a scaling gives values that are not finite, as one of the user's own may for rows with gaps.
+    """
+    if columns is not None and not len(columns):
+        return _scale_none(x)
+    shift, scale = SCALINGS[name](x if columns is None else x[:, columns])
+    if not (np.isfinite(shift).all() and np.isfinite(scale).all()):
+        raise InputError(
+            "config.data.scaling",
+            f"{name!r}, whose shift or scale of these rows is not finite",
+            "a scaling that leaves out gaps (NaN)",
+            "Use numpy.nanmin, numpy.nanmean and the like in it, or set --config.data.scaling=standardize.",
+        )
+    if columns is None:
+        return shift, scale
+    all_shifts, all_scales = np.zeros((1, x.shape[1]), np.float32), np.ones((1, x.shape[1]), np.float32)
+    all_shifts[:, columns], all_scales[:, columns] = shift, scale
+    return all_shifts, all_scales
+
+
 def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean and the variance of each column of x [N, D], each [1, D], float64 (Chan et al. 1979)."""
+    """The mean and the variance of each column of x [N, D], each [1, D], float64 (Chan et al. 1979).
+
+    Gaps are left out. The moments of a column of gaps only are 0.
+    """
     count, mean, var = 0, np.zeros((1, x.shape[1])), np.zeros((1, x.shape[1]))
     for rows in row_slices(x):
         part = x[rows]
@@ -60,6 +93,24 @@ def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         step = part.mean(axis=0, dtype=np.float64, keepdims=True) - mean
         mean = mean + share * step
         var = (1 - share) * (var + share * step**2) + share * part.var(axis=0, dtype=np.float64, keepdims=True)
+    return _moments_of_observed(x) if np.isnan(mean).any() else (mean, var)
+
+
+def _moments_of_observed(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`moments` of rows with gaps."""
+    count, mean, var = (np.zeros((1, x.shape[1])) for _ in range(3))
+    for rows in row_slices(x):
+        part, observed = x[rows].astype(np.float64), ~np.isnan(x[rows])
+        present = observed.sum(axis=0, keepdims=True)
+        count = count + present
+        share = present / np.maximum(count, 1)
+        part_mean = np.where(observed, part, 0).sum(axis=0, keepdims=True) / np.maximum(present, 1)
+        part_var = np.square(np.where(observed, part - part_mean, 0)).sum(axis=0, keepdims=True) / np.maximum(
+            present, 1
+        )
+        step = part_mean - mean
+        mean = mean + share * step
+        var = (1 - share) * (var + share * step**2) + share * part_var
     return mean, var
 
 
@@ -110,10 +161,19 @@ class Scaling(struct.PyTreeNode):
 
 
 def scaled_limits(x: np.ndarray, shift: np.ndarray, scale: np.ndarray) -> tuple[float, float]:
-    """The smallest and the largest value of rows x [N, D], as stored, after scaling."""
+    """The smallest and the largest value of rows x [N, D], as stored, after scaling; gaps are left out."""
+    low, high = scaled_column_limits(x, shift, scale)
+    return float(np.fmin.reduce(low)), float(np.fmax.reduce(high))
+
+
+def scaled_column_limits(x: np.ndarray, shift: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest and the largest value of each column of rows x [N, D], as stored, after scaling, each [D].
+
+    Gaps are left out. A column of gaps only has NaN.
+    """
     with np.errstate(over="ignore"):  # an infinite value is outside every range
-        ends = (x.min(axis=0) - shift) * scale, (x.max(axis=0) - shift) * scale
-    return float(np.minimum(*ends).min()), float(np.maximum(*ends).max())
+        ends = (least(x, axis=0) - shift) * scale, (greatest(x, axis=0) - shift) * scale
+    return np.minimum(*ends).reshape(-1), np.maximum(*ends).reshape(-1)
 
 
 def in_unit_interval(low: float, high: float) -> bool:
@@ -121,17 +181,29 @@ def in_unit_interval(low: float, high: float) -> bool:
     return low >= -_ROUNDING and high <= 1 + _ROUNDING
 
 
-def count_outside_unit_interval(x: np.ndarray, scaling: Scaling) -> int:
-    """How many rows of x [N, D], as stored, have a scaled value outside [0, 1]."""
+def count_outside(x: np.ndarray, scaling: Scaling, low: np.ndarray, high: np.ndarray) -> int:
+    """How many rows of x [N, D], as stored, have a scaled value outside [low, high], up to rounding.
+
+    The limits are numbers or [D]. Infinite ones exclude nothing.
+    """
+    if np.isinf(low).all() and np.isinf(high).all():
+        return 0
     shift, scale = np.asarray(scaling.shift), np.asarray(scaling.scale)
-    if in_unit_interval(*scaled_limits(x, shift, scale)):
+    low, high = low - _ROUNDING, high + _ROUNDING
+    smallest, largest = scaled_column_limits(x, shift, scale)
+    if not ((smallest < low) | (largest > high)).any():
         return 0
     count = 0
     for rows in row_slices(x):
         with np.errstate(over="ignore"):
             scaled = (x[rows] - shift) * scale
-        count += int(((scaled < -_ROUNDING) | (scaled > 1 + _ROUNDING)).any(axis=1).sum())
+        count += int(((scaled < low) | (scaled > high)).any(axis=1).sum())
     return count
+
+
+def are_counts(x: np.ndarray) -> bool:
+    """Whether all values of x [N, D] are integers >= 0; NaN counts as one."""
+    return all(((x[rows] >= 0) & (x[rows] == np.floor(x[rows])) | np.isnan(x[rows])).all() for rows in row_slices(x))
 
 
 def clip_to_unit_interval(x: jax.Array) -> jax.Array:

@@ -8,6 +8,7 @@ import numpy as np
 from vade_jax.data.column_names import abbreviate, match_columns
 from vade_jax.data.dataset import Dataset, Source
 from vade_jax.data.labels import Labels, join_labels
+from vade_jax.data.levels import joined_levels, match_levels
 from vade_jax.data.offsets import change_offset
 from vade_jax.system.errors import InputError
 from vade_jax.system.large_arrays import empty_array
@@ -63,6 +64,8 @@ def _join(splits: Mapping[str, Dataset], parsed: Sequence[tuple[str, str]], spli
         name: with_offset(match_columns(dataset, first.names, first.x.shape[1], name, field), offset)
         for name, dataset in splits.items()
     }
+    levels = joined_levels(list(alike.values()))
+    alike = {name: match_levels(dataset, levels, name) for name, dataset in alike.items()}
     parts = [_first_rows(alike[name], count) for name, count in parsed]
     if len(parts) == 1:
         return parts[0]

@@ -58,7 +58,7 @@ def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
     features, levels, found = read_columns(features, str(path), options.dates, levels_of)
     raise_problems([*problems, *found], str(path))
     names = tuple(map(str, features.columns))
-    dataset = make_dataset(_numbers(features), labels, str(path), names, ids, options.offset, levels, gaps=True)
+    dataset = make_dataset(_numbers(features), labels, str(path), names, ids, options.offset, levels)
     return {"train": dataset}
 
 

@@ -22,11 +22,11 @@ from vade_jax.training.train_state import TrainState
 
 _KEPT_PROGRAMS = 64  # functions of the models used last, whose compiled programs are kept
 _MAX_DECODED = 8192  # draws of z for one device call of the decoder
-_MAX_BOUND_BATCH = 256  # rows for one device call of the bound: each row has many draws of z
+MAX_BOUND_BATCH = 256  # rows for one device call of the bound: each row has many draws of z
 _X_NOISE = 2  # number of the key of x's noise; `sample_prior` splits the same key into numbers 0 and 1
 
 # log p(x|z), z, z_mean and z_log_var, the first arguments of `importance_weighted_bound`
-_Draws = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
+Draws = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
 
 
 class Posterior(NamedTuple):
@@ -42,7 +42,7 @@ class Posterior(NamedTuple):
 
 
 @functools.lru_cache(maxsize=_KEPT_PROGRAMS)
-def _make_row_map(fn: Callable, model: Model, batch_size: int, title: str = "rows", **options: Any) -> RowMap:
+def model_row_map(fn: Callable, model: Model, batch_size: int, title: str = "rows", **options: Any) -> RowMap:
     """`make_row_map` of fn(bounded, params, x, keys, **options), where bounded is the model for any rows.
 
     Calls with the same arguments share one function, so the programs of a model are compiled once.
@@ -57,7 +57,7 @@ def _make_row_map(fn: Callable, model: Model, batch_size: int, title: str = "row
 
 def make_embed(model: Model, batch_size: int) -> Callable[[TrainState, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """A function (state, x [N, D] as stored) -> (z_mean, z_log_var), each [N, J]; it is compiled once."""
-    row_map = _make_row_map(_encode, model, batch_size)
+    row_map = model_row_map(_encode, model, batch_size)
     return lambda state, x: row_map(state.params, state.scaling, x, state.key)
 
 
@@ -89,7 +89,7 @@ def posterior(
     Returns:
       The posterior.
     """
-    row_map = _make_row_map(_posterior, model, batch_size, "clusters", estimator=estimator)
+    row_map = model_row_map(_posterior, model, batch_size, "clusters", estimator=estimator)
     return Posterior(*row_map(state.params, state.scaling, x, key, allocate))
 
 
@@ -112,7 +112,7 @@ def mean_elbo(
     allocate: Allocate = np.empty,
 ) -> dict[str, float]:
     """The means of the ELBO ('elbo') and of its five terms, by name, over rows [N, D] as stored; nats."""
-    row_map = _make_row_map(_elbo, model, batch_size, "ELBO", estimator=estimator)
+    row_map = model_row_map(_elbo, model, batch_size, "ELBO", estimator=estimator)
     rows = row_map(state.params, state.scaling, x, key, allocate)
     return {name: float(values.mean(dtype=np.float64)) for name, values in rows.items()}
 
@@ -136,8 +136,8 @@ def log_likelihood(
     The draws are decoded one after the other, so the memory for decoding does not grow with L. The bound of a row far
     from the training rows is a very low number or -inf, never NaN.
     """
-    row_map = _make_row_map(
-        _log_likelihood, model, min(batch_size, _MAX_BOUND_BATCH), "log p(x)", num_samples=num_samples
+    row_map = model_row_map(
+        _log_likelihood, model, min(batch_size, MAX_BOUND_BATCH), "log p(x)", num_samples=num_samples
     )
     return row_map(state.params, state.scaling, x, key, allocate)
 
@@ -145,7 +145,7 @@ def log_likelihood(
 def _log_likelihood(
     model: BoundedModel, params: Params, x: jax.Array, keys: jax.Array, *, num_samples: int
 ) -> jax.Array:
-    draws = _sample_and_decode(model, params, x, keys, num_samples=num_samples)
+    draws = sample_and_decode(model, params, x, keys, num_samples=num_samples)
     bound = importance_weighted_bound(*draws, params["prior"])
     return jnp.where(model.is_far(x) | jnp.isnan(bound), -jnp.inf, bound)
 
@@ -166,12 +166,12 @@ def likelihood_under_priors(
     Returns:
       A function prior -> the importance-weighted bound of log p(x), [N] nats. It is compiled once for each K.
     """
-    row_map = _make_row_map(_draws_by_row, model, min(batch_size, _MAX_BOUND_BATCH), num_samples=num_samples)
+    row_map = model_row_map(_draws_by_row, model, min(batch_size, MAX_BOUND_BATCH), num_samples=num_samples)
     draws = row_map(state.params, state.scaling, x, key)
 
     @jax.jit
-    def bound(draws: _Draws, prior: GMMPrior) -> jax.Array:
-        def row_bound(row: _Draws) -> jax.Array:
+    def bound(draws: Draws, prior: GMMPrior) -> jax.Array:
+        def row_bound(row: Draws) -> jax.Array:
             return importance_weighted_bound(*row, prior)
 
         return jax.lax.map(row_bound, draws, batch_size=batch_size)
@@ -179,15 +179,13 @@ def likelihood_under_priors(
     return lambda prior: np.asarray(bound(draws, prior))
 
 
-def _draws_by_row(model: BoundedModel, params: Params, x: jax.Array, keys: jax.Array, *, num_samples: int) -> _Draws:
-    """`_sample_and_decode` with the row axis first, as in every array of a row map."""
-    log_px_given_z, z, z_mean, z_log_var = _sample_and_decode(model, params, x, keys, num_samples=num_samples)
+def _draws_by_row(model: BoundedModel, params: Params, x: jax.Array, keys: jax.Array, *, num_samples: int) -> Draws:
+    """`sample_and_decode` with the row axis first, as in every array of a row map."""
+    log_px_given_z, z, z_mean, z_log_var = sample_and_decode(model, params, x, keys, num_samples=num_samples)
     return log_px_given_z.T, z.swapaxes(0, 1), z_mean, z_log_var
 
 
-def _sample_and_decode(
-    model: BoundedModel, params: Params, x: jax.Array, keys: jax.Array, *, num_samples: int
-) -> _Draws:
+def sample_and_decode(model: BoundedModel, params: Params, x: jax.Array, keys: jax.Array, *, num_samples: int) -> Draws:
     """log p(x|z) [L, B], the draws z [L, B, J] of q(z|x), and its z_mean and z_log_var [B, J]."""
     z_mean, z_log_var = model.encode(params, x)
     z = sample_z_each(keys, z_mean, z_log_var, num_samples)

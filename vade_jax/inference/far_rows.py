@@ -8,7 +8,9 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from vade_jax.core.shapes import prepend_axes
 from vade_jax.data.scaling import clip_to_unit_interval
 from vade_jax.networks.model import Model, Params
 
@@ -35,9 +37,10 @@ class BoundedModel(Model):
 
     def clip(self, x: jax.Array) -> jax.Array:
         """x [..., D] with values outside of what the model takes moved to its ends."""
-        if self.likelihood.support == "real":
-            return jnp.clip(x, -LARGEST, LARGEST)
-        return clip_to_unit_interval(x)
+        if self.likelihood.support == "unit_interval":
+            return clip_to_unit_interval(x)
+        low, high = (np.clip(np.array(limit, np.float32), -LARGEST, LARGEST) for limit in self.likelihood.limits)
+        return jnp.clip(x, *(prepend_axes(jnp.asarray(limit), x.ndim) for limit in (low, high)))
 
     def is_far(self, x: jax.Array) -> jax.Array:
         """Whether x [..., D] has a value that clipping moves by more than 16, [...]: the density of such a row is 0.

@@ -20,7 +20,7 @@ from vade_jax.initialization.modularity import (
 
 _RESOLUTIONS = [1.5**power for power in range(6)]
 _LOW_RESOLUTIONS = (0.5, 0.25)  # lower ones joined true clusters of pendigits, and single rows stayed clusters
-_CLEARLY = 0.05  # by how much more a mixture has to agree; with 0.03, clusters of Fashion-MNIST get worse
+CLEARLY = 0.05  # by how much more a mixture has to agree; with 0.03, clusters of Fashion-MNIST get worse
 
 
 class BestCandidate(NamedTuple):
@@ -87,7 +87,7 @@ def best_candidate(
     options = [best, *(lower for lower in map(at, _LOW_RESOLUTIONS) if not lower.num_emptied)]
     agreements = [agreement_with_mixture(points, option.memberships.argmax(axis=1), num_clusters) for option in options]
     return next(
-        option for option, agreement in zip(options, agreements, strict=True) if agreement >= max(agreements) - _CLEARLY
+        option for option, agreement in zip(options, agreements, strict=True) if agreement >= max(agreements) - CLEARLY
     )
 
 

@@ -127,6 +127,33 @@ class SharedLogVar(nn.Module):
         return mean, jnp.broadcast_to(log_var, mean.shape)
 
 
+class LearnedNumbers(nn.Module):
+    """Adds learned numbers that are the same for all z to the heads of a decoder.
+
+    Attributes:
+      decoder: any decoder.
+      first: the values before training.
+      each_column: whether each value gives a head [..., D] of one number for each column; else all of them are one
+        head [..., len(first)].
+      rate: how many times faster than the other parameters they learn, as in `SharedLogVar`.
+    """
+
+    decoder: nn.Module
+    first: tuple[float, ...]
+    each_column: bool = True
+    rate: float = 10.0
+
+    @nn.compact
+    def __call__(self, z: jax.Array) -> tuple[jax.Array, ...]:
+        """The decoder's heads and the learned ones, for z [..., J]."""
+        heads = self.decoder(z)
+        *leading, num_columns = heads[0].shape
+        first = jnp.array(self.first, jnp.float32)
+        first = jnp.broadcast_to(first[:, None], (len(self.first), num_columns)) if self.each_column else first[None]
+        learned = self.rate * self.param("numbers", lambda _: first / self.rate)
+        return (*heads, *(jnp.broadcast_to(numbers, (*leading, len(numbers))) for numbers in learned))
+
+
 class Shapes(NamedTuple):
     """The sizes that an encoder and a decoder are built for.
 

@@ -1,63 +1,29 @@
 """Likelihoods p(x|z): families of distributions whose parameters are the decoder's heads."""
 
-import abc
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Protocol, get_args
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
 
 from vade_jax.core.likelihoods import (
     log_prob_x_bernoulli,
     log_prob_x_gaussian,
+    log_prob_x_student_t,
     sample_x_bernoulli,
     sample_x_gaussian,
+    sample_x_student_t,
 )
+from vade_jax.networks.count_likelihoods import NegativeBinomial, Poisson, ZeroInflatedNegativeBinomial
 from vade_jax.networks.encoders_decoders import SharedLogVar
+from vade_jax.networks.likelihood_base import Likelihood, Support
 from vade_jax.system.errors import InputError
 from vade_jax.system.registry import Registry
 
-Support = Literal["real", "unit_interval"]
-
-
-class Likelihood(abc.ABC):
-    """A family of distributions p(x|z). The decoder's heads, each [..., D], are its parameters.
-
-    Attributes:
-      num_heads: the number of heads that the network's decoder returns.
-      support: the values of x that it allows: 'real' for any, 'unit_interval' for x in [0, 1].
-    """
-
-    num_heads: int
-    support: Support = "real"
-
-    @abc.abstractmethod
-    def log_prob(self, x: jax.Array, *heads: jax.Array) -> jax.Array:
-        """Returns log p(x|z) [...] in nats, for x [..., D]."""
-
-    @abc.abstractmethod
-    def mean(self, *heads: jax.Array) -> jax.Array:
-        """Returns E[x|z] [..., D]."""
-
-    def sample(self, key: jax.Array, *heads: jax.Array) -> jax.Array:
-        """Returns a draw x ~ p(x|z) [..., D].
-
-        A subclass without this method can train and return E[x|z], but it cannot draw x.
-
-        Raises:
-          NotImplementedError: the subclass does not define it.
-        """
-        raise NotImplementedError(
-            f"{type(self).__name__} cannot draw x: define its method sample(key, *heads), or ask for the mean, E[x|z]"
-        )
-
-    def wrap_decoder(self, decoder: nn.Module) -> nn.Module:
-        """Returns a decoder that returns all the heads that `log_prob` and `mean` take.
-
-        Args:
-          decoder: the network's decoder, which returns `num_heads` heads.
-        """
-        return decoder
+_FIRST_DF = 5.0  # degrees of freedom of the Student-t likelihood before training
 
 
 @dataclass(frozen=True)
@@ -114,7 +80,12 @@ class Gaussian(Likelihood):
 
     def _log_var(self, raw_log_var: jax.Array) -> jax.Array:
         """log sigma^2, above its lower bound."""
-        return self.min_log_var + jax.nn.softplus(raw_log_var - self.min_log_var)
+        return bounded_log_var(raw_log_var, self.min_log_var)
+
+
+def bounded_log_var(raw_log_var: jax.Array, min_log_var: float) -> jax.Array:
+    """Returns log sigma^2 above its lower bound, from any real numbers of the same shape."""
+    return min_log_var + jax.nn.softplus(raw_log_var - min_log_var)
 
 
 @dataclass(frozen=True)
@@ -131,6 +102,43 @@ class SharedGaussian(Gaussian):
         return SharedLogVar(decoder)
 
 
+@dataclass(frozen=True)
+class StudentT(Likelihood):
+    """p(x|z) = prod_d t(x_d | mean_d, scale_d, df_d), a Gaussian with heavier tails.
+
+    Values far out weigh less. Each column has one learned scale and one learned number of degrees of freedom, above 1.
+    The network sees arsinh(x), which is x near 0 and its logarithm far out. The head is the mean.
+
+    Attributes:
+      min_log_var: the lower bound of the logarithm of the squared scale.
+    """
+
+    min_log_var: float
+    num_heads = 1
+    first_numbers = (0.0, math.log(math.expm1(_FIRST_DF - 1)))  # raw log-scale and raw degrees of freedom
+
+    def log_prob(self, x: jax.Array, *heads: jax.Array) -> jax.Array:
+        """Returns log p(x|z) [...] in nats, for x [..., D]."""
+        return log_prob_x_student_t(x, *self._parameters(*heads))
+
+    def mean(self, *heads: jax.Array) -> jax.Array:
+        """Returns E[x|z] [..., D]."""
+        mean, _, _ = heads
+        return mean
+
+    def sample(self, key: jax.Array, *heads: jax.Array) -> jax.Array:
+        """Returns a draw x ~ p(x|z) [..., D]."""
+        return sample_x_student_t(key, *self._parameters(*heads))
+
+    def features(self, x: jax.Array) -> jax.Array:
+        """Returns arsinh(x) [..., D]."""
+        return jnp.arcsinh(x)
+
+    def _parameters(self, mean: jax.Array, raw_log_var: jax.Array, raw_df: jax.Array) -> tuple[jax.Array, ...]:
+        """The mean, log-scale and degrees of freedom, each [..., D]."""
+        return mean, 0.5 * bounded_log_var(raw_log_var, self.min_log_var), 1 + jax.nn.softplus(raw_df)
+
+
 class LikelihoodFactory(Protocol):
     """A function or class that makes a likelihood."""
 
@@ -142,14 +150,23 @@ class LikelihoodFactory(Protocol):
         """
 
 
-def _bernoulli(min_log_var: float) -> Likelihood:
-    return Bernoulli()
+def _without_scale(family: Callable[[], Likelihood]) -> LikelihoodFactory:
+    """Returns the factory of a family without a learned scale."""
+    return lambda min_log_var: family()
 
 
 LIKELIHOODS: Registry[LikelihoodFactory] = Registry(
     "likelihood",
     "model.likelihood",
-    {"bernoulli": _bernoulli, "gaussian": Gaussian, "gaussian_shared": SharedGaussian},
+    {
+        "bernoulli": _without_scale(Bernoulli),
+        "gaussian": Gaussian,
+        "gaussian_shared": SharedGaussian,
+        "student_t": StudentT,
+        "poisson": _without_scale(Poisson),
+        "negative_binomial": _without_scale(NegativeBinomial),
+        "zero_inflated_negative_binomial": _without_scale(ZeroInflatedNegativeBinomial),
+    },
 )
 
 

@@ -10,8 +10,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vade_jax.core.mixture_prior import GMMPrior
+from vade_jax.networks.by_columns import Column, by_columns
 from vade_jax.networks.encoders_decoders import NETWORKS, Shapes
-from vade_jax.networks.likelihoods import Likelihood, make_likelihood
+from vade_jax.networks.likelihood_base import Likelihood
+from vade_jax.networks.likelihoods import make_likelihood
+from vade_jax.networks.with_gaps import with_gaps
 from vade_jax.system.errors import InputError, first_line
 
 Params = dict[str, Any]  # {'encoder': ..., 'decoder': ..., 'prior': GMMPrior}
@@ -22,7 +25,7 @@ class Model:
     """An encoder, a decoder and a likelihood. The parameters are separate, as Params.
 
     Attributes:
-      encoder: x [..., D] -> (z_mean [..., J], z_log_var [..., J]).
+      encoder: the likelihood's `encoder_input` of x [..., D] -> (z_mean [..., J], z_log_var [..., J]).
       decoder: z [..., J] -> the likelihood's heads, [..., D] each.
       likelihood: p(x|z).
     """
@@ -33,7 +36,8 @@ class Model:
 
     def encode(self, params: Params, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(z_mean, z_log_var), each [..., J], of q(z|x) for x [..., D]."""
-        return cast(tuple[jax.Array, jax.Array], self.encoder.apply(params["encoder"], x))
+        encoded = self.encoder.apply(params["encoder"], self.likelihood.encoder_input(x))
+        return cast(tuple[jax.Array, jax.Array], encoded)
 
     def log_px_given_z(self, params: Params, x: jax.Array, z: jax.Array) -> jax.Array:
         """log p(x|z), [L, ...] in nats, for x [..., D] and draws z [L, ..., J]."""
@@ -42,6 +46,10 @@ class Model:
     def mean_x(self, params: Params, z: jax.Array) -> jax.Array:
         """E[x|z], [..., D], for z [..., J]."""
         return self.likelihood.mean(*self.decoder.apply(params["decoder"], z))
+
+    def fill(self, params: Params, x: jax.Array, z: jax.Array, weights: jax.Array) -> jax.Array:
+        """x [B, D] with E[x|z] in its gaps, as the mean over draws z [L, B, J] of the weights [L, B]."""
+        return self.likelihood.fill(x, weights, *self.decoder.apply(params["decoder"], z))
 
     def sample_x(self, params: Params, key: jax.Array, z: jax.Array) -> jax.Array:
         """A draw x ~ p(x|z), [..., D], for z [..., J].
@@ -62,28 +70,33 @@ def make_model(
     latent_dim: int,
     hidden: tuple[int, ...],
     min_log_var: float,
+    columns: tuple[Column, ...] = (),
+    gaps: bool = False,
 ) -> Model:
     """Returns the model of these names and sizes.
 
     Args:
       network: a name in NETWORKS.
-      likelihood: a name in LIKELIHOODS.
+      likelihood: a name in LIKELIHOODS, or BY_COLUMNS.
       num_features: D.
       image_shape: (H, W, C), or None if rows are not images.
       latent_dim: J.
       hidden: widths of the hidden layers.
       min_log_var: the lower bound of the Gaussian likelihood's log sigma^2.
+      columns: the kinds of the D columns for BY_COLUMNS; () for the other likelihoods.
+      gaps: whether rows can have gaps, entries that are NaN.
 
     Returns:
       The model, without parameters; the same object for the same arguments.
 
     Raises:
-      InputError: there is no such network or likelihood, or the network cannot have these shapes.
+      InputError: there is no such network or likelihood, the network cannot have these shapes, or the likelihood
+        cannot have gaps.
     """
-    family = make_likelihood(likelihood, min_log_var)
+    family = _make_family(likelihood, min_log_var, columns, gaps)
     shapes = Shapes(
-        num_features=num_features,
-        image_shape=image_shape,
+        num_features=family.num_outputs(num_features),
+        image_shape=None if gaps or columns else image_shape,  # the encoder also sees which entries are observed
         latent_dim=latent_dim,
         hidden=hidden,
         num_heads=family.num_heads,
@@ -99,6 +112,21 @@ def make_model(
             "Set --config.model.network=mlp, which takes any rows. Images [N, H, W] or [N, H, W, C] suit 'conv'.",
         ) from error
     return Model(encoder, family.wrap_decoder(decoder), family)
+
+
+def _make_family(likelihood: str, min_log_var: float, columns: tuple[Column, ...], gaps: bool) -> Likelihood:
+    """Returns the likelihood of rows with these columns, with or without gaps."""
+    family = by_columns(columns, min_log_var) if columns else make_likelihood(likelihood, min_log_var)
+    if not gaps:
+        return family
+    if not family.factorizes:
+        raise InputError(
+            "config.model.likelihood",
+            f"{likelihood!r} for rows with gaps",
+            "a likelihood that is a product over columns",
+            "Set --config.model.likelihood=auto, fill the gaps, or leave out rows with gaps.",
+        )
+    return with_gaps(family)
 
 
 def init_params(key: jax.Array, model: Model, num_features: int, num_clusters: int, latent_dim: int) -> Params:
@@ -118,7 +146,7 @@ def init_params(key: jax.Array, model: Model, num_features: int, num_clusters: i
     prior_shapes = (num_clusters,), (num_clusters, latent_dim), (num_clusters, latent_dim)
     init_encoder, init_decoder = _initializers(model)
     return {
-        "encoder": init_encoder(encoder_key, jnp.zeros((1, num_features), jnp.float32)),
+        "encoder": init_encoder(encoder_key, model.likelihood.encoder_input(jnp.zeros((1, num_features), jnp.float32))),
         "decoder": init_decoder(decoder_key, jnp.zeros((1, latent_dim), jnp.float32)),
         "prior": GMMPrior(*(jnp.zeros(shape, jnp.float32) for shape in prior_shapes)),
     }

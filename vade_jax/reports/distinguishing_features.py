@@ -141,7 +141,7 @@ def cluster_means(
     """The means of each cluster's features. Gaps, which are NaN, are left out.
 
     Args:
-      x: [N, D], as stored.
+      x: [N, D], as stored; gaps are left out.
       clusters: [N].
       num_clusters: K.
       names: of the columns, or ().

@@ -110,7 +110,7 @@ def write_report(
         page["images"] = cluster_images(train.x, evaluation.samples, clusters, shown, nearness, renderer)
         page["interpolations"] = list(interpolations(run, state, np.sort(shown), renderer))
     else:
-        means = cluster_means(train.x, clusters.of_rows, num_clusters, train.names, train.offset)
+        means = cluster_means(train.x, clusters.of_rows, num_clusters, train.names, train.offset, train.levels)
     cards = cluster_cards(clusters, shown, nearness, train, means)
     page |= {
         "cards": cards,
@@ -148,8 +148,8 @@ def _render(page: Mapping[str, Any]) -> str:
 
 
 def _breakable(name: str) -> Markup:
-    """A name as HTML, in which lines can break after '_' and '/'."""
-    return Markup(re.sub(r"(?<=[_/])(?=[^_/])", "<wbr>", str(escape(name))))
+    """A name as HTML, in which lines can break after '_' and '/' before three more characters."""
+    return Markup(re.sub(r"(?<=[_/])(?=[^_/\s]{3})", "<wbr>", str(escape(name))))
 
 
 def existing_files(folder: Path) -> dict[str, str]:

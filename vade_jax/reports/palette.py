@@ -1,8 +1,9 @@
 """Colours and markers of clusters, the same in every part of the report.
 
-Any two of the 30 colours differ also for readers with protanopia, deuteranopia or tritanopia. They were searched for
-among all colours that stand out from the page: each next one is farthest from those before it, by the smallest of its
-distances in OKLab (Ottosson 2020) to them, as each of these readers sees them (Machado et al. 2009, IEEE TVCG 15).
+Any two of the 30 colours differ also for readers with protanopia, deuteranopia or tritanopia. The first three are a
+blue, an orange and a pink. The others were searched for among the colours that stand out from the page, so that the
+smallest distance of two is large, and are ordered so that the first few differ most. Distances are those in OKLab
+(Ottosson 2020), as each of these readers sees the colours (Machado et al. 2009, IEEE TVCG 15).
 """
 
 from typing import NamedTuple
@@ -20,7 +21,7 @@ DARK = (
 )
 # fmt: on
 
-# SVG paths about the origin, of equal area: a disc, a triangle, a square and a cross.
+# SVG paths about the origin, of similar areas: a disc, a triangle, a square and a cross.
 MARKERS = (
     "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z",
     "M0-7.5L6.5 4.5H-6.5z",

@@ -17,6 +17,7 @@ from vade_jax.data.scaling import Scaling
 from vade_jax.initialization import methods, neighbor_graphs, soft_memberships
 from vade_jax.initialization.denoising import MANY_COLUMNS, fit_denoising
 from vade_jax.runs.basis import basis, is_of
+from vade_jax.runs.filled_inputs import changing_arrays, scaled_rows, searched_rows
 from vade_jax.runs.run import Run
 from vade_jax.system.atomic_files import atomic_write, exists, write_array
 from vade_jax.system.errors import check_readable, damaged_file_errors
@@ -131,12 +132,16 @@ def _cached_input_graph(run: Run, scaling: Scaling, x: np.ndarray) -> csr_matrix
     """Returns the first input graph: of `load_input_neighbors` if they are of images as they are moved here."""
     clustered = clustered_row_indices(run)
     count = num_neighbors(run, len(clustered))
-    augment = dict(run.config.augment) if run.augmentation else None
+    augment = run.moves if run.augmentation else None
     of_unmoved = not augment and _needs_input_neighbors(run)
 
     def make() -> dict[str, Any]:
         found = load_input_neighbors(run, scaling, x) if of_unmoved else None
-        graph = _graph_of(run, found) if found else build_input_graph(run, scaling, x[clustered], count, _GRAPH_ROWS)
+        graph = (
+            _graph_of(run, found)
+            if found
+            else build_input_graph(run, scaled_rows(run, scaling, x[clustered]), count, _GRAPH_ROWS)
+        )
         return {"data": graph.data, "indices": graph.indices, "indptr": graph.indptr, "shape": graph.shape}
 
     def read(arrays: Mapping[str, Any]) -> csr_matrix:
@@ -144,7 +149,8 @@ def _cached_input_graph(run: Run, scaling: Scaling, x: np.ndarray) -> csr_matrix
 
     settings = {"neighbors": count, "augment": augment, "of_neighbor_lists": of_unmoved, "num_rows": _GRAPH_ROWS}
     settings |= _denoising_settings(run)
-    return _load_or_compute(_graph_path(run), basis(settings, clustered, *_arrays(scaling)), read, make)
+    made_from = basis(settings, clustered, *changing_arrays(run, scaling, x[clustered]))
+    return _load_or_compute(_graph_path(run), made_from, read, make)
 
 
 def load_input_neighbors(run: Run, scaling: Scaling, x: np.ndarray) -> NeighborLists | None:
@@ -164,7 +170,7 @@ def load_input_neighbors(run: Run, scaling: Scaling, x: np.ndarray) -> NeighborL
     count = max(num_neighbors(run, len(clustered)), num_soft_neighbors(run, len(clustered)))
 
     def make() -> dict[str, Any]:
-        rows = np.asarray(scaling(jnp.asarray(x[clustered])))
+        rows = searched_rows(run, scaling, x[clustered])
         denoise = fit_denoising(rows, run.config.model.num_clusters)
         distances, neighbors = neighbor_graphs.nearest_neighbors_without_hubs(denoise(rows), count)
         return {"distances": distances.astype(np.float32), "neighbors": neighbors.astype(np.int32)}
@@ -172,7 +178,8 @@ def load_input_neighbors(run: Run, scaling: Scaling, x: np.ndarray) -> NeighborL
     def read(arrays: Mapping[str, Any]) -> NeighborLists:
         return NeighborLists(distances=arrays["distances"], indices=arrays["neighbors"])
 
-    made_from = basis({"neighbors": count} | _denoising_settings(run), clustered, *_arrays(scaling))
+    settings = {"neighbors": count} | _denoising_settings(run)
+    made_from = basis(settings, clustered, *changing_arrays(run, scaling, x[clustered]))
     return _load_or_compute(run.folder / "input_neighbors.npz", made_from, read, make)
 
 
@@ -187,10 +194,6 @@ def _needs_input_neighbors(run: Run) -> bool:
 def _denoising_settings(run: Run) -> dict[str, int]:
     """Returns what `fit_denoising` depends on besides the rows; nothing for rows that it always leaves."""
     return {"denoised_for": run.config.model.num_clusters} if run.num_features > MANY_COLUMNS else {}
-
-
-def _arrays(scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
-    return np.asarray(scaling.shift), np.asarray(scaling.scale)
 
 
 def _load_or_compute(
@@ -222,24 +225,24 @@ def _graph_of(run: Run, neighbors: NeighborLists) -> csr_matrix:
     return neighbor_graphs.neighbor_graph(np.arange(num_rows), nearest.indices, num_rows)
 
 
-def build_input_graph(run: Run, scaling: Scaling, x: np.ndarray, count: int, num_rows: int) -> csr_matrix:
-    """Returns the neighbour graph [M, M] of rows as the model's input.
+def build_input_graph(run: Run, x: np.ndarray, count: int, num_rows: int) -> csr_matrix:
+    """Returns the neighbour graph [M, M] of the features of rows.
 
     With augmentation, a row is moved at random and joined to the unmoved rows nearest to it. Rows that are alike except
     for a move are then neighbours.
 
     Args:
-      run: its config gives the augmentation.
-      scaling: of the rows.
-      x: [M, D], as stored.
+      run: its config gives the augmentation, and its likelihood the features.
+      x: [M, D], as the model's input, without gaps.
       count: k, neighbours of each row.
       num_rows: how many of the rows, drawn at random, are joined to their neighbours among all M.
     """
-    inputs = np.asarray(scaling(jnp.asarray(x)))
+    features = run.model.likelihood.features
+    inputs = np.asarray(features(jnp.asarray(x)))
     denoise = fit_denoising(inputs, run.config.model.num_clusters)
     queries = None
     if augmentation := run.augmentation:
-        keys = jax.random.split(jax.random.key(0), len(inputs))
-        moved = np.asarray(jax.lax.map(lambda pair: augmentation(*pair), (keys, inputs), batch_size=_MOVED_ROWS))
-        queries = denoise(moved)
+        keys = jax.random.split(jax.random.key(0), len(x))
+        moved = jax.lax.map(lambda pair: augmentation(*pair), (keys, jnp.asarray(x)), batch_size=_MOVED_ROWS)
+        queries = denoise(np.asarray(features(moved)))
     return neighbor_graphs.sampled_graph(denoise(inputs), count, num_rows, seed=0, queries=queries)

@@ -18,6 +18,7 @@ _FILES = (
     "assignments.csv",
     "assignments.npz",
     "assignments.parquet",
+    "filled_inputs.npy",
     "initialization_*.npz",
     "input_graph.npz",
     "input_neighbors.npz",

@@ -12,11 +12,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vade_jax.data.scaling import Scaling
+from vade_jax.networks.by_columns import Column
 from vade_jax.networks.model import Model, init_params, make_model
 from vade_jax.runs import workdir
 from vade_jax.settings import defaults, field_names, rules
+from vade_jax.settings.columns import read_columns
 from vade_jax.system.devices import replicate
-from vade_jax.training.augmentation import Augmentation, make_random_affine
+from vade_jax.training.augmentation import Augmentation, in_turn, make_random_affine, make_random_gaps
 from vade_jax.training.train_state import TrainState
 
 _MOST_HELD_OUT = 1000  # with as many rows, the share of outliers among new rows is known to a factor of 1.3
@@ -44,6 +46,7 @@ class Run(NamedTuple):
       num_rows: N, the number of rows to cluster.
       num_features: D.
       image_shape: (H, W, C), or None if the rows are not images.
+      columns: the kinds of the D columns; () if the likelihood is the same for all.
     """
 
     config: ConfigDict
@@ -52,14 +55,31 @@ class Run(NamedTuple):
     num_rows: int
     num_features: int
     image_shape: tuple[int, int, int] | None
+    columns: tuple[Column, ...] = ()
+
+    @property
+    def moves(self) -> dict[str, Any]:
+        """The settings of random moves of images, by their names in the section augment."""
+        return {name: self.config.augment[name] for name in ("max_degrees", "max_shift")}
 
     @property
     def augmentation(self) -> Augmentation | None:
-        """The random transformation of images in training; None without augmentation."""
-        options = self.config.augment
-        if not self.image_shape or not any(options.values()):
+        """The random moves of images in training; None without augmentation."""
+        if not self.image_shape or not any(self.moves.values()):
             return None
-        return make_random_affine(self.image_shape, **options)
+        return make_random_affine(self.image_shape, **self.moves)
+
+    @property
+    def encoder_augmentation(self) -> Augmentation | None:
+        """What is done at random to the encoder's input in training: moves of images, and more gaps in rows with gaps.
+
+        None if it is nothing.
+        """
+        share, moves = self.config.augment.hide_share, self.augmentation
+        if not self.model.likelihood.takes_gaps or not float(share):
+            return moves
+        hide = make_random_gaps(float(share))
+        return in_turn(moves, hide) if moves else hide
 
     @property
     def held_out_rows(self) -> np.ndarray:
@@ -116,9 +136,11 @@ def make_run(config: ConfigDict, folder: Path, description: dict[str, Any]) -> R
     Args:
       config: the settings.
       folder: the workdir.
-      description: of the rows: 'num_rows', 'num_features' and 'image_shape', which is None if they are not images.
+      description: of the rows: 'num_rows', 'num_features' and 'image_shape', which is None if they are not images. Also
+        what `describe_columns` returns, if the rows are newer than version 0.1.0.
     """
     image_shape = tuple(description["image_shape"]) if description["image_shape"] else None
+    columns, gaps = read_columns(description)
     model = make_model(
         network=config.model.network,
         likelihood=config.model.likelihood,
@@ -127,8 +149,10 @@ def make_run(config: ConfigDict, folder: Path, description: dict[str, Any]) -> R
         latent_dim=config.model.latent_dim,
         hidden=tuple(config.model.hidden),
         min_log_var=config.model.min_log_var,
+        columns=columns,
+        gaps=gaps,
     )
-    return Run(config, folder, model, description["num_rows"], description["num_features"], image_shape)
+    return Run(config, folder, model, description["num_rows"], description["num_features"], image_shape, columns)
 
 
 def with_settings(run: Run, settings: Mapping[str, Any] | None) -> Run:

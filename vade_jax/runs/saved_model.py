@@ -14,6 +14,7 @@ from vade_jax.runs import workdir
 from vade_jax.runs.checkpoints import Checkpoints
 from vade_jax.runs.progress import BEGINNING, Progress
 from vade_jax.runs.run import Run, initial_state, num_held_out, read_run, read_settings
+from vade_jax.settings.columns import read_columns
 from vade_jax.system import processes
 from vade_jax.system.errors import DamagedError, InputError
 from vade_jax.training.train_state import TrainState
@@ -172,6 +173,8 @@ def _mismatch(folder: Path, config: ConfigDict, description: Mapping[str, Any]) 
         return f"an autoencoder of data.scaling = {settings['data']['scaling']}, not {config.data.scaling}"
     if workdir.differing_rows(their_description, description):
         return "an autoencoder of other rows"
+    if read_columns(their_description) != read_columns(description):
+        return "an autoencoder of other kinds of columns"
     # A run of an older version, without this setting, has trained on all rows.
     theirs = workdir.read(folder)[0]["data"].get("held_out_share", 0.0)
     ours, num_rows = config.data.held_out_share, description["num_rows"]

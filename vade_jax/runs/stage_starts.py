@@ -9,11 +9,13 @@ import numpy as np
 
 from vade_jax.core.fit_prior import prior_from_memberships
 from vade_jax.core.mixture_prior import GMMPrior
-from vade_jax.data.scaling import SCALINGS, Scaling
+from vade_jax.data.scaling import Scaling, fitted_scaling
 from vade_jax.inference.answers import make_embed
 from vade_jax.initialization import methods
+from vade_jax.networks.by_columns import scaled_columns
 from vade_jax.networks.encoders_decoders import with_constant_log_var
 from vade_jax.runs import starting_clusters
+from vade_jax.runs.filled_inputs import searched_rows, write_filled_rows
 from vade_jax.runs.input_graphs import (
     clustered_row_indices,
     count_equal_rows,
@@ -67,7 +69,8 @@ def fit_scaling(run: Run, name: str, state: TrainState, x: np.ndarray) -> TrainS
     """Returns the state with the scaling of the training rows, and with a small constant variance of q(z|x)."""
     shape = state.scaling.shift.shape
     shift, scale = (
-        jnp.broadcast_to(jnp.asarray(part, jnp.float32), shape) for part in SCALINGS[run.config.data.scaling](x)
+        jnp.broadcast_to(jnp.asarray(part, jnp.float32), shape)
+        for part in fitted_scaling(run.config.data.scaling, x, scaled_columns(run.columns))
     )
     encoder = with_constant_log_var(state.params["encoder"], run.config.init.log_var)
     return state.replace(
@@ -88,14 +91,16 @@ def start_from_clusters(run: Run, name: str, state: TrainState, x: np.ndarray) -
 
     Returns None if a guide stage would train towards the same clusters as the one before.
     """
-    if name == finding_names(run)[0]:
+    is_first = name == finding_names(run)[0]
+    if is_first:
         save_autoencoder(run, state)
         processes.on_first_process(lambda: write_representatives(run, x), f"equal rows of {name}")
     sample = x[clustered_row_indices(run)]
+    write_filled_rows(run, sample, state if is_first else None)
     embed = make_embed(run.model, run.config.evaluate.batch_size)
     z_mean, z_log_var = embed(state, sample)
     # Without softening the points are not used.
-    known = z_mean if name == finding_names(run)[0] or not run.config.init.soft_neighbors else None
+    known = z_mean if is_first or not run.config.init.soft_neighbors else None
     points = starting_clusters.softening_points(run, state.scaling, sample, known)
     processes.on_first_process(
         lambda: _write_starting_clusters(run, name, state, x, z_mean, points, embed), f"clusters of {name}"
@@ -136,7 +141,7 @@ def _write_starting_clusters(
         load_input_graphs(run, state.scaling, x),
         starting_clusters.read_last(run, before[-1]) if before else None,
         load_input_neighbors(run, state.scaling, x),
-        np.asarray(state.scaling(jnp.asarray(x[clustered_row_indices(run)])))
+        searched_rows(run, state.scaling, x[clustered_row_indices(run)])
         if run.config.init.method in methods.ON_COMMUNITIES
         else None,
     )

@@ -165,7 +165,7 @@ def _make_stage(
             num_steps=max(1, epochs * steps_per_epoch),
         )
 
-    if augmentation := run.augmentation:
+    if augmentation := run.encoder_augmentation:
         objective = _once(with_augmented_input, objective, augmentation)
     rate, prior_rate = schedule(section.learning_rate), schedule(section.prior_learning_rate)
     return Stage(

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from scipy.sparse import csr_matrix
 
@@ -15,6 +14,7 @@ from vade_jax.initialization import methods, neighbor_graphs
 from vade_jax.initialization.modularity import mean_modularity
 from vade_jax.initialization.soft_memberships import soften
 from vade_jax.runs.basis import basis, is_of
+from vade_jax.runs.filled_inputs import searched_rows
 from vade_jax.runs.input_graphs import (
     NeighborLists,
     clustered_row_indices,
@@ -125,7 +125,7 @@ def softening_points(run: Run, scaling: Scaling, sample: np.ndarray, embedding: 
     autoencoder is restored and runs on all of them.
     """
     if run.num_features <= run.config.model.latent_dim:
-        return np.asarray(scaling(jnp.asarray(sample)))
+        return searched_rows(run, scaling, sample)
     if embedding is not None:
         return embedding
     return make_embed(run.model, run.config.evaluate.batch_size)(load_autoencoder(run), sample)[0]
@@ -226,7 +226,7 @@ def write(run: Run, stage: str, clusters: StartingClusters) -> None:
 def _basis(run: Run) -> str:
     """Returns a digest of the rows and the settings by which clusters are found and compared."""
     config = run.config
-    settings = {"init": config.init.to_dict(), "augment": config.augment.to_dict(), "seed": config.seed}
+    settings = {"init": config.init.to_dict(), "augment": run.moves, "seed": config.seed}
     return basis(settings | {"num_clusters": config.model.num_clusters}, clustered_row_indices(run))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from vade_jax.settings import defaults
+from vade_jax.settings.columns import read_levels
 from vade_jax.settings.field_names import flatten, nested
 from vade_jax.system.atomic_files import check_can_write, exists, remove_partial, write_json
 from vade_jax.system.errors import InputError, check_readable, damaged_file_errors
@@ -220,18 +221,13 @@ def differing_rows(known: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     for key, unit in (("num_rows", "rows"), ("num_features", "columns")):
         if key in known and key in found and known[key] != found[key]:
             return f"{found[key]} {unit} instead of {known[key]}"
-    if levels(known) != levels(found):
+    if read_levels(known) != read_levels(found):
         return "rows whose categories have other names"
     if "offset" in known and "offset" in found and known["offset"] != found["offset"]:
         return "rows whose large columns have other values"
     key = "digest" if known.get("digest") else "fingerprint"  # runs of older versions have no digest of all rows
     is_other = known.get(key) and found.get(key) and known[key] != found[key]
     return "rows of other values or in another order" if is_other else ""
-
-
-def levels(description: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
-    """Returns the names of the categories of each column, as `Dataset.levels`, from the description of rows."""
-    return tuple(tuple(names) for names in description.get("levels", ()))
 
 
 def best_run_folder(workdir: Path) -> Path:

@@ -6,11 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from vade_jax.data.column_names import abbreviate
 from vade_jax.data.dataset import Dataset
+from vade_jax.data.gaps import greatest, has_gaps
+from vade_jax.data.levels import column_name
 from vade_jax.data.offsets import source_limits
-from vade_jax.data.scaling import SCALINGS, in_unit_interval, scaled_limits
-from vade_jax.networks.likelihoods import Support, make_likelihood
+from vade_jax.data.scaling import SCALINGS, are_counts, fitted_scaling, in_unit_interval, scaled_limits
+from vade_jax.networks.by_columns import BY_COLUMNS, Column
+from vade_jax.networks.likelihood_base import Support
+from vade_jax.networks.likelihoods import make_likelihood
 from vade_jax.networks.model import Model, make_model
+from vade_jax.settings.columns import columns_of
 from vade_jax.settings.field_names import flatten
 from vade_jax.settings.rules import AUTO, is_auto
 from vade_jax.system.errors import InputError
@@ -22,6 +28,7 @@ _PAPER_WIDTHS = (500, 500, 2000)  # arXiv:1611.05148, Sec. 4.2
 _MANY_ROWS = 8000
 _ROWS_PER_UNIT = 16
 _WIDTH_LIMITS = 32, 256
+_HIDE_SHARE = 0.2  # of the entries of rows with gaps
 _LIKELIHOOD_OF_SUPPORT: dict[Support, str] = {"unit_interval": "bernoulli", "real": "gaussian_shared"}
 
 
@@ -46,14 +53,35 @@ def resolve_auto_settings(settings: Mapping[str, Any], rows: Dataset) -> dict[st
     """
     flat = flatten(settings)
     num_rows = len(rows.x)
-    batches = {
+    batches: dict[str, tuple[Any, str]] = {
         name: (num_rows, f"{value} is more than the {num_rows} rows")
         for name, value in flat.items()
         if name.endswith(".batch_size") and not name.startswith("evaluate.") and value > num_rows
     }
+    by_columns = _by_columns_reason(flat, rows)
+    if is_auto(flat["augment.hide_share"]) and has_gaps(rows.x):
+        batches["augment.hide_share"] = _HIDE_SHARE, "the rows have gaps"
     by_size = {"model.hidden": _widths(num_rows), "init.method": _init_method(num_rows)}
     sized = {name: (value, f"{num_rows} rows") for name, value in by_size.items() if is_auto(flat[name])}
-    return _resolve_scaling_and_likelihood(flat, rows) | sized | batches
+    suited = _for_columns(flat, by_columns) if by_columns else _resolve_scaling_and_likelihood(flat, rows)
+    return suited | sized | batches
+
+
+def _by_columns_reason(flat: Mapping[str, Any], rows: Dataset) -> str:
+    """Returns why the likelihood is chosen by columns, in words; '' if it is not."""
+    if flat["model.likelihood"] == BY_COLUMNS:
+        return "the likelihood is by columns"
+    if flat["model.likelihood"] != AUTO or rows.image_shape:
+        return ""
+    if flat["data.columns"]:
+        return "config.data.columns gives kinds"
+    return "some columns are categories" if rows.levels else "the rows have gaps" if has_gaps(rows.x) else ""
+
+
+def _for_columns(flat: Mapping[str, Any], reason: str) -> dict[str, tuple[str, str]]:
+    """Returns `resolve_auto_settings` of the scaling and the likelihood, for a likelihood by columns."""
+    chosen = {"data.scaling": "standardize", "model.likelihood": BY_COLUMNS}
+    return {name: (value, reason) for name, value in chosen.items() if flat[name] == AUTO}
 
 
 def _widths(num_rows: int) -> tuple[int, ...]:
@@ -78,6 +106,8 @@ def _resolve_scaling_and_likelihood(flat: Mapping[str, Any], rows: Dataset) -> d
     reason, pairs = _suitable_pairs(rows)
     if likelihood != AUTO:
         support = make_likelihood(likelihood, flat["model.min_log_var"]).support
+        if support == "count":
+            return {"data.scaling": ("none", f"the likelihood {likelihood!r} is of counts")}
         return {"data.scaling": (next(name for name, other in pairs if other == support), reason)}
     if scaling == AUTO:
         scaling, support = pairs[0]
@@ -134,7 +164,8 @@ def check_against_data(settings: Mapping[str, Any], train: Dataset) -> None:
     """
     flat = flatten(settings)
     _check_number_of_rows(flat, train.x)
-    model = _make_model(flat, train)
+    _check_gaps(flat, train)
+    model = _make_model(flat, train, columns_of(settings, train))
     for field in ("augment.max_degrees", "augment.max_shift"):
         if flat[field] and train.image_shape is None:
             raise InputError(
@@ -143,18 +174,56 @@ def check_against_data(settings: Mapping[str, Any], train: Dataset) -> None:
                 "0, or images [N, H, W] or [N, H, W, C]",
                 f"Set --config.{field}=0, or save the array as images.",
             )
-    if model.likelihood.support == "unit_interval":
-        low, high = scaled_limits(train.x, *SCALINGS[flat["data.scaling"]](train.x))
-        if not in_unit_interval(low, high):
+    _check_support(flat, model.likelihood.support, train.x)
+
+
+def _check_support(flat: Mapping[str, Any], support: Support, x: np.ndarray) -> None:
+    """Checks that the scaled rows x [N, D] lie in the support of the likelihood."""
+    if support == "real":
+        return
+    shift, scale = fitted_scaling(flat["data.scaling"], x)
+    low, high = scaled_limits(x, shift, scale)
+    if support == "unit_interval":
+        fits, expected = in_unit_interval(low, high), "values in [0, 1]"
+        remedy = "Set --config.data.scaling=range, or --config.model.likelihood=gaussian."
+    else:
+        fits = bool((shift == 0).all() and (scale == 1).all() and are_counts(x))
+        expected = "counts, which are integers >= 0, with the scaling 'none'"
+        remedy = (
+            "Set --config.data.scaling=none, for an .h5ad also --config.data.normalize=none, or another likelihood."
+        )
+    if not fits:
+        raise InputError(
+            "config.model.likelihood",
+            f"{flat['model.likelihood']!r} with scaled rows in [{low:.4g}, {high:.4g}]",
+            expected,
+            remedy,
+        )
+
+
+def _check_gaps(flat: Mapping[str, Any], rows: Dataset) -> None:
+    """Checks that each column has a value somewhere, and that only rows with gaps get more of them."""
+    shown = flat["augment.hide_share"]
+    if not has_gaps(rows.x):
+        if shown != AUTO and float(shown) > 0:
             raise InputError(
-                "config.model.likelihood",
-                f"{flat['model.likelihood']!r} with scaled rows in [{low:.4g}, {high:.4g}]",
-                "values in [0, 1]",
-                "Set --config.data.scaling=range, or --config.model.likelihood=gaussian.",
+                "config.augment.hide_share",
+                f"{shown} for rows without gaps",
+                f"0 or {AUTO!r}, or rows with gaps",
+                f"Set --config.augment.hide_share={AUTO}.",
             )
+        return
+    empty = [column_name(rows, column) for column in np.flatnonzero(np.isnan(greatest(rows.x, axis=0))).tolist()]
+    if empty:
+        raise InputError(
+            "config.data.path",
+            f"rows without any value in the columns {abbreviate(empty)}",
+            "columns that some rows have",
+            "Leave out these columns.",
+        )
 
 
-def _make_model(flat: Mapping[str, Any], rows: Dataset) -> Model:
+def _make_model(flat: Mapping[str, Any], rows: Dataset, columns: tuple[Column, ...]) -> Model:
     return make_model(
         network=flat["model.network"],
         likelihood=flat["model.likelihood"],
@@ -163,6 +232,8 @@ def _make_model(flat: Mapping[str, Any], rows: Dataset) -> Model:
         latent_dim=flat["model.latent_dim"],
         hidden=tuple(flat["model.hidden"]),
         min_log_var=flat["model.min_log_var"],
+        columns=columns,
+        gaps=has_gaps(rows.x),
     )
 
 

@@ -56,6 +56,10 @@ def get_config() -> ConfigDict:
     # 'none'; 'auto': chosen from the rows; or another name in vade_jax.data.scaling.SCALINGS, or
     # package.module:function.
     config.data.scaling = "range"
+    # Kinds of columns of a table, such as ('age=number', 'sex=category'); a column without a name has its number. The
+    # kinds are number, binary (0 and 1), category, count and heavy_tailed (a number with a few extreme values). Columns
+    # that are not named here are what they look like.
+    config.data.columns = ()
     # Rows up to this size are copied to every device, with the [N, K] values that stages train towards; more rows are
     # streamed.
     config.data.max_resident_mib = 2048.0
@@ -69,14 +73,19 @@ def get_config() -> ConfigDict:
     # Widths of the MLP encoder; the decoder has them in reverse order. auto: by the number of rows. 8,000 rows or more
     # get the paper's (500, 500, 2000).
     config.model.hidden = ("auto",)
-    # p(x|z): 'bernoulli' (x in [0, 1]), 'gaussian', 'gaussian_shared'; 'auto': chosen from the rows; or another name in
+    # p(x|z): 'bernoulli' (x in [0, 1]); 'gaussian', 'gaussian_shared', 'student_t' (any x); 'poisson',
+    # 'negative_binomial', 'zero_inflated_negative_binomial' (counts; a row's total is its size factor); 'by_columns':
+    # by the kind of each column, see data.columns; 'auto': chosen from the rows; or another name in
     # vade_jax.networks.likelihoods.LIKELIHOODS, or package.module:factory.
     config.model.likelihood = "bernoulli"
     config.model.min_log_var = -6.0  # lower bound of log sigma_x^2 of the Gaussian likelihoods
 
-    config.augment = ConfigDict()  # random moves of the encoder's input images in training; the target is the original
-    config.augment.max_degrees = 0.0  # rotation by a random angle in [-this, this]
-    config.augment.max_shift = 0.0  # shift along each side by a random share of it in [-this, this]
+    # Random changes of what the encoder sees in training; the target is the original.
+    config.augment = ConfigDict()
+    config.augment.max_degrees = 0.0  # images: rotation by a random angle in [-this, this]
+    config.augment.max_shift = 0.0  # images: shift along each side by a random share of it in [-this, this]
+    # Rows with gaps: the share of further entries that are hidden, in [0, 1); auto: 0.2.
+    config.augment.hide_share = "auto"
 
     config.optimizer = ConfigDict()  # Adam, in every stage
     config.optimizer.rate_factor = 1.0  # multiplies every learning rate of every stage

@@ -1,4 +1,4 @@
-"""Small random rotations and shifts of images, which do not change the cluster of an image."""
+"""Random changes of rows that do not change their cluster: small moves of images, and more gaps."""
 
 import functools
 from typing import Protocol
@@ -9,10 +9,12 @@ from jax.scipy.ndimage import map_coordinates
 
 
 class Augmentation(Protocol):
-    """A random change of one image."""
+    """A random change of one row. Hashable: compiled programs are kept by it."""
 
-    def __call__(self, key: jax.Array, image: jax.Array, /) -> jax.Array:
-        """The changed image [D], for a JAX random key and an image [D]."""
+    def __hash__(self) -> int: ...
+
+    def __call__(self, key: jax.Array, row: jax.Array, /) -> jax.Array:
+        """The changed row [D], for a JAX random key and a row [D]."""
         ...
 
 
@@ -20,6 +22,28 @@ class Augmentation(Protocol):
 def make_random_affine(image_shape: tuple[int, int, int], max_degrees: float, max_shift: float) -> Augmentation:
     """Returns `random_affine` with these options; the same object for the same options."""
     return functools.partial(random_affine, image_shape=image_shape, max_degrees=max_degrees, max_shift=max_shift)
+
+
+@functools.lru_cache(maxsize=16)
+def make_random_gaps(share: float) -> Augmentation:
+    """Returns `random_gaps` with this option; the same object for the same option."""
+    return functools.partial(random_gaps, share=share)
+
+
+def random_gaps(key: jax.Array, row: jax.Array, share: float) -> jax.Array:
+    """One row [D] in which each entry is replaced by a gap, NaN, with a probability."""
+    return jnp.where(jax.random.bernoulli(key, share, row.shape), jnp.nan, row)
+
+
+@functools.lru_cache(maxsize=16)
+def in_turn(first: Augmentation, second: Augmentation) -> Augmentation:
+    """Both augmentations, one after the other; the same object for the same augmentations."""
+
+    def both(key: jax.Array, row: jax.Array) -> jax.Array:
+        first_key, second_key = jax.random.split(key)
+        return second(second_key, first(first_key, row))
+
+    return both
 
 
 def random_affine(
