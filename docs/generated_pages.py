@@ -75,12 +75,13 @@ def api_markdown() -> str:
 
 
 def flags_markdown() -> str:
-    """What `python main.py --help` prints."""
-    environment = {**os.environ, "COLUMNS": "88"}
-    command = [sys.executable, "main.py", "--help"]
-    answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    text = (answer.stdout or answer.stderr).replace(f"{ROOT}/", "").strip()
-    return f"```text\n{text}\n```"
+    """What `python main.py --help=all` prints of the flags."""
+    command = [sys.executable, "main.py", "--help=all"]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    flags, fields, _ = answer.stdout.partition("\nFields of the config")
+    if not fields:
+        raise ValueError("main.py --help=all has no line that starts with 'Fields of the config'")
+    return f"```text\n{flags.strip()}\n```"
 
 
 PARTS: dict[str, Callable[[], str]] = {

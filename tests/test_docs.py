@@ -183,4 +183,4 @@ def test_the_site_builds_without_warnings(tmp_path):
     assert answer.returncode == 0, answer.stderr
     assert "guide.kl_c_weight" in (tmp_path / "settings.html").read_text()
     assert "vade_jax.elbo_terms" in (tmp_path / "api.html").read_text()
-    assert "--workdir" in (tmp_path / "command_line.html").read_text()
+    assert "--num_processes=1\n" in (tmp_path / "command_line.html").read_text()
