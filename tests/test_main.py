@@ -32,6 +32,7 @@ TINY = [
         ("--config.train.batch_size=abc", "config.train.batch_size: got 'abc', expected an integer >= 1."),
         ("--config.model.num_clusters=0", "config.model.num_clusters: got 0, expected an integer >= 1."),
         ("--config=gone.py", "gone.py"),
+        ("--config=minst", "config: got 'minst', expected a shipped config .* Did you mean mnist?"),
         ("--mode=dream", "--mode=dream"),
         ("stray", "'stray' is not a flag"),
     ],
@@ -102,6 +103,8 @@ def test_a_tilde_in_a_path_is_the_home_folder(command_line, tmp_path):
     assert answer.stderr.startswith(f"error: config.data.path: got {home}/gone.csv, which cannot be read")
     answer = command_line("--mode=evaluate", "--workdir=~/no run")
     assert answer.stderr.startswith(f"error: workdir: got {home}/no run without a run")
+    answer = command_line("--config=~/gone.py", f"--workdir={tmp_path / 'run'}")
+    assert f"{home}/gone.py" in answer.stderr
 
 
 @pytest.mark.parametrize("last", ["--config.model.hidden=64,-1", "--config.model.hidden=(64, -1)"])
@@ -136,7 +139,7 @@ def test_flags_that_a_mode_would_ignore_are_refused(command_line, tmp_path, flag
 
 
 def test_workdir_is_required(command_line):
-    answer = command_line()
+    answer = command_line("--mode=train")
     assert answer.returncode == 2
     assert "--workdir" in answer.stderr
     assert answer.stderr.count("\n") == 1
@@ -151,6 +154,10 @@ def test_train_evaluate_and_predict_in_another_folder(command_line, tmp_path):
     assert list((tmp_path / "compiled").iterdir())
     for name in ("accuracy", "NMI", "ARI", "ELBO", "log p(x)"):
         assert name in trained.stdout
+    assert trained.stdout.splitlines()[-2:] == [
+        "see run/assignments.npz",
+        f"for new rows: python {ROOT / 'main.py'} --mode=predict --workdir=run --config.data.path=FILE",
+    ]
     assert "pretrain: 100%" in trained.stderr
     assert "cluster: 100%" in trained.stderr
     assert " I" not in trained.stderr.replace(" 0/", "")  # no log lines from libraries

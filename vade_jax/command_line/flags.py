@@ -20,7 +20,7 @@ def parse_flags(argv: list[str]) -> list[str]:
     """
     try:
         argv = _config_first(argv)
-        _define_flags(argv)
+        define_flags(argv)
         unparsed = FLAGS(argv)
         if unparsed[1:]:
             raise flags.Error(f"{unparsed[1]!r} is not a flag; flags start with --")
@@ -56,7 +56,8 @@ class _TupleParser(flags.ArgumentParser[tuple[Any, ...]]):
         return "tuple"
 
 
-def _define_flags(argv: list[str]) -> None:
+def define_flags(argv: list[str]) -> None:
+    """Adds the flags of the program, and those of the config's fields that a command line sets, to `FLAGS`."""
     config_flags.register_flag_parser_for_type(tuple, _TupleParser())
     config_flags.DEFINE_config_file(
         "config",

@@ -4,6 +4,7 @@ Exit status: 2 for input that cannot be used, 3 for training that collapsed beyo
 written or has damaged files, 143 after SIGTERM and 130 after SIGINT.
 """
 
+import shlex
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,12 +13,14 @@ from typing import NoReturn
 from absl import app, logging
 from ml_collections import ConfigDict
 
+from vade_jax.command_line import help_screens
 from vade_jax.command_line.flags import FLAGS, check_flags, moved_rows, parse_flags, settings_of_run
 from vade_jax.system.errors import InputError
 
 
 def run() -> None:
     """Runs the program with the arguments of this process, and exits."""
+    help_screens.show_if_asked(sys.argv)
     app.run(_main, flags_parser=_parsed)
 
 
@@ -37,8 +40,7 @@ def _main(argv: list[str]) -> None:
     from vade_jax.system.errors import DivergedError, StorageError
     from vade_jax.system.signals import Interrupted, exit_after_grace, handle_signals
 
-    if not FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.FATAL)  # the libraries log errors that we print
+    _set_log_level()
     try:
         rules.check_fields(FLAGS.config.to_dict())
         check_flags()
@@ -55,18 +57,38 @@ def _main(argv: list[str]) -> None:
         _leave(error, error.status)
 
 
+def _set_log_level() -> None:
+    """Shows the libraries' log lines only with --verbosity: they log errors that we print."""
+    if not FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.FATAL)
+    else:
+        logger = logging.get_absl_logger()
+        logger.setLevel(logger.getEffectiveLevel())  # a level of its own asks for Orbax's lines
+
+
 def _train(config: ConfigDict, workdir: Path) -> str:
     from vade_jax.commands.train import train
     from vade_jax.reports import results
 
-    return results.summary(train(config, workdir, force=FLAGS.resume == "force"))
+    return _with_files(results.summary(train(config, workdir, force=FLAGS.resume == "force")), workdir)
 
 
 def _evaluate(config: ConfigDict, workdir: Path) -> str:
     from vade_jax.commands.evaluate import evaluate
     from vade_jax.reports import results
 
-    return results.summary(evaluate(workdir, moved_rows(config), FLAGS.allow_import, settings_of_run(config)))
+    content = evaluate(workdir, moved_rows(config), FLAGS.allow_import, settings_of_run(config))
+    return _with_files(results.summary(content), workdir)
+
+
+def _with_files(summary: str, workdir: Path) -> str:
+    """A summary of results, with the files to look at and what to do next."""
+    from vade_jax.runs.workdir import REPORT, best_run_folder
+
+    folder = best_run_folder(workdir)
+    files = [path for path in (folder / REPORT, *sorted(folder.glob("assignments.*"))) if path.exists()]
+    start = f"{help_screens.command(sys.argv[0])} --mode=predict --workdir={shlex.quote(str(workdir))}"
+    return f"{summary}\nsee {', '.join(map(str, files))}\nfor new rows: {start} --config.data.path=FILE"
 
 
 def _select_k(config: ConfigDict, workdir: Path) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vade_jax.runs.orbax_messages import no_late_answers, silent_coroutines
+from vade_jax.runs.orbax_messages import no_late_answers, no_log_lines, silent_coroutines
 from vade_jax.runs.progress import Progress
 from vade_jax.system.atomic_files import read_files
 from vade_jax.system.console import print_line
@@ -68,6 +68,7 @@ class Checkpoints:
         )
         with storage_errors(folder), contextlib.ExitStack() as resources:
             resources.enter_context(_no_log_handler.entered(undone_log_handler))
+            resources.enter_context(no_log_lines())
             resources.enter_context(no_late_answers())
             self._manager = ocp.CheckpointManager(folder.resolve(), options=options, item_names=("state", "progress"))
             _open.add(self)

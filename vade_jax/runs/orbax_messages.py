@@ -1,6 +1,7 @@
-"""What Python says about Orbax's reads and writes that failed, and that the user need not see."""
+"""Orbax's log lines, and what Python says about its reads and writes that failed: the user need not see them."""
 
 import inspect
+import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 from vade_jax.system.process_wide import PROCESS_WIDE, SharedContext, filtered_warnings
 
 _no_late_answers = SharedContext()
+_no_log_lines = SharedContext()
 
 
 @contextmanager
@@ -28,6 +30,29 @@ def silent_coroutines() -> Iterator[None]:
 def no_late_answers() -> AbstractContextManager[None]:
     """A context that hides what Orbax and TensorStore leave of reads and writes that failed in another part."""
     return _no_late_answers.entered(lambda: _hidden(_is_late))
+
+
+def no_log_lines() -> AbstractContextManager[None]:
+    """A context without Orbax's log lines, which it writes as absl's.
+
+    If the logger 'absl' has a level of its own, somebody asks for them, and they are shown.
+    """
+    return _no_log_lines.entered(_without_log_lines)
+
+
+@contextmanager
+def _without_log_lines() -> Iterator[None]:
+    logger = logging.getLogger("absl")
+    logger.addFilter(_is_shown)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_shown)
+
+
+def _is_shown(record: logging.LogRecord) -> bool:
+    """Returns whether a line of the logger 'absl' is shown: Orbax's only if the logger has a level."""
+    return logging.getLogger("absl").level != logging.NOTSET or "orbax" not in Path(record.pathname).parts
 
 
 def _is_late(unraisable: Any) -> bool:

@@ -78,16 +78,16 @@ def get_config() -> ConfigDict:
     config.optimizer.decay_rate = 0.9  # 'staircase': the rate is multiplied by this ...
     config.optimizer.decay_epochs = 10  # ... every this many epochs
     config.optimizer.min_steps = 1000  # on few rows an epoch goes through them several times, for this many in a stage
-    config.optimizer.adam_epsilon = 1e-8
+    config.optimizer.adam_epsilon = 1e-8  # added to the denominator of Adam's step
     config.optimizer.max_grad_norm = 0.0  # a gradient of a larger global norm is scaled down to it, nats; 0: never
 
     config.pretrain = ConfigDict()  # stage 1: the autoencoder
     # 'autoencoder' or 'vae', a key of vade_jax.training.objectives.PRETRAINING.
     config.pretrain.objective = "autoencoder"
     config.pretrain.workdir = ""  # take the autoencoder of this run, which has the same rows; '' to train one
-    config.pretrain.num_epochs = 120
+    config.pretrain.num_epochs = 120  # passes over the rows; 0: the stage is left out
     config.pretrain.batch_size = 256  # over all devices
-    config.pretrain.learning_rate = 1e-3
+    config.pretrain.learning_rate = 1e-3  # of encoder and decoder
     config.pretrain.prior_learning_rate = 0.0  # the autoencoder has no prior
     config.pretrain.kl_warmup_epochs = 20  # 'vae': the weight of the KL term rises from 0 to 1 in this many epochs
 
@@ -139,7 +139,7 @@ def get_config() -> ConfigDict:
     config.train = ConfigDict()  # stage 4: the ELBO
     # 'elbo', or 'dec' (Xie et al. 2016), which trains no decoder; a key of vade_jax.training.objectives.CLUSTERING.
     config.train.objective = "elbo"
-    config.train.num_epochs = 4
+    config.train.num_epochs = 4  # passes over the rows; 0: the stage is left out
     config.train.batch_size = 256  # over all devices
     config.train.learning_rate = 5e-5  # of encoder and decoder
     config.train.prior_learning_rate = 5e-5  # of the mixture prior
