@@ -1,5 +1,6 @@
 """What pip installs: the dependencies, the files of the wheel, and a bare environment in which the package works."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,10 @@ def test_every_library_that_errors_name_is_in_its_extra():
     for library, extra in optional_imports.EXTRAS.items():
         names = {Requirement(line).name.replace("-", "_") for line in EXTRAS[extra]}
         assert library in names
+
+
+def test_the_version_has_its_section_in_the_changelog():
+    assert re.findall(r"^## \[(\d.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0] == vade_jax.__version__
 
 
 @pytest.fixture(scope="module")

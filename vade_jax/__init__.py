@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vade_jax.data.sources import register_data_source as register_data_source
     from vade_jax.estimator import VaDE as VaDE
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Public name -> its module, where this takes longer to import than JAX: scikit-learn, data readers.
 _SLOW = {"VaDE": "vade_jax.estimator", "register_data_source": "vade_jax.data.sources"}
