@@ -241,7 +241,8 @@ METHODS: dict[str, InitializationMethod] = {
 def make_clusterer(method: str, embeddings: np.ndarray, options: ClusteringOptions) -> Callable[[int], np.ndarray]:
     """Returns a function that applies a method to the same embeddings for any K.
 
-    Layouts and communities are made only once, with the number of neighbours for options.num_clusters.
+    Layouts and communities are made only once, with the number of neighbours for options.num_clusters. Communities
+    choose their resolution by the embeddings.
 
     Args:
       method: a key of METHODS.
@@ -254,7 +255,7 @@ def make_clusterer(method: str, embeddings: np.ndarray, options: ClusteringOptio
     if method == "manifold" and len(embeddings) >= _MIN_GRAPH_ROWS:
         return make_layout_clusterer(embeddings, _make_search(len(embeddings), options))
     if method in ON_COMMUNITIES and len(embeddings) >= _MIN_GRAPH_ROWS:
-        options = options._replace(input_neighbors=None, input_graphs=(), inputs=None)
+        options = options._replace(input_neighbors=None, input_graphs=(), inputs=embeddings)
         cluster = _make_community_clusterer(embeddings, options)
         return lambda num_clusters: cluster(num_clusters).memberships
     return lambda num_clusters: METHODS[method](embeddings, options._replace(num_clusters=num_clusters)).memberships
