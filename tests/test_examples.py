@@ -74,6 +74,17 @@ def test_single_cells(tmp_path):
     np.testing.assert_allclose(cells.obsm["vade_probabilities"].sum(axis=1), 1, rtol=1e-5)
 
 
+def test_table_with_gaps():
+    pd = pytest.importorskip("pandas")
+    namespace = example("table_with_gaps")
+    table, filled = namespace["wines_with_gaps"](), namespace["main"](**QUICK | {"pretrain.num_epochs": 4})
+    assert table.isna().to_numpy().any(axis=0).all()
+    assert not filled.isna().to_numpy().any()
+    observed = table["color_intensity"].notna()
+    pd.testing.assert_series_equal(filled["color_intensity"][observed], table["color_intensity"][observed])
+    assert set(filled["color_intensity"]) == {"pale", "medium", "deep"}
+
+
 def test_images(tmp_path, capsys):
     images = example("images")
     images["write_digits"](tmp_path, 300)
