@@ -174,7 +174,6 @@ def arrays(**named):
         ("x.csv", text("a,b\n1,2,3\n4,5,6\n"), "with 2 names and lines of more values"),
         ("x.csv", text("1,2\n3,4\n"), "columns 1, 2, expected a first line of names"),
         ("x.csv", text("a,b\n1,x\n3,4\n"), r"the column 'b', which is not numeric \(row 0 holds 'x'\)"),
-        ("x.csv", text("a,b\n1,2\n3,4\n5,?\n7,-\n"), r"2 gaps \(the first in row 2, column b\)"),
         ("x.csv", text("b\n2021-01-01\n"), "no column that can be used: b .dates; --config.data.dates=number makes"),
         ("x.csv", text(f"a,b\n1,{10**60}\n2,3\n"), "1 values that are infinite or beyond .* row 0, column b"),
         ("x.csv", text("a,b,a\n1,2,3\n4,5,6\n"), "several columns called a,"),

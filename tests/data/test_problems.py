@@ -6,7 +6,8 @@ import pytest
 from vade_jax.data import column_names, splits
 from vade_jax.data.dataset import Source, make_dataset
 from vade_jax.data.problems import Problem, raise_problems
-from vade_jax.runs.workdir import differing_rows, levels
+from vade_jax.runs.workdir import differing_rows
+from vade_jax.settings.columns import read_levels
 from vade_jax.system.errors import InputError
 
 
@@ -48,8 +49,8 @@ def test_levels_stay_with_their_columns():
 
 
 def test_rows_whose_levels_have_other_names_are_other_rows():
-    assert levels({}) == ()
+    assert read_levels({}) == ()
     known = {"levels": [["no", "yes"], []]}
-    assert levels(known) == (("no", "yes"), ())
+    assert read_levels(known) == (("no", "yes"), ())
     assert differing_rows(known, {"levels": (("no", "yes"), ())}) == ""
     assert differing_rows(known, {}) == "rows whose categories have other names"

@@ -37,10 +37,9 @@ def get_config() -> ConfigDict:
     # What is done to the cells of an .h5ad. 'counts': scale each cell to a total of 10,000, then log(1 + x); 'none';
     # 'auto': 'counts' for non-negative integers that are not all 0 or 1, else 'none'.
     config.data.normalize = "auto"
-    # What is read of an .h5ad in place of X: the layer or the entry of obsm with this name, or raw.
-    config.data.layer = ""
-    config.data.obsm = ""
-    config.data.raw = False
+    config.data.layer = ""  # the layer of an .h5ad that is read in place of X
+    config.data.obsm = ""  # the entry of an .h5ad's obsm that is read in place of X
+    config.data.raw = False  # read an .h5ad's raw in place of X
     config.data.image_size = 0  # resize images of a folder to this width and height, pixels; 0: all have one size
     config.data.skip_damaged = False  # leave out images of a folder that cannot be read, and name them
     # Folder of TFDS's data sets; '' for TFDS_DATA_DIR, else TFDS's default. For 'rcv1' scikit-learn's data folder.
