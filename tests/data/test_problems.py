@@ -42,10 +42,14 @@ def test_rows_can_have_gaps_but_no_infinite_values():
 def test_levels_stay_with_their_columns():
     rows = column_names.match_columns(with_gaps(), ("b", "a"), 2, "x.csv", "config.data.path")
     assert rows.levels == (("no", "yes"), ())
-    other = with_gaps()._replace(levels=((), ("no", "YES"), ()))
     assert splits.select_split(Source({"a": rows, "b": rows}), "all", "f").levels == rows.levels
-    with pytest.raises(InputError, match="columns whose categories differ"):
-        splits.select_split(Source({"a": with_gaps(), "b": other}), "all", "f")
+
+
+def test_splits_have_the_levels_of_all():
+    other = with_gaps()._replace(levels=((), ("YES", "no"), ()))
+    joined = splits.select_split(Source({"a": with_gaps(), "b": other}), "all", "f")
+    assert joined.levels == ((), ("YES", "no", "yes"), ())
+    np.testing.assert_array_equal(joined.x[:, 1], [1, 2, np.nan, 1, 0, 1, np.nan, 0])
 
 
 def test_rows_whose_levels_have_other_names_are_other_rows():

@@ -69,13 +69,6 @@ def _join(splits: Mapping[str, Dataset], parsed: Sequence[tuple[str, str]], spli
     parts = [_first_rows(alike[name], count) for name, count in parsed]
     if len(parts) == 1:
         return parts[0]
-    if len({part.levels for part in parts}) > 1:
-        raise InputError(
-            field,
-            f"{split!r} with columns whose categories differ",
-            "splits whose columns have the same categories",
-            f"Name one of them: --{field}={first_name}.",
-        )
     numbers, label_names = _join_labels(parts)
     return parts[0]._replace(
         x=_concatenate([part.x for part in parts]),
