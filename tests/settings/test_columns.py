@@ -38,6 +38,11 @@ def test_columns_are_what_they_look_like():
     assert read_columns({}) == ((), False)
 
 
+def test_whole_numbers_of_a_large_mean_are_no_counts():
+    rows = make_dataset(RNG.poisson([[3, 100]], (500, 2)).astype(float), None, "X", ("children", "magnesium"))
+    assert [kind for kind, _ in columns_of(fields(**BY_COLUMNS), rows)] == ["count", "number"]
+
+
 def test_a_setting_overrules_how_a_column_looks():
     settings = fields(**BY_COLUMNS, data__columns=("age=count", "member=number"))
     assert [kind for kind, _ in columns_of(settings, ROWS)][:4] == ["number", "number", "count", "count"]

@@ -19,6 +19,7 @@ _SAMPLED_ROWS = 20_000
 _TAIL = 0.001  # the quantiles of extreme values are this far from 0 and 1
 _HEAVY = 10.0  # quartile ranges from the median to an extreme quantile; a Gaussian has 2.3, an exponential 5.6
 _DISPERSION = 2.0  # of the variance to the mean, at most, for counts; of Poisson counts it is 1, and more in clusters
+_LARGEST_MEAN = 20.0  # of counts; larger ones are close to Gaussian, and may be measures in whole units
 
 
 def columns_of(settings: Mapping[str, Any], rows: Dataset) -> tuple[Column, ...]:
@@ -71,8 +72,8 @@ def asked_kinds(asked: Sequence[str], rows: Dataset) -> dict[int, str]:
 def _choose_columns(rows: Dataset, asked: Sequence[str]) -> tuple[Column, ...]:
     """Returns the kind of each column of the rows to train on.
 
-    Text is a category, 0 and 1 are binary, integers >= 0 whose variance is at most twice their mean are counts, a
-    column with a few extreme values is heavy_tailed, and all others are numbers.
+    Text is a category, 0 and 1 are binary, integers >= 0 with a mean of at most 20 and a variance of at most twice that
+    are counts, a column with a few extreme values is heavy_tailed, and all others are numbers.
 
     Args:
       rows: with the levels of their categories.
@@ -86,7 +87,7 @@ def _choose_columns(rows: Dataset, asked: Sequence[str]) -> tuple[Column, ...]:
     mean, var = (moment[0] for moment in moments(rows.x))
     looks = np.full(rows.x.shape[1], "number", object)
     looks[_has_heavy_tails(rows.x)] = "heavy_tailed"
-    looks[counts & (var <= _DISPERSION * mean)] = "count"
+    looks[counts & (mean <= _LARGEST_MEAN) & (var <= _DISPERSION * mean)] = "count"
     looks[binary] = "binary"
     columns = []
     for number, levels in enumerate(levels_of(rows)):
