@@ -28,7 +28,9 @@ _PAPER_WIDTHS = (500, 500, 2000)  # arXiv:1611.05148, Sec. 4.2
 _MANY_ROWS = 8000
 _ROWS_PER_UNIT = 16
 _WIDTH_LIMITS = 32, 256
-_HIDE_SHARE = 0.2  # of the entries of rows with gaps
+# Of the entries of rows with gaps. On 2,500 pen-based digits with 20% and 50% gaps (two seeds), log p(x) of held-out
+# rows and the errors of filled gaps are worse with 0 and with 0.5, each time.
+_HIDE_SHARE = 0.2
 _LIKELIHOOD_OF_SUPPORT: dict[Support, str] = {"unit_interval": "bernoulli", "real": "gaussian_shared"}
 
 
