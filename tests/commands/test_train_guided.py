@@ -118,7 +118,7 @@ def test_rounds_end_when_new_clusters_are_no_better(guided, tmp_path, monkeypatc
     """The clusters of the first round are kept if those of the second round have a lower modularity."""
     _, results = guided
     modularities = iter([0.5, 0.4])  # of the first two rounds; no clusters are found a third time
-    monkeypatch.setattr(starting_clusters, "mean_modularity", lambda judges, clusters: next(modularities))
+    monkeypatch.setattr(starting_clusters, "mean_modularity", lambda graphs, clusters, resolution: next(modularities))
     ended = train_guided(tmp_path, guide__num_epochs=1)
     records = read_metrics(tmp_path / "metrics.jsonl")
     assert list(dict.fromkeys(record["stage"] for record in records)) == ["pretrain", "guide1", "align", "cluster"]

@@ -23,7 +23,7 @@ def log_prob_x_poisson(x: jax.Array, log_rate: jax.Array) -> jax.Array:
       ValueError: x and log_rate differ in D, or their leading axes do not broadcast.
 
     Example:
-      >>> float(log_prob_x_poisson(jnp.array([0, 0]), jnp.zeros(2)))
+      >>> round(float(log_prob_x_poisson(jnp.array([0, 0]), jnp.zeros(2))), 4)
       -2.0
     """
     x, log_rate = align_events("x", x, "log_rate", log_rate)
