@@ -10,10 +10,12 @@ from benchmarks import (
     criteria,
     draws,
     faults,
+    gaps,
     judges,
     likelihood,
     long_process,
     markdown,
+    mixed,
     outliers,
     records,
     rivals,
@@ -26,10 +28,8 @@ from benchmarks import (
 )
 from benchmarks.selection import CRITERIA
 
-PAGES = [records.ROOT / name for name in ("README.md", "RESULTS.md")] + [
-    records.ROOT / "docs" / f"{name}.md"
-    for name in ("ablation", "draws", "probabilities", "results", "resuming", "speed", "unequal")
-]
+_DOCS = ("ablation", "draws", "probabilities", "results", "resuming", "speed", "unequal")
+PAGES = [records.ROOT / name for name in ("README.md", "RESULTS.md", *(f"docs/{name}.md" for name in _DOCS))]
 _RESULTS_COLUMNS = (
     "config",
     "seeds",
@@ -283,16 +283,14 @@ _TABLES: dict[str, Callable[[], str]] = {
     "scaling": scaling_table,
     "checkpointing": checkpointing_table,
     "faults": faults_table,
-    "long_process": long_process.markdown_table,
     "overview": table.overview_table,
     "comparison": comparison_table,
     "cells": cells_table,
     "likelihood": likelihood_table,
-    "calibration": calibration.markdown_table,
-    "draws": draws.markdown_table,
-    "outliers": outliers.markdown_table,
-    "judges": judges.markdown_table,
-    "unequal": unequal.markdown_table,
+}
+_TABLES |= {
+    benchmark.__name__.rpartition(".")[2]: benchmark.markdown_table
+    for benchmark in (calibration, draws, gaps, judges, long_process, mixed, outliers, unequal)
 }
 
 
