@@ -109,6 +109,7 @@ def checked_values(x: Any) -> Iterator[None]:
     _check_frame(x)
     for rows in x if isinstance(x, list | tuple) else [x]:
         check_mask(rows, "X")
+        _check_no_dates(rows)
     try:
         yield
     except OverflowError as error:
@@ -118,6 +119,14 @@ def checked_values(x: Any) -> Iterator[None]:
             "numbers that float64 can hold",
             "Correct it, or drop that row or column.",
         ) from error
+
+
+def _check_no_dates(rows: Any) -> None:
+    """Raises an InputError about a date in rows of any type: NumPy would make a number of it, also of a missing one."""
+    is_object = isinstance(rows, list | tuple) or getattr(getattr(rows, "dtype", None), "kind", "") == "O"
+    for value in np.asarray(rows, object).ravel() if is_object else ():
+        if isinstance(value, np.datetime64 | np.timedelta64):
+            raise InputError("X", f"the date {value}", "numbers", "Encode it as a number, or drop its column.")
 
 
 def check_mask(x: Any, where: str) -> None:
