@@ -6,10 +6,9 @@ import numpy as np
 
 from vade_jax.data.column_checks import is_frame
 from vade_jax.data.dataset import Dataset, make_dataset
-from vade_jax.data.levels import level_name
+from vade_jax.data.levels import MAX_LEVELS, level_name
 from vade_jax.system.errors import InputError, show_name
 
-_MAX_LEVELS = 1000
 _FEW_ROWS = 20  # in which text that is different in each row may still be a category
 
 
@@ -53,7 +52,7 @@ def _encoded_column(name: Any, column: Any, for_training: bool) -> tuple[np.ndar
         pass  # text
     texts = np.array([_text(name, value) for value in present], object)
     levels = tuple(sorted(set(texts)))
-    if for_training and len(levels) > max(min(_MAX_LEVELS, len(texts) // 2), _FEW_ROWS):
+    if for_training and len(levels) > max(min(MAX_LEVELS, len(texts) // 2), _FEW_ROWS):
         raise InputError(
             "X",
             f"the column {name!r} with {len(levels)} different texts, such as {show_name(levels[0])}",
@@ -96,7 +95,7 @@ def rows_of(
       InputError: the shape does not suit the columns, or the values cannot be used.
     """
     if image_shape is None:
-        return make_dataset(array, None, "X", names, offset=offset)._replace(levels=levels)
+        return make_dataset(array, None, "X", names, offset=offset, levels=levels)
     if np.prod(image_shape) != array.shape[1]:
         raise InputError(
             "image_shape",

@@ -11,7 +11,7 @@ from vade_jax.data.offsets import add_offset
 from vade_jax.system.errors import InputError, show_name
 from vade_jax.system.large_arrays import empty_array
 
-_MAX_LEVELS = 1000  # of a column of numbers; the decoder has a parameter for each
+MAX_LEVELS = 1000  # of a category; the decoder has a parameter for each
 
 
 def column_name(rows: Dataset, column: int) -> str:
@@ -41,11 +41,11 @@ def with_categories(rows: Dataset, columns: Sequence[int], where: str) -> Datase
     for column in columns:
         values = _source_values(rows, column)
         different = np.unique(values[~np.isnan(values)])
-        if len(different) > _MAX_LEVELS:
+        if len(different) > MAX_LEVELS:
             raise InputError(
                 "config.data.columns",
                 f"{column_name(rows, column)}=category, a column of {where} with {len(different)} different numbers",
-                f"a category of at most {_MAX_LEVELS} levels",
+                f"a category of at most {MAX_LEVELS} levels",
                 "Leave the column out of this setting, or take it out of the file.",
             )
         levels[column] = levels[column] or tuple(map(level_name, different))

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vade_jax.data.dataset import LARGEST
+from vade_jax.data.levels import level_name
 from vade_jax.data.problems import Problem
 from vade_jax.data.written_dates import date_problem, is_date, to_days
 from vade_jax.data.written_numbers import ALL_GAPS, is_written_number
@@ -17,7 +19,6 @@ MAX_LEVELS = 100  # text of more different values is an identifier, not a catego
 _MIN_ROWS_A_LEVEL = 2  # on average; else it is an identifier too
 DATES = ("drop", "number")  # what can be done to columns of dates
 
-_LARGEST = 1e37  # as in `dataset`
 _NAMELESS = re.compile(r"Unnamed: \d+")  # pandas's name for a column without one
 _TRUTH = {"true": 1.0, "false": 0.0}
 
@@ -94,7 +95,7 @@ def _is_plain(frame: Any) -> bool:
     if frame.isna().any(axis=None):
         return False
     floats = frame.select_dtypes("floating")
-    return bool((np.abs(floats.to_numpy(np.float64)) <= _LARGEST).all())
+    return bool((np.abs(floats.to_numpy(np.float64)) <= LARGEST).all())
 
 
 def _is_nameless(name: Any) -> bool:
@@ -150,10 +151,10 @@ def _mostly(observed: Any, holds: Callable[[Any], bool]) -> bool:
 def _read_numbers(name: Any, column: Any) -> Column:
     """Reads a column of a numeric dtype, which may not hold infinite values."""
     if column.dtype.kind == "f":
-        large = np.flatnonzero(np.abs(column.to_numpy(np.float64, na_value=np.nan)) > _LARGEST)
+        large = np.flatnonzero(np.abs(column.to_numpy(np.float64, na_value=np.nan)) > LARGEST)
         if len(large):
             got = (
-                f"{len(large):,} values that are infinite or beyond {_LARGEST:g} (the first in row {large[0]}, column "
+                f"{len(large):,} values that are infinite or beyond {LARGEST:g} (the first in row {large[0]}, column "
                 f"{show_name(name)})"
             )
             return Column(problem=Problem(got, "finite numbers", "Correct these values, or drop those rows."))
@@ -204,4 +205,4 @@ def _read_levels(observed: Any, index: Any, levels: tuple[str, ...]) -> Column:
 
 def _text(value: Any) -> str:
     """The text of a category; integers may have become floats beside gaps."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return level_name(value) if isinstance(value, float) else str(value)
