@@ -19,6 +19,7 @@ from jax._src.clusters import ClusterEnv  # not public, but nothing else says wh
 
 from benchmarks import faults, records, scaling
 from vade_jax.commands.train import train
+from vade_jax.reports import results
 from vade_jax.runs import saved_model
 from vade_jax.runs.metrics_log import read_metrics
 from vade_jax.runs.train_one_run import _decided_by_first
@@ -54,7 +55,8 @@ def ended(processes):
 
 
 def params_of(folder):
-    return [np.asarray(leaf) for leaf in jax.tree.leaves(saved_model.restore(folder)[1].params)]
+    state = saved_model.restore(folder, allow_import=True)[1]
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(state.params)]
 
 
 def assert_alike(left, right):
@@ -153,6 +155,14 @@ def test_two_processes_train_the_run_of_two_devices(command_line, tmp_path, as_i
     assert_alike(tmp_path / "two", tmp_path / "one")
 
 
+def with_own_rows(folder, module):
+    """The flags of a run whose rows a module of its own reads, which the folder gets."""
+    (folder / "own_rows.py").write_text(module)
+    sys_path = f"import sys; sys.path.insert(0, {str(folder)!r})"
+    (folder / "config.py").write_text(f"{sys_path}\nfrom vade_jax.configs.digits import get_config\n")
+    return [f"--config={folder / 'config.py'}", "--config.data.name=own_rows:load"]
+
+
 SLOW_ROWS = """
 import os, time
 import jax
@@ -160,21 +170,57 @@ from vade_jax.data import sources
 
 def load(path, data_dir, cache_dir, options):
     if jax.process_index() == int(os.environ["SLOW_PROCESS"]):
-        time.sleep(40)
+        time.sleep(65)
     return sources.load("file", path, options=options)
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("slow", [0, 1])
-def test_a_process_may_load_its_rows_much_longer_than_another(command_line, tmp_path, slow):
-    (tmp_path / "slow_rows.py").write_text(SLOW_ROWS)
-    environment = {"SLOW_PROCESS": str(slow)}
-    sys_path = f"import sys; sys.path.insert(0, {str(tmp_path)!r})"
-    (tmp_path / "config.py").write_text(f"{sys_path}\nfrom vade_jax.configs.digits import get_config\n")
-    flags = [f"--config={tmp_path / 'config.py'}", "--config.data.name=slow_rows:load"]
-    first, second = start_small(command_line, tmp_path, *flags, environment=environment)
+def test_a_process_may_load_its_rows_a_minute_longer_than_another(command_line, tmp_path, slow):
+    flags = with_own_rows(tmp_path, SLOW_ROWS)
+    first, second = start_small(command_line, tmp_path, *flags, environment={"SLOW_PROCESS": str(slow)})
     assert (first.returncode, second.returncode) == (0, 0), first.stderr[-2000:] + second.stderr[-2000:]
+
+
+ILL_PROCESS = """
+import os
+import jax
+from vade_jax.data import sources
+from vade_jax.runs import train_one_run
+from vade_jax.training.collapse import Diagnosis
+
+def load(path, data_dir, cache_dir, options):
+    found, seen = train_one_run.diagnose_signs, []
+    def diagnose_signs(signs):
+        seen.append(signs)
+        if len(seen) == 2 and str(jax.process_index()) in os.environ["ILL_PROCESSES"]:
+            return Diagnosis("one_cluster", "one of 3 clusters has 99% of the rows")
+        return found(signs)
+    train_one_run.diagnose_signs = diagnose_signs
+    return sources.load("file", path, options=options)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("ill", "same_as"), [("0", "01"), ("1", "")], ids=["the first", "the second"])
+def test_if_one_process_finds_a_collapse_all_do_as_the_first_says(command_line, tmp_path, ill, same_as):
+    folders = [tmp_path / "alone", tmp_path / "alike"]
+    for folder, numbers in zip(folders, (ill, same_as), strict=True):
+        folder.mkdir()
+        flags = with_own_rows(folder, ILL_PROCESS)
+        answers = start_small(
+            command_line, folder, *flags, "--config.train.num_epochs=4", environment={"ILL_PROCESSES": numbers}
+        )
+        assert [answer.returncode for answer in answers] == [0, 0], (
+            answers[0].stderr[-2000:] + answers[1].stderr[-2000:]
+        )
+    ours, theirs = (folder / "two" for folder in folders)
+    for left, right in zip(params_of(ours), params_of(theirs), strict=True):
+        np.testing.assert_array_equal(left, right)
+    treatments = [results.read(folder)["treatments"] for folder in (ours, theirs)]
+    assert treatments[0] == treatments[1]
+    assert bool(treatments[0]) == (ill == "0")
 
 
 def test_an_unusable_coordinator_is_refused_in_one_line(command_line, tmp_path):
