@@ -8,11 +8,13 @@ from types import SimpleNamespace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from helpers.checkpoints import at, same, saved, state
 
 from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.runs.checkpoints import Checkpoints
 from vade_jax.runs.progress import BEGINNING
+from vade_jax.system.errors import StorageError
 
 
 def test_restore_returns_the_saved_state_and_progress(tmp_path):
@@ -126,6 +128,24 @@ def test_unfinished_checkpoints_are_deleted_only_with_exclusive_access(tmp_path)
         assert checkpoints.steps() == [1, 2]
         checkpoints.save(state(3), at(3))  # they are deleted in the background, at the latest before a save
         assert not left.exists()
+
+
+def test_a_checkpoint_whose_arrays_were_lost_in_silence_is_reported_and_deleted(tmp_path, monkeypatch):
+    save = Checkpoints.save
+
+    def save_without_arrays(self, *content):
+        save(self, *content)
+        self._manager.wait_until_finished()
+        (tmp_path / "c" / "1" / "state" / "manifest.ocdbt").unlink()
+
+    with Checkpoints(tmp_path / "c", keep=1, exclusive=True) as checkpoints:
+        with monkeypatch.context() as patched:
+            patched.setattr(Checkpoints, "save", save_without_arrays)
+            with pytest.raises(StorageError, match="what was written cannot be read .*the same command again"):
+                checkpoints.save_and_read_back(state(1), at(1))
+        assert checkpoints.steps() == []
+        checkpoints.save_and_read_back(state(1), at(1))
+        assert checkpoints.restore(state(0))[1].epoch == 1
 
 
 def test_late_answers_of_the_storage_are_not_shown(tmp_path, monkeypatch):

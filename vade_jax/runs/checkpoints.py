@@ -20,7 +20,7 @@ from vade_jax.runs.progress import Progress
 from vade_jax.system.atomic_files import read_files
 from vade_jax.system.console import print_line
 from vade_jax.system.devices import to_global, to_local
-from vade_jax.system.errors import DamagedError, check_readable, first_line, storage_errors
+from vade_jax.system.errors import DamagedError, StorageError, check_readable, first_line, storage_errors
 from vade_jax.system.process_wide import (
     SharedContext,
     undone_import_effects,
@@ -112,6 +112,30 @@ class Checkpoints:
             )
             if number == 1:
                 self._manager.wait_until_finished()
+
+    def save_and_read_back(self, state: TrainState, progress: Progress) -> None:
+        """Writes a checkpoint that no earlier one can replace, and checks that it can be read.
+
+        Orbax does not report every error of its own files, such as of those that list the arrays.
+
+        Args:
+          state: of the run.
+          progress: of the run.
+
+        Raises:
+          StorageError: the checkpoint cannot be written, or not be read. In the second case it is deleted.
+        """
+        self.save(state, progress)
+        with storage_errors(self._manager.directory):
+            self._manager.wait_until_finished()
+        number = self.steps()[-1]
+        restored, reason = self._attempt(state, number, without_optimizer=False)
+        if restored is None:
+            self._manager.delete(number)
+            raise StorageError(
+                f"{self._manager.directory} cannot be written: what was written cannot be read ({reason}). Check this "
+                "place, then run the same command again; training resumes from its last checkpoint."
+            )
 
     def _wait_for_others(self) -> None:
         """Waits until no other folder's checkpoint is being written in this process."""

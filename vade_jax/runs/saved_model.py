@@ -47,7 +47,7 @@ def save_model(run: Run, state: TrainState, progress: Progress) -> None:
             saved = None
         if saved is None or not _has_ended(run, saved[1]):
             processes.on_first_process(lambda: (run.folder / workdir.RESULTS).unlink(missing_ok=True), "old results")
-            checkpoints.save(state.replace(opt_state=None), progress)
+            checkpoints.save_and_read_back(state.replace(opt_state=None), progress)
 
 
 def restore(folder: Path, allow_import: bool = False) -> tuple[Run, TrainState, Progress]:
@@ -117,7 +117,7 @@ def _has_ended(run: Run, progress: Progress) -> bool:
 def save_autoencoder(run: Run, state: TrainState) -> None:
     """Saves the autoencoder whose embedding gives the first starting clusters, without an optimizer."""
     with _autoencoder_checkpoints(run) as checkpoints:
-        checkpoints.save(state.replace(opt_state=None), BEGINNING)
+        checkpoints.save_and_read_back(state.replace(opt_state=None), BEGINNING)
 
 
 def load_autoencoder(run: Run) -> TrainState:
