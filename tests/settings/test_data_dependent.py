@@ -74,6 +74,12 @@ def test_few_rows_start_from_gaussians_or_communities_and_many_from_layouts(num_
     assert "init.method" not in data_dependent.resolve_auto_settings(fields(init__method="gmm"), rows)
 
 
+def test_many_rows_with_categories_do_not_start_from_layouts():
+    rows = make_dataset(np.zeros((8000, 2)), None, "X")._replace(levels=(("a", "b"), ()))
+    chosen = data_dependent.resolve_auto_settings(fields(init__method="auto"), rows)
+    assert chosen["init.method"][0] == "gaussians_or_communities"
+
+
 def test_equal_rows_are_counted_once():
     x = np.array([[0.0, 1], [-0.0, 1], [2, 1], [0, 1], [3, 1]], np.float32)
     assert [data_dependent.count_distinct_rows(x, enough) for enough in (1, 2, 3, 4)] == [1, 2, 3, 3]

@@ -10,6 +10,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from vade_jax.initialization.best_candidate import BestCandidate
 from vade_jax.initialization.best_of_layouts import Search, best_on_layouts, make_layout_clusterer
+from vade_jax.initialization.column_kinds import Columns
+from vade_jax.initialization.column_mixtures import clusters_of_columns
 from vade_jax.initialization.communities import make_community_clusterer
 from vade_jax.initialization.gaussian_mixtures import fit_mixture, gaussians_suffice, leading_components
 from vade_jax.initialization.neighbor_graphs import num_neighbors
@@ -31,11 +33,13 @@ class Clustering(NamedTuple):
       scores: of each restart, in the method's own measure. The highest was taken; 'manifold' takes the highest among
         the layouts with the fewest emptied clusters and the lowest resolution.
       resolution: of the modularity by which these clusters are to be compared with others, at most 1.
+      are_probabilities: whether memberships say how certain each row is, and need no softening.
     """
 
     memberships: np.ndarray
     scores: list[float]
     resolution: float = 1.0
+    are_probabilities: bool = False
 
 
 class ClusteringOptions(NamedTuple):
@@ -57,6 +61,7 @@ class ClusteringOptions(NamedTuple):
         of the embedding is used.
       inputs: [N, D], scaled. 'gaussians_or_communities' compares Gaussians with communities in them, and communities
         choose their resolution by them; None: neither is done.
+      columns: the inputs by kinds of columns, for 'gaussians_or_communities', if some are no numbers.
       resolution: of the clusters that these are to be compared with, for communities; None to choose it.
     """
 
@@ -71,6 +76,7 @@ class ClusteringOptions(NamedTuple):
     part_rows: int = 70
     input_graphs: Sequence[csr_matrix] = ()
     inputs: np.ndarray | None = None
+    columns: Columns | None = None
     resolution: float | None = None
 
     def num_neighbors(self, num_rows: int) -> int:
@@ -184,7 +190,7 @@ def gaussians_or_communities(embeddings: np.ndarray, options: ClusteringOptions)
     Modularity prefers other clusters than those of overlapping Gaussians. So on the leading principal components of the
     inputs K Gaussians are compared with 2 K; see `gaussian_mixtures.gaussians_suffice`. If K suffice, their mixture is
     taken, as by `gmm` with full covariances. Components that leave out columns do not hold more clusters than
-    components, and are not used for more.
+    components, and are not used for more. For rows by kinds of columns the mixtures are those of `column_mixtures`.
 
     Args:
       embeddings: [N, J], real, for `communities`.
@@ -193,7 +199,13 @@ def gaussians_or_communities(embeddings: np.ndarray, options: ClusteringOptions)
     Returns:
       The memberships and scores of the method that was taken.
     """
-    if options.inputs is not None and len(embeddings) >= _MIN_GRAPH_ROWS:
+    if options.columns is not None and len(embeddings) >= _MIN_GRAPH_ROWS:
+        found = clusters_of_columns(
+            options.columns, options.num_clusters, _make_seeds(options.seed, options.num_restarts)
+        )
+        if found is not None:
+            return Clustering(*found, are_probabilities=True)
+    elif options.inputs is not None and len(embeddings) >= _MIN_GRAPH_ROWS:
         points = leading_components(options.inputs, options.seed)
         holds_clusters = points.shape[1] == options.inputs.shape[1] or points.shape[1] >= options.num_clusters
         if holds_clusters and gaussians_suffice(points, options.num_clusters, options.seed):

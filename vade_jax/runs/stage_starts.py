@@ -12,6 +12,7 @@ from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.data.scaling import Scaling, fitted_scaling
 from vade_jax.inference.answers import make_embed
 from vade_jax.initialization import methods
+from vade_jax.initialization.column_kinds import split_columns
 from vade_jax.networks.by_columns import scaled_columns
 from vade_jax.networks.encoders_decoders import with_constant_log_var
 from vade_jax.runs import starting_clusters
@@ -134,6 +135,9 @@ def _write_starting_clusters(
     """
     names = finding_names(run)
     before = names[: names.index(name)]
+    sample = x[clustered_row_indices(run)]
+    uses_inputs = run.config.init.method in methods.ON_COMMUNITIES
+    has_kinds = uses_inputs and scaled_columns(run.columns) is not None
     clusters = starting_clusters.find_starting_clusters(
         run,
         z_mean,
@@ -141,9 +145,8 @@ def _write_starting_clusters(
         load_input_graphs(run, state.scaling, x),
         starting_clusters.read_last(run, before[-1]) if before else None,
         load_input_neighbors(run, state.scaling, x),
-        searched_rows(run, state.scaling, x[clustered_row_indices(run)])
-        if run.config.init.method in methods.ON_COMMUNITIES
-        else None,
+        searched_rows(run, state.scaling, sample) if uses_inputs else None,
+        split_columns(sample, *zip(*run.columns, strict=True)) if has_kinds else None,
     )
     if run.config.init.soft_neighbors:
         starting_clusters.write_points(run, points)

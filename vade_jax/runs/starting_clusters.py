@@ -11,6 +11,7 @@ from vade_jax.data.equal_rows import is_first
 from vade_jax.data.scaling import Scaling
 from vade_jax.inference.answers import make_embed
 from vade_jax.initialization import methods, neighbor_graphs
+from vade_jax.initialization.column_kinds import Columns
 from vade_jax.initialization.modularity import mean_modularity
 from vade_jax.initialization.soft_memberships import soften
 from vade_jax.runs.basis import basis, is_of
@@ -60,6 +61,7 @@ def find_starting_clusters(
     last: StartingClusters | None,
     input_neighbors: NeighborLists | None = None,
     inputs: np.ndarray | None = None,
+    columns: Columns | None = None,
 ) -> StartingClusters:
     """Finds clusters of the embeddings with the config's method; returns the last ones if the new ones are not better.
 
@@ -76,6 +78,7 @@ def find_starting_clusters(
       last: the clusters of the stage before, or None. If they are unchanged, they are returned without a search.
       input_neighbors: from `load_input_neighbors`.
       inputs: [M, D], scaled, for the methods that use them.
+      columns: of M rows, for the methods that use them.
 
     Returns:
       The clusters.
@@ -97,15 +100,16 @@ def find_starting_clusters(
         part_rows=config.init.part_rows,
         input_graphs=input_graphs,
         inputs=inputs,
+        columns=columns,
         resolution=float(last.resolution) if last else None,
     )
     enough_rows = len(embeddings) >= config.model.num_clusters
     method = methods.METHODS[config.init.method] if enough_rows else methods.one_cluster_each
-    memberships, scores, resolution = method(embeddings, options)
+    memberships, scores, resolution, are_probabilities = method(embeddings, options)
     modularity = np.array(mean_modularity(input_graphs, memberships.argmax(axis=1), resolution))
     if last is not None and modularity <= last.modularity:
         return last._replace(scores=np.array(scores), found_modularity=modularity, unchanged=np.array(True))
-    if input_neighbors and (count := num_soft_neighbors(run, len(embeddings))):
+    if not are_probabilities and input_neighbors and (count := num_soft_neighbors(run, len(embeddings))):
         memberships = soften(memberships, points, input_neighbors.first(count).indices, config.seed)
     return StartingClusters(
         memberships=memberships.astype(np.float32),

@@ -39,9 +39,9 @@ def resolve_auto_settings(settings: Mapping[str, Any], rows: Dataset) -> dict[st
 
     The networks are those of the paper for 8,000 rows or more, and starting clusters are found on layouts. For N rows
     below, networks have two layers of about N/16 units, a power of two from 32 to 256, and starting clusters are
-    Gaussians of the inputs or communities. Binary rows, rows in [0, 1] and grey values get the Bernoulli likelihood.
-    Other rows get the Gaussian one with a learned variance, on standardized columns. If one of the two fields is given,
-    the other is chosen to suit it.
+    Gaussians of the inputs or communities. Those of rows with categories are, for any N. Binary rows, rows in [0, 1]
+    and grey values get the Bernoulli likelihood. Other rows get the Gaussian one with a learned variance, on
+    standardized columns. If one of the two fields is given, the other is chosen to suit it.
 
     Args:
       settings: nested sections, each field checked by itself.
@@ -63,7 +63,7 @@ def resolve_auto_settings(settings: Mapping[str, Any], rows: Dataset) -> dict[st
     by_columns = _by_columns_reason(flat, rows)
     if is_auto(flat["augment.hide_share"]) and has_gaps(rows.x):
         batches["augment.hide_share"] = _HIDE_SHARE, "the rows have gaps"
-    by_size = {"model.hidden": _widths(num_rows), "init.method": _init_method(num_rows)}
+    by_size = {"model.hidden": _widths(num_rows), "init.method": _init_method(rows)}
     sized = {name: (value, f"{num_rows} rows") for name, value in by_size.items() if is_auto(flat[name])}
     suited = _for_columns(flat, by_columns) if by_columns else _resolve_scaling_and_likelihood(flat, rows)
     return suited | sized | batches
@@ -95,9 +95,9 @@ def _widths(num_rows: int) -> tuple[int, ...]:
     return width, width
 
 
-def _init_method(num_rows: int) -> str:
-    """Returns the method that finds starting clusters in a number of rows."""
-    return "manifold" if num_rows >= _MANY_ROWS else "gaussians_or_communities"
+def _init_method(rows: Dataset) -> str:
+    """Returns the method that finds starting clusters in rows: layouts only of many rows without categories."""
+    return "manifold" if len(rows.x) >= _MANY_ROWS and not rows.levels else "gaussians_or_communities"
 
 
 def _resolve_scaling_and_likelihood(flat: Mapping[str, Any], rows: Dataset) -> dict[str, tuple[str, str]]:

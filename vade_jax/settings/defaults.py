@@ -107,8 +107,8 @@ def get_config() -> ConfigDict:
     config.pretrain.kl_warmup_epochs = 20  # 'vae': the weight of the KL term rises from 0 to 1 in this many epochs
 
     config.init = ConfigDict()  # then clusters of the embedding are found, and the prior is fitted to them
-    # A key of vade_jax.initialization.methods.METHODS. auto: 'gaussians_or_communities' for less than 8,000 rows, else
-    # 'manifold'.
+    # A key of vade_jax.initialization.methods.METHODS. auto: 'gaussians_or_communities' for less than 8,000 rows or for
+    # categories, else 'manifold'.
     config.init.method = "auto"
     # Number of mixtures or k-means fitted to each layout, embedding or inputs, or of communities found at each
     # resolution; the best is kept.
