@@ -1,7 +1,7 @@
 """What a run reports while it trains: metrics.jsonl, TensorBoard events and a progress bar for each stage."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from vade_jax.runs import tensorboard_events
 from vade_jax.system import console
 from vade_jax.system.atomic_files import atomic_write, exists
 from vade_jax.system.errors import damaged_file_errors
+
+METRICS = "metrics.jsonl"
 
 
 class Tracker:
@@ -35,10 +37,9 @@ class Tracker:
         self._open(total_epochs)
 
     def _open(self, total_epochs: int) -> None:
-        path = self._workdir / "metrics.jsonl"
+        path = self._workdir / METRICS
         kept = [record for record in read_metrics(path) if record["total_epochs"] <= total_epochs]
-        with atomic_write(path) as partial:
-            partial.write_text("".join(json.dumps(record) + "\n" for record in kept))
+        write_metrics(path, kept)
         with ExitStack() as files:
             self._file = files.enter_context(path.open("a"))
             self._events = None
@@ -79,6 +80,12 @@ class Tracker:
 
     def __exit__(self, *_: object) -> None:
         self._files.close()
+
+
+def write_metrics(path: Path, records: Sequence[dict[str, Any]]) -> None:
+    """Writes records as a metrics.jsonl, a line for each."""
+    with atomic_write(path) as partial:
+        partial.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

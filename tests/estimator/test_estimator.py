@@ -1,7 +1,6 @@
 """The scikit-learn estimator: same clusters as the command line, scikit-learn's conventions, save and load."""
 
 import pickle
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -141,6 +140,6 @@ def test_scikit_learn_estimator_checks(estimator, check):
 
 def test_the_package_imports_the_estimator_on_demand():
     assert "VaDE" in vade_jax.__all__
-    assert Path(vade_jax.VaDE.__module__.replace(".", "/")).name == "estimator"
+    assert vade_jax.VaDE.__module__.startswith("vade_jax.estimator")
     with pytest.raises(AttributeError, match="no attribute 'VaDEE'"):
         vade_jax.VaDEE  # noqa: B018

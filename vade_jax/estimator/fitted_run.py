@@ -1,0 +1,89 @@
+"""What a fit leaves in memory: the trained run, its state, and how new rows are read for it."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from vade_jax.commands.load_rows import suit_model
+from vade_jax.commands.predict import describe_rows_outside
+from vade_jax.data.column_checks import checked_values
+from vade_jax.data.dataset import DEFAULT_READ_OPTIONS, Dataset, Preparation, ReadOptions
+from vade_jax.data.frames import encoded_frame, has_text, rows_of
+from vade_jax.data.levels import named_columns
+from vade_jax.data.scaling import Scaling
+from vade_jax.reports import findings, results
+from vade_jax.reports.findings import FINDINGS
+from vade_jax.runs.metrics_log import METRICS, read_metrics
+from vade_jax.runs.run import KeyUse, Run, make_run
+from vade_jax.runs.saved_model import restore
+from vade_jax.runs.workdir import read
+from vade_jax.settings.columns import read_levels
+from vade_jax.system.devices import replicate
+from vade_jax.system.errors import with_storage_errors
+from vade_jax.training.train_state import TrainState
+
+
+class FittedRun(BaseEstimator):
+    """An estimator that holds a trained run."""
+
+    image_shape: tuple[int, int, int] | None
+
+    def _rows(self, X: Any, options: ReadOptions = DEFAULT_READ_OPTIONS, **validation: Any) -> Dataset:
+        """X [N, D] as scikit-learn validates it, as a data set with names, levels and image shape."""
+        with checked_values(X):
+            X, levels = encoded_frame(X, for_training=options.prepared is None) if has_text(X) else (X, ())
+            array = validate_data(self, X, ensure_all_finite="allow-nan", **validation)
+            array = array.astype(np.float64) if array.dtype.kind == "O" else array  # numbers of Python
+        names = tuple(getattr(self, "feature_names_in_", ()))
+        return rows_of(array, names, self.image_shape, levels, options.offset)
+
+    def _keep(self, folder: Path, allow_import: bool) -> None:
+        """Reads from a workdir everything that predictions, reports and `save` need."""
+        run, state, self._progress = restore(folder, allow_import)
+        self._settings, self._description = run.config.to_dict(), read(run.folder)[1]
+        self._params, self._scaling = jax.tree.map(np.asarray, (state.params, jax.tree.leaves(state.scaling)))
+        self._log_likelihoods = np.load(run.folder / results.LOG_LIKELIHOODS)
+        with np.load(run.folder / results.ASSIGNMENTS) as assignments:
+            self.labels_ = assignments["cluster"]
+        self.results_ = results.read(run.folder)
+        self._findings = findings.read(run.folder / FINDINGS)
+        self._records = read_metrics(run.folder / METRICS)
+        prior = self._params["prior"]
+        self.weights_ = np.asarray(jax.nn.softmax(prior.logits))
+        self.means_, self.covariances_ = prior.means, np.exp(prior.log_vars)
+        self.n_clusters_, self.n_iter_ = len(self.weights_), self._progress.total_epochs
+        self._on_devices: tuple[Run, TrainState] | None = None
+        self._trained()
+
+    def _trained(self) -> tuple[Run, TrainState]:
+        """The trained run and its state on the devices, where copies and pickles have none."""
+        check_is_fitted(self)
+        if self._on_devices is None:
+            run = make_run(ConfigDict(self._settings), Path(), self._description)
+            state = TrainState.create(self._params, run.key(KeyUse.STAGES), Scaling(*self._scaling))
+            self._on_devices = run, replicate(state)
+        return self._on_devices
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: None if name == "_on_devices" else value for name, value in super().__getstate__().items()}
+
+    @with_storage_errors
+    def _asked(self, X: Any) -> tuple[Run, TrainState, np.ndarray]:
+        """The trained run, its state and the checked rows X [N, D]. Warns if rows are outside the training range."""
+        run, state = self._trained()
+        options = ReadOptions(prepared=Preparation.of_description(self._description))
+        rows = self._rows(X, options, reset=False)
+        x = suit_model(rows, read_levels(self._description), run.model.likelihood.takes_gaps, "X", "X").x
+        if description := describe_rows_outside(run, state, x):
+            warnings.warn(description, UserWarning, stacklevel=4)
+        return run, state, x
+
+    def _named_columns(self, stored: np.ndarray) -> list[np.ndarray]:
+        """The columns of rows [N, D], as stored, in the units of X, with the names of levels."""
+        return named_columns(stored, read_levels(self._description), self._description.get("offset"))

@@ -1,0 +1,152 @@
+"""VaDE as a scikit-learn estimator: VaDE(n_clusters=10).fit_predict(X)."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vade_jax.commands.train import train
+from vade_jax.data.dataset import Source
+from vade_jax.estimator.answers import Answers
+from vade_jax.estimator.insights import Insights
+from vade_jax.reports import findings, results
+from vade_jax.reports.findings import FINDINGS
+from vade_jax.runs.metrics_log import METRICS, write_metrics
+from vade_jax.runs.replaced_run import OWNER
+from vade_jax.runs.saved_model import save_model
+from vade_jax.runs.workdir import RESULTS, best_run_folder, claim, read
+from vade_jax.settings.estimator_parameters import config_of, parameters_of
+from vade_jax.settings.paths import user_path
+from vade_jax.system.atomic_files import atomic_write, write_array, write_json
+from vade_jax.system.console import silence
+from vade_jax.system.errors import with_storage_errors
+
+
+class VaDE(Answers, Insights):
+    """Variational Deep Embedding (Jiang et al. 2017, arXiv:1611.05148) as a scikit-learn estimator.
+
+    `fit` trains as the command line does: the same settings and seed give the same clusters. Labels are never read: y
+    is ignored everywhere. X can have gaps (NaN, None, pandas.NA), and a pandas frame can have columns of text. A model
+    of rows without gaps refuses rows with gaps.
+
+    New rows may have values outside the range of the training rows. If the likelihood needs x in [0, 1], as 'bernoulli'
+    does, they are clipped to that range, and a UserWarning says how many rows have such values.
+
+    Args:
+      n_clusters: K.
+      latent_dim: J.
+      hidden: widths of the encoder's hidden layers, reversed in the decoder; 'auto' to choose by the number of rows.
+      likelihood: of p(x|z): 'bernoulli', 'gaussian', 'gaussian_shared', or 'auto' to choose by the rows. Also a name
+        of `register_likelihood`, or package.module:factory.
+      scaling: of the rows: 'range', 'standardize', 'rescale', 'none', or 'auto' to choose by the rows. Also a name of
+        `register_scaling`, or package.module:function.
+      column_types: name or number of a column -> its kind: 'number', 'binary', 'category', 'count' or 'heavy_tailed'.
+        The other columns are what they look like.
+      image_shape: (H, W, C) if the rows are images, else None.
+      settings: any other field of `vade_jax.settings.defaults` by its dotted name, such as {'pretrain.num_epochs': 20}.
+      workdir: the folder for the run's files. An interrupted fit of the same rows and settings resumes from it. A fit
+        that has ended is replaced by one of other rows or settings; other files in the folder are never deleted. None
+        keeps no files.
+      verbose: whether to show progress.
+      random_state: the seed. An integer gives the same result in every call.
+
+    Attributes:
+      n_clusters_: K.
+      labels_: [N], the cluster of each training row.
+      weights_: [K], the cluster weights pi.
+      means_: [K, J], the cluster means in the latent space.
+      covariances_: [K, J], the diagonals of the cluster covariances.
+      cluster_centers_: [K, D], E[x|z] at these means, in the units of X.
+      history_: the metrics of each epoch.
+      n_iter_: the number of epochs, of all stages.
+      results_: the content of `results.json`.
+      n_features_in_: D.
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 10,
+        *,
+        latent_dim: int = 10,
+        hidden: Sequence[int] | str = "auto",
+        likelihood: str = "auto",
+        scaling: str = "auto",
+        column_types: Mapping[str | int, str] | None = None,
+        image_shape: tuple[int, int, int] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        workdir: str | Path | None = None,
+        verbose: bool = False,
+        random_state: int | np.random.RandomState | None = 0,
+    ):
+        self.n_clusters = n_clusters
+        self.latent_dim = latent_dim
+        self.hidden = hidden
+        self.likelihood = likelihood
+        self.scaling = scaling
+        self.column_types = column_types
+        self.image_shape = image_shape
+        self.settings = settings
+        self.workdir = workdir
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @with_storage_errors
+    def fit(self, X: Any, y: object = None) -> "VaDE":
+        """Clusters the rows of X [N, D].
+
+        Raises:
+          InputError: a ValueError that names the setting, or the value of X, that cannot be used. Also if the workdir
+            has a run that `fit` did not write, or an interrupted fit of other rows or settings.
+          DivergedError: training collapsed and no cure helped.
+          StorageError: a file cannot be read or written, such as on a full disk.
+        """
+        rows = self._rows(X, ensure_min_samples=2)
+        with tempfile.TemporaryDirectory() as temporary, nullcontext() if self.verbose else silence():
+            folder = user_path(self.workdir or temporary)
+            train(config_of(self.get_params(deep=False)), folder, Source({"train": rows}), owner="VaDE.fit")
+            self._keep(folder, allow_import=True)  # only what this estimator's own parameters name
+        return self
+
+    @with_storage_errors
+    def save(self, folder: str | Path) -> None:
+        """Writes a workdir for `load` and for the command line; it has no pickle files. No `fit` replaces it.
+
+        Raises:
+          InputError: the folder has another run, or cannot be written.
+          StorageError: a file cannot be written, such as on a full disk.
+        """
+        run, state = self._trained()
+        folder = user_path(folder)
+        claim(folder, self._settings, self._description | {OWNER: ""})
+        save_model(run._replace(folder=folder), state, self._progress)
+        write_array(folder / results.LOG_LIKELIHOODS, self._log_likelihoods)
+        with atomic_write(folder / results.ASSIGNMENTS) as partial:
+            np.savez(partial, cluster=self.labels_)
+        write_metrics(folder / METRICS, self._records)
+        if self._findings is not None:
+            findings.write(folder / FINDINGS, self._findings)
+        write_json(folder / RESULTS, self.results_)
+
+    @classmethod
+    @with_storage_errors
+    def load(cls, folder: str | Path, allow_import: bool = False) -> "VaDE":
+        """The fitted estimator from a workdir that `save` or the command line wrote.
+
+        Args:
+          folder: the workdir.
+          allow_import: whether its settings can import code (package.module:factory); only for trusted folders.
+
+        Raises:
+          InputError: the folder has no run that has ended, or its settings import code and allow_import is False.
+        """
+        folder = best_run_folder(user_path(folder))
+        fields, description = read(folder)
+        loaded = cls(**parameters_of(fields, description))
+        loaded.n_features_in_ = description["num_features"]
+        if names := description["names"]:
+            loaded.feature_names_in_ = np.array(names, object)
+        loaded._keep(folder, allow_import)
+        return loaded
