@@ -40,7 +40,17 @@ MAY_IMPORT = {
         "core",
         "system",
     },
-    "estimator": {"commands", "reports", "runs", "settings", "inference", "training", "data", "system"},
+    "estimator": {
+        "commands",
+        "reports",
+        "runs",
+        "settings",
+        "inference",
+        "training",
+        "initialization",
+        "data",
+        "system",
+    },
     "command_line": {"commands", "reports", "runs", "settings", "system"},
 }
 MAY_KNOW_CONFIG_DICT = {"estimator", "command_line", "configs", "commands", "settings", "runs"}

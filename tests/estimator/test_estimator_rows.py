@@ -41,19 +41,44 @@ def test_rows_outside_the_training_range_are_answered_with_a_warning():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"n_clusters": 500}, "config.model.num_clusters: got 500, expected at most the number of rows, 240"),
-        ({"n_clusters": 0}, "config.model.num_clusters: got 0, expected"),
-        ({"likelihood": "laplace"}, "config.model.likelihood: got 'laplace', expected"),
+        ({"n_clusters": 500}, "n_clusters: got 500, expected at most the number of rows, 240"),
+        ({"n_clusters": 0}, "n_clusters: got 0, expected an integer >= 1. Set n_clusters=VALUE."),
+        ({"n_clusters": "some"}, "n_clusters: got 'some', expected an integer >= 1, or 'auto'"),
+        ({"latent_dim": 0.5}, "latent_dim: got 0.5, expected"),
+        ({"hidden": (0,)}, "hidden: got"),
+        ({"network": "transformer"}, "network: got 'transformer', expected"),
+        ({"likelihood": "laplace"}, "likelihood: got 'laplace', expected"),
+        (
+            {"likelihood": "bernoulli", "scaling": "none"},
+            "likelihood: got 'bernoulli' .* Set scaling='range', or likel",
+        ),
+        ({"scaling": "log"}, "scaling: got 'log', expected"),
+        ({"random_state": -1}, "random_state: got -1, expected"),
+        ({"max_epochs": 0}, "max_epochs: got 0, expected an integer >= 1, or None"),
+        ({"callbacks": print}, "callbacks: got .*, expected a list of functions"),
         (
             {"settings": {"train.num_epoch": 1}},
-            "config.train.num_epoch: got an unknown field, .* config.train.num_epochs",
+            r"settings\['train.num_epoch'\]: got an unknown field, .* settings\['train.num_epochs'\]",
         ),
+        ({"settings": {"train": 1}}, r"settings\['train'\]: got an unknown field"),
+        (
+            {"settings": {"train": {"num_epochs": -1}}},
+            r"settings\['train.num_epochs'\]: got -1, .* Set settings={'train.n",
+        ),
+        ({"settings": {"augment.max_shift": 0.1}}, r"settings\['augment.max_shift'\]: got .* Set settings={'augment.m"),
         ({"image_shape": (3, 3, 1)}, r"image_shape: got \(3, 3, 1\), expected a shape whose product is 4"),
     ],
 )
 def test_an_input_error_names_the_parameter(changes, words):
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=f"^{words}") as caught:
         fast().set_params(**changes).fit(X)
+    assert "config." not in str(caught.value)
+
+
+def test_an_input_error_names_the_rows():
+    for rows, words in ((np.ones((5, 2)), "X: got 5 equal rows, expected rows that differ"),):
+        with pytest.raises(InputError, match=f"^{words}"):
+            fast().fit(rows)
 
 
 UNITS, CENTRES = np.array([5, 0.01, 1, 0.05]), np.array([1.7e9, 4.5e6, 1e8, 6.1e6])
@@ -115,5 +140,5 @@ def test_categories_that_are_numbers_are_numbers():
 def test_an_extreme_row_is_named():
     x = X.copy()
     x[17] = 1e30
-    with pytest.raises(InputError, match=r"extreme values 1e\+30 in row 17, column 0"):
+    with pytest.raises(InputError, match=r"^X: got .*extreme values 1e\+30 in row 17, column 0"):
         fast().fit(x)

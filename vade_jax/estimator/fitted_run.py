@@ -17,6 +17,7 @@ from vade_jax.data.dataset import DEFAULT_READ_OPTIONS, Dataset, Preparation, Re
 from vade_jax.data.frames import encoded_frame, has_text, rows_of
 from vade_jax.data.levels import named_columns
 from vade_jax.data.scaling import Scaling
+from vade_jax.estimator.parameter_errors import with_parameter_errors
 from vade_jax.reports import findings, results
 from vade_jax.reports.findings import FINDINGS
 from vade_jax.runs.metrics_log import METRICS, read_metrics
@@ -73,6 +74,7 @@ class FittedRun(BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         return {name: None if name == "_on_devices" else value for name, value in super().__getstate__().items()}
 
+    @with_parameter_errors
     @with_storage_errors
     def _asked(self, X: Any) -> tuple[Run, TrainState, np.ndarray]:
         """The trained run, its state and the checked rows X [N, D]. Warns if rows are outside the training range."""
@@ -81,7 +83,7 @@ class FittedRun(BaseEstimator):
         rows = self._rows(X, options, reset=False)
         x = suit_model(rows, read_levels(self._description), run.model.likelihood.takes_gaps, "X", "X").x
         if description := describe_rows_outside(run, state, x):
-            warnings.warn(description, UserWarning, stacklevel=4)
+            warnings.warn(description, UserWarning, stacklevel=5)
         return run, state, x
 
     def _named_columns(self, stored: np.ndarray) -> list[np.ndarray]:

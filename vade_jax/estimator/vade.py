@@ -11,18 +11,25 @@ import numpy as np
 from vade_jax.commands.train import train
 from vade_jax.data.dataset import Source
 from vade_jax.estimator.answers import Answers
+from vade_jax.estimator.chosen_clusters import recommended_clusters
 from vade_jax.estimator.insights import Insights
+from vade_jax.estimator.parameter_errors import with_parameter_errors
 from vade_jax.reports import findings, results
 from vade_jax.reports.findings import FINDINGS
 from vade_jax.runs.metrics_log import METRICS, write_metrics
 from vade_jax.runs.replaced_run import OWNER
 from vade_jax.runs.saved_model import save_model
+from vade_jax.runs.treatment import EpochCallback
 from vade_jax.runs.workdir import RESULTS, best_run_folder, claim, read
-from vade_jax.settings.estimator_parameters import config_of, parameters_of
+from vade_jax.settings.estimator_parameters import config_of, parameters_of, with_settings
+from vade_jax.settings.field_names import flatten
 from vade_jax.settings.paths import user_path
+from vade_jax.settings.rules import AUTO
 from vade_jax.system.atomic_files import atomic_write, write_array, write_json
 from vade_jax.system.console import silence
-from vade_jax.system.errors import with_storage_errors
+from vade_jax.system.errors import InputError, with_storage_errors
+
+_NESTED = "settings__"  # before a field's name in searches
 
 
 class VaDE(Answers, Insights):
@@ -36,9 +43,12 @@ class VaDE(Answers, Insights):
     does, they are clipped to that range, and a UserWarning says how many rows have such values.
 
     Args:
-      n_clusters: K.
+      n_clusters: K; 'auto' for the number that `--mode=select_k` recommends. That takes an autoencoder more, and then
+        clusters of halves of up to 10,000 rows for each K from 1 to 20: the fit takes two to ten times as long. The
+        settings 'select_k.min_clusters' and 'select_k.max_clusters' change the range.
       latent_dim: J.
       hidden: widths of the encoder's hidden layers, reversed in the decoder; 'auto' to choose by the number of rows.
+      network: 'mlp', or 'conv' for images. Also a name of `register_network`, or package.module:factory.
       likelihood: of p(x|z): 'bernoulli', 'gaussian', 'gaussian_shared', or 'auto' to choose by the rows. Also a name
         of `register_likelihood`, or package.module:factory.
       scaling: of the rows: 'range', 'standardize', 'rescale', 'none', or 'auto' to choose by the rows. Also a name of
@@ -46,7 +56,13 @@ class VaDE(Answers, Insights):
       column_types: name or number of a column -> its kind: 'number', 'binary', 'category', 'count' or 'heavy_tailed'.
         The other columns are what they look like.
       image_shape: (H, W, C) if the rows are images, else None.
+      max_epochs: the most passes over the rows in each stage: the autoencoder, each guide round, align, and the last
+        one. None for those of the settings.
+      callbacks: functions that are called after each epoch with its metrics, a dict such as {'stage': 'pretrain',
+        'epoch': 1, 'loss': 9.5}. If one returns True, training ends after this epoch, and the fit as usual: clusters
+        are found, if they were not yet. No file keeps them.
       settings: any other field of `vade_jax.settings.defaults` by its dotted name, such as {'pretrain.num_epochs': 20}.
+        `set_params` and searches take one as settings__pretrain__num_epochs.
       workdir: the folder for the run's files. An interrupted fit of the same rows and settings resumes from it. A fit
         that has ended is replaced by one of other rows or settings; other files in the folder are never deleted. None
         keeps no files.
@@ -68,14 +84,17 @@ class VaDE(Answers, Insights):
 
     def __init__(
         self,
-        n_clusters: int = 10,
+        n_clusters: int | str = 10,
         *,
         latent_dim: int = 10,
         hidden: Sequence[int] | str = "auto",
+        network: str = "mlp",
         likelihood: str = "auto",
         scaling: str = "auto",
         column_types: Mapping[str | int, str] | None = None,
         image_shape: tuple[int, int, int] | None = None,
+        max_epochs: int | None = None,
+        callbacks: Sequence[EpochCallback] | None = None,
         settings: Mapping[str, Any] | None = None,
         workdir: str | Path | None = None,
         verbose: bool = False,
@@ -84,32 +103,61 @@ class VaDE(Answers, Insights):
         self.n_clusters = n_clusters
         self.latent_dim = latent_dim
         self.hidden = hidden
+        self.network = network
         self.likelihood = likelihood
         self.scaling = scaling
         self.column_types = column_types
         self.image_shape = image_shape
+        self.max_epochs = max_epochs
+        self.callbacks = callbacks
         self.settings = settings
         self.workdir = workdir
         self.verbose = verbose
         self.random_state = random_state
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters by name; if deep, also each of `settings`, such as settings__pretrain__num_epochs."""
+        own = super().get_params(deep)
+        fields = flatten(self.settings or {}) if deep else {}
+        return own | {_NESTED + name.replace(".", "__"): value for name, value in fields.items()}
+
+    @with_parameter_errors
+    def set_params(self, **params: Any) -> "VaDE":
+        """Sets parameters, and single ones of `settings`: set_params(settings__pretrain__num_epochs=20).
+
+        Raises:
+          InputError: a ValueError that names a field of `settings` that does not exist.
+          ValueError: there is no such parameter.
+        """
+        nested = {name: params.pop(name) for name in [*params] if name.startswith(_NESTED)}
+        super().set_params(**params)
+        if nested:
+            fields = {name.removeprefix(_NESTED): value for name, value in nested.items()}
+            self.settings = with_settings(self.settings, fields)
+        return self
+
+    @with_parameter_errors
     @with_storage_errors
     def fit(self, X: Any, y: object = None) -> "VaDE":
         """Clusters the rows of X [N, D].
 
         Raises:
-          InputError: a ValueError that names the setting, or the value of X, that cannot be used. Also if the workdir
+          InputError: a ValueError that names the parameter, or the value of X, that cannot be used. Also if the workdir
             has a run that `fit` did not write, or an interrupted fit of other rows or settings.
           DivergedError: training collapsed and no cure helped.
           StorageError: a file cannot be read or written, such as on a full disk.
         """
         rows = self._rows(X, ensure_min_samples=2)
+        config, source = config_of(self.get_params(deep=False), len(rows.x)), Source({"train": rows})
         with tempfile.TemporaryDirectory() as temporary, nullcontext() if self.verbose else silence():
-            folder = user_path(self.workdir or temporary)
-            train(config_of(self.get_params(deep=False)), folder, Source({"train": rows}), owner="VaDE.fit")
+            if self.n_clusters == AUTO:
+                config.model.num_clusters = recommended_clusters(config, source, Path(temporary, "autoencoder"))
+            folder = user_path(self.workdir or Path(temporary, "run"))
+            train(config, folder, source, owner="VaDE.fit", callbacks=_checked(self.callbacks))
             self._keep(folder, allow_import=True)  # only what this estimator's own parameters name
         return self
 
+    @with_parameter_errors
     @with_storage_errors
     def save(self, folder: str | Path) -> None:
         """Writes a workdir for `load` and for the command line; it has no pickle files. No `fit` replaces it.
@@ -131,6 +179,7 @@ class VaDE(Answers, Insights):
         write_json(folder / RESULTS, self.results_)
 
     @classmethod
+    @with_parameter_errors
     @with_storage_errors
     def load(cls, folder: str | Path, allow_import: bool = False) -> "VaDE":
         """The fitted estimator from a workdir that `save` or the command line wrote.
@@ -150,3 +199,12 @@ class VaDE(Answers, Insights):
             loaded.feature_names_in_ = np.array(names, object)
         loaded._keep(folder, allow_import)
         return loaded
+
+
+def _checked(callbacks: Sequence[EpochCallback] | None) -> Sequence[EpochCallback]:
+    """The callbacks; raises an InputError if they are no sequence of functions."""
+    if callbacks is None:
+        return ()
+    if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
+        raise InputError("callbacks", repr(callbacks), "a list of functions", "Write callbacks=[function].")
+    return callbacks
