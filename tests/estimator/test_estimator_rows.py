@@ -15,13 +15,45 @@ from vade_jax.commands.generate import generate
 from vade_jax.commands.predict import predict
 from vade_jax.system.errors import InputError
 
+FRAME = pd.DataFrame(X, columns=list("abcd"))
 
-def test_column_names_are_checked():
-    frame = pd.DataFrame(X, columns=list("abcd"))
-    named = fast().fit(frame)
+
+@pytest.fixture(scope="module")
+def named():
+    return fast().set_params(settings=QUICK).fit(FRAME)
+
+
+def test_columns_are_matched_by_their_names(named, capsys):
     assert named.feature_names_in_.tolist() == list("abcd")
-    with pytest.raises(ValueError, match="feature names should match"):
-        named.predict(frame[["b", "a", "c", "d"]])
+    other = FRAME[["b", "d", "a", "c"]].assign(extra="text")
+    for ask in (named.predict_proba, named.transform, named.score_samples):
+        np.testing.assert_array_equal(ask(other), ask(FRAME))
+    assert capsys.readouterr().out == ""
+    gone = other.assign(a=X[:, 0]).drop(columns=["d", "b"])
+    with pytest.raises(InputError, match=r"^X: got rows of X without the columns b, d, expected all of the model's 4"):
+        named.predict(gone)
+    with pytest.raises(InputError, match=r"^X: got X with several columns called a, expected"):
+        named.predict(pd.concat([FRAME, FRAME[["a"]]], axis=1))
+
+
+def test_gaps_are_filled_in_columns_of_any_order():
+    frame = FRAME.copy()
+    frame.loc[::7, "c"] = np.nan
+    model = fast().set_params(settings=QUICK).fit(frame)
+    other = frame[["c", "d", "b", "a"]].assign(extra="text")
+    filled = model.impute(other)
+    assert list(filled) == list(other)
+    pd.testing.assert_frame_equal(filled[list("abcd")], model.impute(frame))
+    assert not filled.isna().any().any()
+
+
+def test_transform_gives_a_frame_if_it_is_asked_for(named):
+    pandas_too = pickle.loads(pickle.dumps(named)).set_output(transform="pandas")
+    answer = pandas_too.transform(FRAME[10:13])
+    assert list(answer) == ["vade0", "vade1", "vade2"]
+    assert answer.index.tolist() == [10, 11, 12]
+    np.testing.assert_array_equal(answer, named.transform(FRAME[10:13]))
+    assert isinstance(pandas_too.predict_proba(FRAME[:2]), np.ndarray)  # as in scikit-learn
 
 
 def test_rows_outside_the_training_range_are_answered_with_a_warning():

@@ -4,7 +4,7 @@ import pytest
 
 from vade_jax import VaDE
 from vade_jax.runs.run import stage_length
-from vade_jax.settings.estimator_parameters import config_of, in_parameters, parameters_of, text_in_parameters
+from vade_jax.settings.estimator_parameters import bounded, config_of, in_parameters, parameters_of, text_in_parameters
 from vade_jax.settings.rules import RULES
 from vade_jax.system.errors import InputError
 
@@ -42,19 +42,19 @@ def test_an_unknown_setting_keeps_its_name():
 
 
 def test_settings_can_be_nested():
-    flat = config_of(parameters(settings={"train.num_epochs": 7}), 100)
-    assert flat == config_of(parameters(settings={"train": {"num_epochs": 7}}), 100)
+    flat = config_of(parameters(settings={"train.num_epochs": 7}))
+    assert flat == config_of(parameters(settings={"train": {"num_epochs": 7}}))
     assert flat.train.num_epochs == 7
 
 
 @pytest.mark.parametrize("max_epochs", [1, 3, 50, 1000])
 @pytest.mark.parametrize("num_rows", [20, 300, 100_000])
 def test_no_stage_goes_through_the_rows_more_often_than_max_epochs(max_epochs, num_rows):
-    free, bounded = (config_of(parameters(max_epochs=bound), num_rows) for bound in (None, max_epochs))
+    free, short = (bounded(config_of(parameters()), bound, num_rows) for bound in (None, max_epochs))
     for stage in ("pretrain", "guide", "align", "train"):
         of_stage = [
             stage_length(c[stage].num_epochs, min(num_rows, c[stage].batch_size), num_rows, c.optimizer.min_steps)
-            for c in (free, bounded)
+            for c in (free, short)
         ]
         (free_epochs, free_each), (epochs, each) = of_stage
         assert epochs * each <= max_epochs + each - 1  # the last epoch can be longer than what is left
@@ -63,7 +63,7 @@ def test_no_stage_goes_through_the_rows_more_often_than_max_epochs(max_epochs, n
 
 
 def test_parameters_come_back_from_settings():
-    given = parameters(n_clusters=3, network="conv", max_epochs=2, random_state=5, settings={"init.num_restarts": 2})
-    back = parameters_of(config_of(given, 1000).to_dict(), {"image_shape": None})
+    given = parameters(n_clusters=3, network="conv", random_state=5, settings={"init.num_restarts": 2})
+    back = parameters_of(bounded(config_of(given), 2, 1000).to_dict(), {"image_shape": None})
     assert (back["n_clusters"], back["network"], back["random_state"]) == (3, "conv", 5)
     assert back["settings"].items() >= {"init.num_restarts": 2, "pretrain.num_epochs": 2}.items()

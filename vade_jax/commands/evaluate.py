@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from vade_jax.commands.load_rows import reload_rows
-from vade_jax.commands.predict import log_likelihoods, of_clusters, print_rows_outside
+from vade_jax.commands.predict import of_clusters, outliers, print_rows_outside
 from vade_jax.data import file_formats, output_files, tables
 from vade_jax.data.dataset import Dataset
 from vade_jax.data.sources import FILE
-from vade_jax.inference.outliers import are_outliers, outlier_threshold
+from vade_jax.inference.outliers import outlier_threshold
 from vade_jax.reports import findings, html_report, results
 from vade_jax.reports.evaluate_state import Evaluation, EvaluationOptions, evaluate_state
 from vade_jax.reports.findings import FINDINGS, Findings
@@ -30,9 +30,6 @@ from vade_jax.system.atomic_files import exists
 from vade_jax.system.errors import DamagedError, with_storage_errors
 from vade_jax.system.precision import matmul_precision
 from vade_jax.training.train_state import TrainState
-
-_FEW_ROWS = 2000
-_MARGIN = 5.0  # nats
 
 
 @with_storage_errors
@@ -108,27 +105,10 @@ def _write_assigned_rows(run: Run, state: TrainState, rows: Dataset, evaluation:
         "row" if rows.ids is None else "id": np.arange(len(rows.x)) if rows.ids is None else rows.ids,
         "cluster": clusters,
         "probability": of_clusters(evaluation.probabilities, clusters),
-        "outlier": _outliers(run, state, rows.x, threshold),
+        "outlier": outliers(run, state, rows.x, threshold, run.folder),
     }
     is_parquet = output_files.ending(path) == tables.PARQUET
     output_files.write(run.folder / f"assignments{tables.PARQUET if is_parquet else '.csv'}", columns, {})
-
-
-def _outliers(run: Run, state: TrainState, x: np.ndarray, threshold: float) -> np.ndarray:
-    """Whether rows x [N, D], as stored, are outliers, [N].
-
-    Of many rows a single draw tells which ones may be: its weight exceeds p(x) by more than a factor of e^5 with a
-    probability of less than e^-5 (Markov's inequality). The bound with all draws is computed for these alone.
-    """
-    candidates = np.arange(len(x))
-    if len(x) > _FEW_ROWS:
-        single = log_likelihoods(run, state, x, run.folder, num_samples=1)
-        candidates = np.flatnonzero(are_outliers(single, threshold + _MARGIN))
-    outliers = np.zeros(len(x), bool)
-    if len(candidates):
-        bound = log_likelihoods(run, state, x[candidates], run.folder)
-        outliers[candidates] = are_outliers(bound, threshold)
-    return outliers
 
 
 def written_results(run: Run) -> dict[str, Any] | None:

@@ -62,7 +62,8 @@ class Answers(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, D
         """X [N, D] with E[x | the observed entries of its row] in its gaps, of a category the most probable level.
 
         Returns:
-          A frame of the same columns for a pandas frame, else float64. Observed entries stay as they are.
+          A frame of the same columns for a pandas frame, else float64. Observed entries stay as they are, and so do
+          columns that the fit did not have.
         """
         run, state, x = self._asked(X)
         filled = x
@@ -71,7 +72,9 @@ class Answers(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, D
             with matmul_precision(run.config.precision):
                 size, count = scoring.batch_size, scoring.bound_samples
                 filled = state.scaling.inverse(impute(run.model, state, x, key, num_samples=count, batch_size=size))
-        return with_gaps_filled(X, self._named_columns(filled))
+        own = self._own_columns(X)
+        values = with_gaps_filled(own, self._named_columns(filled))
+        return values if own is X else X.assign(**{name: values[name] for name in values})
 
     def score_samples(self, X: Any) -> np.ndarray:
         """The importance-weighted bound of log p(x) of each scaled row of X [N, D], [N] nats; -inf for far rows."""

@@ -10,14 +10,19 @@ from ml_collections import ConfigDict
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from vade_jax.commands.load_rows import suit_model
-from vade_jax.commands.predict import describe_rows_outside
-from vade_jax.data.column_checks import checked_values
-from vade_jax.data.dataset import DEFAULT_READ_OPTIONS, Dataset, Preparation, ReadOptions
+from vade_jax.commands.load_rows import options_of_model, read_options, suit_model
+from vade_jax.commands.predict import clusters, describe_rows_outside, latent_means, of_clusters, outliers
+from vade_jax.data.annotated_cells import is_cells
+from vade_jax.data.column_checks import checked_values, is_frame
+from vade_jax.data.column_names import check_names, column_indices, match_columns
+from vade_jax.data.dataset import DEFAULT_READ_OPTIONS, Dataset, ReadOptions
 from vade_jax.data.frames import encoded_frame, has_text, rows_of
 from vade_jax.data.levels import named_columns
 from vade_jax.data.scaling import Scaling
+from vade_jax.data.single_cells import read_cells
 from vade_jax.estimator.parameter_errors import with_parameter_errors
+from vade_jax.inference.calibration import calibrated
+from vade_jax.inference.outliers import outlier_threshold
 from vade_jax.reports import findings, results
 from vade_jax.reports.findings import FINDINGS
 from vade_jax.runs.metrics_log import METRICS, read_metrics
@@ -25,6 +30,7 @@ from vade_jax.runs.run import KeyUse, Run, make_run
 from vade_jax.runs.saved_model import restore
 from vade_jax.runs.workdir import read
 from vade_jax.settings.columns import read_levels
+from vade_jax.system.console import silence
 from vade_jax.system.devices import replicate
 from vade_jax.system.errors import with_storage_errors
 from vade_jax.training.train_state import TrainState
@@ -43,6 +49,27 @@ class FittedRun(BaseEstimator):
             array = array.astype(np.float64) if array.dtype.kind == "O" else array  # numbers of Python
         names = tuple(getattr(self, "feature_names_in_", ()))
         return rows_of(array, names, self.image_shape, levels, options.offset)
+
+    def _cells(self, cells: Any, config: ConfigDict) -> Dataset:
+        """The cells of an AnnData to train on. Their genes become the features."""
+        rows = read_cells(cells, "X", read_options(config))
+        self.n_features_in_, self.feature_names_in_ = len(rows.names), np.array(rows.names, object)
+        return rows
+
+    def _own_columns(self, X: Any) -> Any:
+        """X with the columns of the fit, in their order, if both have names.
+
+        Raises:
+          InputError: columns are missing, or one is there twice.
+        """
+        names = getattr(self, "feature_names_in_", None)
+        if names is None or not is_frame(X) or not all(isinstance(name, str) for name in X.columns):
+            return X
+        if [*X.columns] == [*names]:
+            return X
+        check_names([name for name in X.columns if name in {*names}], "X")
+        with silence():
+            return X.iloc[:, column_indices([*X.columns], names, "X", "X")]
 
     def _keep(self, folder: Path, allow_import: bool) -> None:
         """Reads from a workdir everything that predictions, reports and `save` need."""
@@ -79,12 +106,29 @@ class FittedRun(BaseEstimator):
     def _asked(self, X: Any) -> tuple[Run, TrainState, np.ndarray]:
         """The trained run, its state and the checked rows X [N, D]. Warns if rows are outside the training range."""
         run, state = self._trained()
-        options = ReadOptions(prepared=Preparation.of_description(self._description))
-        rows = self._rows(X, options, reset=False)
+        options = options_of_model(run, self._description)
+        if is_cells(X):
+            with silence():
+                rows = read_cells(X, "X", options)
+                rows = match_columns(rows, self._description["names"], run.num_features, "X", "X")
+        else:
+            rows = self._rows(self._own_columns(X), options, reset=False)
         x = suit_model(rows, read_levels(self._description), run.model.likelihood.takes_gaps, "X", "X").x
         if description := describe_rows_outside(run, state, x):
             warnings.warn(description, UserWarning, stacklevel=5)
         return run, state, x
+
+    def _annotations(self, x: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """What `obs` and `obsm` of an AnnData get of its training rows x [N, D], as stored: name -> array."""
+        run, state = self._trained()
+        threshold = outlier_threshold(self._log_likelihoods, run.config.predict.outlier_share)
+        probabilities = calibrated(clusters(run, state, x).responsibilities, self.results_["temperature"])
+        obs = {
+            "vade_cluster": self.labels_,
+            "vade_probability": of_clusters(probabilities, self.labels_),
+            "vade_outlier": outliers(run, state, x, threshold),
+        }
+        return obs, {"X_vade": latent_means(run, state, x), "vade_probabilities": probabilities}
 
     def _named_columns(self, stored: np.ndarray) -> list[np.ndarray]:
         """The columns of rows [N, D], as stored, in the units of X, with the names of levels."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from vade_jax.commands.train import train
+from vade_jax.data.annotated_cells import annotate, is_cells
 from vade_jax.data.dataset import Source
 from vade_jax.estimator.answers import Answers
 from vade_jax.estimator.chosen_clusters import recommended_clusters
@@ -21,7 +22,7 @@ from vade_jax.runs.replaced_run import OWNER
 from vade_jax.runs.saved_model import save_model
 from vade_jax.runs.treatment import EpochCallback
 from vade_jax.runs.workdir import RESULTS, best_run_folder, claim, read
-from vade_jax.settings.estimator_parameters import config_of, parameters_of, with_settings
+from vade_jax.settings.estimator_parameters import bounded, config_of, parameters_of, with_settings
 from vade_jax.settings.field_names import flatten
 from vade_jax.settings.paths import user_path
 from vade_jax.settings.rules import AUTO
@@ -37,7 +38,7 @@ class VaDE(Answers, Insights):
 
     `fit` trains as the command line does: the same settings and seed give the same clusters. Labels are never read: y
     is ignored everywhere. X can have gaps (NaN, None, pandas.NA), and a pandas frame can have columns of text. A model
-    of rows without gaps refuses rows with gaps.
+    of rows without gaps refuses rows with gaps. Columns of a frame are matched by their names. X can be an AnnData.
 
     New rows may have values outside the range of the training rows. If the likelihood needs x in [0, 1], as 'bernoulli'
     does, they are clipped to that range, and a UserWarning says how many rows have such values.
@@ -138,8 +139,17 @@ class VaDE(Answers, Insights):
 
     @with_parameter_errors
     @with_storage_errors
-    def fit(self, X: Any, y: object = None) -> "VaDE":
+    def fit(self, X: Any, y: object = None, *, layer: str | None = None) -> "VaDE":
         """Clusters the rows of X [N, D].
+
+        An AnnData is read as the command line reads an .h5ad: counts are normalized, and the genes that `var` marks as
+        highly_variable are used. Its `obs` gets vade_cluster, vade_probability and vade_outlier, its `obsm` X_vade (as
+        `transform`) and vade_probabilities. Settings such as 'data.normalize' say otherwise.
+
+        Args:
+          X: rows, as an array, a frame or an AnnData.
+          y: not read.
+          layer: of an AnnData, the layer to read in place of X, also for new cells; None for X.
 
         Raises:
           InputError: a ValueError that names the parameter, or the value of X, that cannot be used. Also if the workdir
@@ -147,14 +157,19 @@ class VaDE(Answers, Insights):
           DivergedError: training collapsed and no cure helped.
           StorageError: a file cannot be read or written, such as on a full disk.
         """
-        rows = self._rows(X, ensure_min_samples=2)
-        config, source = config_of(self.get_params(deep=False), len(rows.x)), Source({"train": rows})
+        config = config_of(self.get_params(deep=False))
+        if layer is not None:
+            config.data.layer = _checked_layer(layer, X)
         with tempfile.TemporaryDirectory() as temporary, nullcontext() if self.verbose else silence():
+            rows = self._cells(X, config) if is_cells(X) else self._rows(X, ensure_min_samples=2)
+            config, source = bounded(config, self.max_epochs, len(rows.x)), Source({"train": rows})
             if self.n_clusters == AUTO:
                 config.model.num_clusters = recommended_clusters(config, source, Path(temporary, "autoencoder"))
             folder = user_path(self.workdir or Path(temporary, "run"))
             train(config, folder, source, owner="VaDE.fit", callbacks=_checked(self.callbacks))
             self._keep(folder, allow_import=True)  # only what this estimator's own parameters name
+            if is_cells(X):
+                annotate(X, *self._annotations(rows.x))
         return self
 
     @with_parameter_errors
@@ -208,3 +223,10 @@ def _checked(callbacks: Sequence[EpochCallback] | None) -> Sequence[EpochCallbac
     if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
         raise InputError("callbacks", repr(callbacks), "a list of functions", "Write callbacks=[function].")
     return callbacks
+
+
+def _checked_layer(layer: str, X: Any) -> str:
+    """The layer; raises an InputError if X is no AnnData."""
+    if not is_cells(X):
+        raise InputError("layer", f"{layer!r} for rows of {type(X).__name__}", "None, or an AnnData", "Leave it out.")
+    return layer

@@ -36,8 +36,8 @@ _ALL_ROWS = "'all' with "  # what errors say of X: the rows of the split 'all'
 _MENTIONED = re.compile(r"(--)?config\.(\w+(?:\.\w+)*)(?:(=)([^\s,]*[^\s,.])?)?")
 
 
-def config_of(parameters: Mapping[str, Any], num_rows: int) -> ConfigDict:
-    """Returns the settings of an estimator's parameters, as `get_params` returns them, for so many rows.
+def config_of(parameters: Mapping[str, Any]) -> ConfigDict:
+    """Returns the settings of an estimator's parameters, as `get_params` returns them, but for `max_epochs`.
 
     Where the number of clusters is to be chosen, it is 1.
 
@@ -57,20 +57,25 @@ def config_of(parameters: Mapping[str, Any], num_rows: int) -> ConfigDict:
         "report": parameters["workdir"] is not None,
         **settings,
     }
-    flat = {**flatten(defaults.get_config().to_dict()), **given}
-    if parameters["max_epochs"] is not None:
-        flat |= _at_most(parameters["max_epochs"], flat, num_rows)
-    return ConfigDict(nested(flat))
+    return ConfigDict(nested({**flatten(defaults.get_config().to_dict()), **given}))
 
 
-def _at_most(max_epochs: int, flat: Mapping[str, Any], num_rows: int) -> dict[str, Any]:
-    """The settings with which each stage goes through the rows at most max_epochs times."""
+def bounded(config: ConfigDict, max_epochs: int | None, num_rows: int) -> ConfigDict:
+    """Returns settings with which each stage goes through so many rows at most max_epochs times; None for no bound.
+
+    Raises:
+      InputError: max_epochs is no integer >= 1, or another setting has a wrong value.
+    """
+    if max_epochs is None:
+        return config
     if not (is_a(max_epochs, int | np.integer) and max_epochs >= 1):  # type: ignore[arg-type]
         raise InputError("max_epochs", repr(max_epochs), "an integer >= 1, or None", "Set one of these.")
-    rules.check_fields(nested(flat))
+    rules.check_fields(config.to_dict())
+    flat = flatten(config.to_dict())
     steps = min(num_rows // min(num_rows, flat[f"{stage}.batch_size"]) for stage in _STAGES)
     epochs = {f"{stage}.num_epochs": min(flat[f"{stage}.num_epochs"], int(max_epochs)) for stage in _STAGES}
-    return {**epochs, "optimizer.min_steps": min(flat["optimizer.min_steps"], int(max_epochs) * steps)}
+    min_steps = min(flat["optimizer.min_steps"], int(max_epochs) * steps)
+    return ConfigDict(nested(flat | epochs | {"optimizer.min_steps": min_steps}))
 
 
 def parameters_of(fields: Mapping[str, Any], description: Mapping[str, Any]) -> dict[str, Any]:
