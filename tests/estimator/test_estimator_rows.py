@@ -92,6 +92,7 @@ def test_rows_outside_the_training_range_are_answered_with_a_warning():
             {"settings": {"train.num_epoch": 1}},
             r"settings\['train.num_epoch'\]: got an unknown field, .* settings\['train.num_epochs'\]",
         ),
+        ({"settings": "fast"}, "settings: got 'fast', expected a dict of settings, or None"),
         ({"settings": {"train": 1}}, r"settings\['train'\]: got an unknown field"),
         (
             {"settings": {"train": {"num_epochs": -1}}},

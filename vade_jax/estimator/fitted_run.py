@@ -1,6 +1,7 @@
 """What a fit leaves in memory: the trained run, its state, and how new rows are read for it."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from vade_jax.estimator.parameter_errors import with_parameter_errors
 from vade_jax.inference.calibration import calibrated
 from vade_jax.inference.outliers import outlier_threshold
 from vade_jax.reports import findings, results
-from vade_jax.reports.findings import FINDINGS
+from vade_jax.reports.findings import FINDINGS, Findings
 from vade_jax.runs.metrics_log import METRICS, read_metrics
 from vade_jax.runs.run import KeyUse, Run, make_run
 from vade_jax.runs.saved_model import restore
@@ -33,6 +34,7 @@ from vade_jax.settings.columns import read_levels
 from vade_jax.system.console import silence
 from vade_jax.system.devices import replicate
 from vade_jax.system.errors import with_storage_errors
+from vade_jax.system.forks import check_not_forked
 from vade_jax.training.train_state import TrainState
 
 
@@ -40,6 +42,8 @@ class FittedRun(BaseEstimator):
     """An estimator that holds a trained run."""
 
     image_shape: tuple[int, int, int] | None
+    _findings: Findings | None = None  # as in pickles of older versions
+    _records: Sequence[dict[str, Any]] = ()
 
     def _rows(self, X: Any, options: ReadOptions = DEFAULT_READ_OPTIONS, **validation: Any) -> Dataset:
         """X [N, D] as scikit-learn validates it, as a data set with names, levels and image shape."""
@@ -92,6 +96,7 @@ class FittedRun(BaseEstimator):
     def _trained(self) -> tuple[Run, TrainState]:
         """The trained run and its state on the devices, where copies and pickles have none."""
         check_is_fitted(self)
+        check_not_forked()
         if self._on_devices is None:
             run = make_run(ConfigDict(self._settings), Path(), self._description)
             state = TrainState.create(self._params, run.key(KeyUse.STAGES), Scaling(*self._scaling))

@@ -1,8 +1,9 @@
 """VaDE as a scikit-learn estimator: VaDE(n_clusters=10).fit_predict(X)."""
 
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ from vade_jax.settings.field_names import flatten
 from vade_jax.settings.paths import user_path
 from vade_jax.settings.rules import AUTO
 from vade_jax.system.atomic_files import atomic_write, write_array, write_json
-from vade_jax.system.console import silence
+from vade_jax.system.console import lines_without_bars, silence
 from vade_jax.system.errors import InputError, with_storage_errors
+from vade_jax.system.forks import check_not_forked
 
 _NESTED = "settings__"  # before a field's name in searches
 
@@ -44,9 +46,10 @@ class VaDE(Answers, Insights):
     does, they are clipped to that range, and a UserWarning says how many rows have such values.
 
     Args:
-      n_clusters: K; 'auto' for the number that `--mode=select_k` recommends. That takes an autoencoder more, and then
-        clusters of halves of up to 10,000 rows for each K from 1 to 20: the fit takes two to ten times as long. The
-        settings 'select_k.min_clusters' and 'select_k.max_clusters' change the range.
+      n_clusters: K; 'auto' for the number that `--mode=select_k` recommends. That trains one more autoencoder, and then
+        clusters random halves of up to 10,000 rows, five times for each K from 1 to 20. On few rows the fit takes about
+        ten times as long. The settings 'select_k.max_clusters' and 'select_k.num_splits' make it shorter. A fit that is
+        resumed in a workdir chooses again, and comes to the same number.
       latent_dim: J.
       hidden: widths of the encoder's hidden layers, reversed in the decoder; 'auto' to choose by the number of rows.
       network: 'mlp', or 'conv' for images. Also a name of `register_network`, or package.module:factory.
@@ -67,7 +70,8 @@ class VaDE(Answers, Insights):
       workdir: the folder for the run's files. An interrupted fit of the same rows and settings resumes from it. A fit
         that has ended is replaced by one of other rows or settings; other files in the folder are never deleted. None
         keeps no files.
-      verbose: whether to show progress.
+      verbose: 1 to show progress bars and what is chosen; 2 for a line a stage in place of bars where the output is no
+        terminal, such as a log file; 0 for nothing.
       random_state: the seed. An integer gives the same result in every call.
 
     Attributes:
@@ -98,7 +102,7 @@ class VaDE(Answers, Insights):
         callbacks: Sequence[EpochCallback] | None = None,
         settings: Mapping[str, Any] | None = None,
         workdir: str | Path | None = None,
-        verbose: bool = False,
+        verbose: bool | int = False,
         random_state: int | np.random.RandomState | None = 0,
     ):
         self.n_clusters = n_clusters
@@ -119,7 +123,7 @@ class VaDE(Answers, Insights):
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters by name; if deep, also each of `settings`, such as settings__pretrain__num_epochs."""
         own = super().get_params(deep)
-        fields = flatten(self.settings or {}) if deep else {}
+        fields = flatten(self.settings) if deep and isinstance(self.settings, Mapping) else {}
         return own | {_NESTED + name.replace(".", "__"): value for name, value in fields.items()}
 
     @with_parameter_errors
@@ -153,14 +157,16 @@ class VaDE(Answers, Insights):
 
         Raises:
           InputError: a ValueError that names the parameter, or the value of X, that cannot be used. Also if the workdir
-            has a run that `fit` did not write, or an interrupted fit of other rows or settings.
+            has a run that `fit` did not write, or an interrupted fit of other rows or settings. Also in a process that
+            was forked after JAX was used: start workers by 'spawn' or joblib's 'loky'.
           DivergedError: training collapsed and no cure helped.
           StorageError: a file cannot be read or written, such as on a full disk.
         """
+        check_not_forked()
         config = config_of(self.get_params(deep=False))
         if layer is not None:
             config.data.layer = _checked_layer(layer, X)
-        with tempfile.TemporaryDirectory() as temporary, nullcontext() if self.verbose else silence():
+        with tempfile.TemporaryDirectory() as temporary, _shown(self.verbose):
             rows = self._cells(X, config) if is_cells(X) else self._rows(X, ensure_min_samples=2)
             config, source = bounded(config, self.max_epochs, len(rows.x)), Source({"train": rows})
             if self.n_clusters == AUTO:
@@ -214,6 +220,15 @@ class VaDE(Answers, Insights):
             loaded.feature_names_in_ = np.array(names, object)
         loaded._keep(folder, allow_import)
         return loaded
+
+
+def _shown(verbose: bool | int) -> AbstractContextManager[None]:
+    """A context that shows as much of a fit as `verbose` says."""
+    if verbose not in (0, 1, 2):
+        raise InputError("verbose", repr(verbose), "0, 1 or 2", "Set one of these.")
+    if not verbose:
+        return silence()
+    return lines_without_bars() if verbose == 2 and not sys.stderr.isatty() else nullcontext()
 
 
 def _checked(callbacks: Sequence[EpochCallback] | None) -> Sequence[EpochCallback]:

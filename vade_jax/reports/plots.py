@@ -54,7 +54,7 @@ def plot_sizes(axes: Axes, clusters: Clusters) -> None:
 
 
 def plot_metric(axes: Axes, records: Sequence[dict[str, Any]], metric: str) -> None:
-    """Draws a metric over the epochs of a run, a line for each stage. Dashed lines separate stages.
+    """Draws a metric over the epochs of a run, a line for each stage.
 
     Args:
       axes: to draw on.
@@ -72,6 +72,7 @@ def plot_metric(axes: Axes, records: Sequence[dict[str, Any]], metric: str) -> N
         stage: ([record["total_epochs"] for record in of_stage], [record[metric] for record in of_stage])
         for stage, of_stage in stages.items()
     }
-    spans = {stage: (epochs[0], epochs[-1]) for stage, (epochs, _) in lines.items()}
-    plot_curves(axes, LIGHT, lines, "epoch of the run", spans)
+    plot_curves(axes, LIGHT, lines, "epoch of the run")
+    if len(lines) > 1:
+        axes.legend(frameon=False)  # where no line is
     axes.set_ylabel(metric)

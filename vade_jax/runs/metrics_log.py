@@ -1,6 +1,7 @@
 """What a run reports while it trains: metrics.jsonl, TensorBoard events and a progress bar for each stage."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -34,6 +35,7 @@ class Tracker:
         """
         self._workdir = workdir
         self._quiet = quiet
+        self._last: dict[str, Any] = {}  # the record of the last epoch of the stage
         self._open(total_epochs)
 
     def _open(self, total_epochs: int) -> None:
@@ -57,9 +59,13 @@ class Tracker:
 
     @contextmanager
     def stage(self, name: str, num_epochs: int, start: int) -> Iterator[tqdm]:
-        """Yields a progress bar over the stage's epochs."""
+        """Yields a progress bar over the stage's epochs. Prints a line at the end where bars are not shown."""
+        started, self._last = time.perf_counter(), {}
         with console.progress_bar(total=num_epochs, initial=start, desc=name, unit="epoch", disable=self._quiet) as bar:
             yield bar
+        if self._last and console.shows_lines():
+            done, loss, seconds = self._last["epoch"], self._last["loss"], time.perf_counter() - started
+            console.print_line(f"{name}: {done} of {num_epochs} epochs, loss {loss:.2f}, {seconds:.0f} s")
 
     def log(self, record: dict[str, Any], bar: tqdm) -> None:
         """Writes an epoch's record, and shows its loss.
@@ -70,6 +76,7 @@ class Tracker:
         """
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
+        self._last = record
         if self._events is not None:
             self._events.log(record)
         bar.set_postfix(loss=f"{record['loss']:.2f}", refresh=False)

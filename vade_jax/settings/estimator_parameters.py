@@ -44,6 +44,9 @@ def config_of(parameters: Mapping[str, Any]) -> ConfigDict:
     Raises:
       InputError: a name in `settings` is unknown, or a parameter that is no setting has a wrong value.
     """
+    if not isinstance(parameters["settings"] or {}, Mapping):
+        got = repr(parameters["settings"])
+        raise InputError("settings", got, "a dict of settings, or None", "Write {'train.num_epochs': 5}, for one.")
     settings = flatten(parameters["settings"] or {})
     rules.check_names(settings)
     clusters = parameters["n_clusters"]
