@@ -33,6 +33,7 @@ _PARAMETERS = {field: parameter for parameter, field in _FIELDS.items()} | {
     "data.train_split": "X",
 }
 _ALL_ROWS = "'all' with "  # what errors say of X: the rows of the split 'all'
+_ALLOW = "add --allow_import (in Python: allow_import=True)", "set allow_import=True"
 _MENTIONED = re.compile(r"(--)?config\.(\w+(?:\.\w+)*)(?:(=)([^\s,]*[^\s,.])?)?")
 
 
@@ -128,7 +129,7 @@ def text_in_parameters(text: str) -> str:
       >>> text_in_parameters("Set --config.train.num_epochs=VALUE.")
       "Set settings={'train.num_epochs': VALUE}."
     """
-    return _MENTIONED.sub(_mention_in_parameters, text)
+    return _MENTIONED.sub(_mention_in_parameters, text).replace(*_ALLOW)
 
 
 def _mention_in_parameters(mention: re.Match[str]) -> str:
