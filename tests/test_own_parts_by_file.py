@@ -105,7 +105,8 @@ def test_the_estimator_uses_each_part(field, tmp_path):
     assert imported() == ({PARTS[field].partition(":")[0]} if field != "data.name" else set())  # fit has its rows
     np.testing.assert_array_equal(model.predict(X), clusters)
     model.save(tmp_path / "model")
-    with pytest.raises(InputError, match=rf"^config\.{field}: got '{PARTS[field]}' .*allow_import=True"):
+    parameter = {"data.name": r"settings\['data.name'\]"}.get(field, field.partition(".")[2])
+    with pytest.raises(InputError, match=rf"^{parameter}: got '{PARTS[field]}' .* set allow_import=True\."):
         VaDE.load(tmp_path / "model")
     loaded = VaDE.load(tmp_path / "model", allow_import=True)
     np.testing.assert_array_equal(loaded.predict(X), clusters)

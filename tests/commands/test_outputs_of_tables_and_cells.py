@@ -59,7 +59,7 @@ def test_outliers_among_many_rows_are_those_among_few(tmp_path, monkeypatch):
     few = pd.read_csv(tmp_path / "run" / "assignments.csv")
     assert few["outlier"][::50].all()
     assert few["outlier"].sum() < 10
-    monkeypatch.setattr("vade_jax.commands.evaluate._FEW_ROWS", 100)
+    monkeypatch.setattr("vade_jax.commands.predict._FEW_ROWS", 100)
     evaluate(tmp_path / "run")
     many = pd.read_csv(tmp_path / "run" / "assignments.csv")
     assert (many["outlier"] != few["outlier"]).sum() <= 1

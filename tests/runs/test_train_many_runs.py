@@ -139,7 +139,7 @@ def test_memberships_count_as_resident_rows(tmp_path, monkeypatch, mib, changes,
     changes = {"guide__num_rounds": 1, "model__num_clusters": 50, "data__max_resident_mib": mib, **changes}
     runs = [make_run(single_run(seed, **changes), tmp_path, description) for seed in range(2)]
     for name in ("_side_by_side", "_sequentially"):
-        monkeypatch.setattr(train_many_runs, name, lambda *arguments, name=name: seen.append((name, arguments[-1])))
+        monkeypatch.setattr(train_many_runs, name, lambda *arguments, name=name: seen.append((name, arguments[2])))
     train_many_runs.train_runs(runs, x, side_by_side=True)
     ((name, feed),) = seen
     assert (feed.resident, name == "_side_by_side") == (resident, is_side_by_side)

@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 
 from vade_jax.commands.load_rows import reload_rows
-from vade_jax.commands.predict import log_likelihoods, of_clusters, print_rows_outside
+from vade_jax.commands.predict import of_clusters, outliers, print_rows_outside
 from vade_jax.data import file_formats, output_files, tables
 from vade_jax.data.dataset import Dataset
 from vade_jax.data.sources import FILE
-from vade_jax.inference.outliers import are_outliers, outlier_threshold
-from vade_jax.reports import html_report, results
+from vade_jax.inference.outliers import outlier_threshold
+from vade_jax.reports import findings, html_report, results
 from vade_jax.reports.evaluate_state import Evaluation, EvaluationOptions, evaluate_state
+from vade_jax.reports.findings import FINDINGS, Findings
 from vade_jax.runs import workdir
 from vade_jax.runs.basis import basis
 from vade_jax.runs.input_graphs import load_input_graphs
+from vade_jax.runs.metrics_log import METRICS, read_metrics
 from vade_jax.runs.progress import Progress
 from vade_jax.runs.run import Run, with_settings
 from vade_jax.runs.saved_model import is_saved, restore
@@ -28,9 +30,6 @@ from vade_jax.system.atomic_files import exists
 from vade_jax.system.errors import DamagedError, with_storage_errors
 from vade_jax.system.precision import matmul_precision
 from vade_jax.training.train_state import TrainState
-
-_FEW_ROWS = 2000
-_MARGIN = 5.0  # nats
 
 
 @with_storage_errors
@@ -87,9 +86,11 @@ def write_results(
     )
     _write_assigned_rows(run, state, train_rows, evaluation)
     progress = progress._replace(seconds={**progress.seconds, "evaluate": time.perf_counter() - started})
+    found = findings.find(run, state, train_rows, evaluation)
+    findings.write(run.folder / FINDINGS, found)
     content = results.write_results(run, evaluation, progress, basis=_basis(run))
     if run.config.report:
-        _write_report(run, state, train_rows, evaluation, content)
+        _write_report(run, found, content)
     return content
 
 
@@ -104,32 +105,21 @@ def _write_assigned_rows(run: Run, state: TrainState, rows: Dataset, evaluation:
         "row" if rows.ids is None else "id": np.arange(len(rows.x)) if rows.ids is None else rows.ids,
         "cluster": clusters,
         "probability": of_clusters(evaluation.probabilities, clusters),
-        "outlier": _outliers(run, state, rows.x, threshold),
+        "outlier": outliers(run, state, rows.x, threshold, run.folder),
     }
     is_parquet = output_files.ending(path) == tables.PARQUET
     output_files.write(run.folder / f"assignments{tables.PARQUET if is_parquet else '.csv'}", columns, {})
 
 
-def _outliers(run: Run, state: TrainState, x: np.ndarray, threshold: float) -> np.ndarray:
-    """Whether rows x [N, D], as stored, are outliers, [N].
-
-    Of many rows a single draw tells which ones may be: its weight exceeds p(x) by more than a factor of e^5 with a
-    probability of less than e^-5 (Markov's inequality). The bound with all draws is computed for these alone.
-    """
-    candidates = np.arange(len(x))
-    if len(x) > _FEW_ROWS:
-        single = log_likelihoods(run, state, x, run.folder, num_samples=1)
-        candidates = np.flatnonzero(are_outliers(single, threshold + _MARGIN))
-    outliers = np.zeros(len(x), bool)
-    if len(candidates):
-        bound = log_likelihoods(run, state, x[candidates], run.folder)
-        outliers[candidates] = are_outliers(bound, threshold)
-    return outliers
-
-
 def written_results(run: Run) -> dict[str, Any] | None:
     """Returns the content of results.json if this run has ended, with its model and all its results, else None."""
-    written = [RESULTS, results.ASSIGNMENTS, results.LOG_LIKELIHOODS, *([REPORT] if run.config.report else [])]
+    written = [
+        RESULTS,
+        results.ASSIGNMENTS,
+        results.LOG_LIKELIHOODS,
+        FINDINGS,
+        *([REPORT] if run.config.report else []),
+    ]
     if not all(exists(run.folder / name) for name in written):
         return None
     try:
@@ -146,11 +136,10 @@ def _basis(run: Run) -> str:
     return basis({name: value for name, value in changing.items() if name != "data.path"})
 
 
-def _write_report(
-    run: Run, state: TrainState, train_rows: Dataset, evaluation: Evaluation, content: Mapping[str, Any]
-) -> None:
-    settings = field_names.flatten(run.config.to_dict())
+def _write_report(run: Run, found: Findings, content: Mapping[str, Any]) -> None:
+    path, settings = run.folder / REPORT, field_names.flatten(run.config.to_dict())
     try:
-        html_report.write_report(run, state, train_rows, evaluation, content, settings)
+        records = read_metrics(run.folder / METRICS)
+        html_report.write_report(path, found, content, settings, records, html_report.existing_files(run.folder))
     except Exception as error:  # the results are already written, and further runs may follow
         warnings.warn(f"{run.folder / 'report'} was not drawn: {error!r}", stacklevel=2)

@@ -171,14 +171,16 @@ def read_rows(run: Run, path: str = "") -> Dataset:
     if not path:
         return reload_rows(run)[0]
     description = workdir.read(run.folder)[1]
-    names = tuple(description["names"])
-    levels = read_levels(description)
-    expected = ExpectedColumns(names, run.image_shape, levels)
-    options = _read_options(run.config, description)._replace(expected=expected)
-    source = sources.load("file", path, options=options)
+    source = sources.load("file", path, options=options_of_model(run, description))
     rows = splits.select_split(source, "all", "config.data.path")
-    rows = _match(rows, names, run.num_features, path, run.image_shape)
-    return suit_model(rows, levels, run.model.likelihood.takes_gaps, path)
+    rows = _match(rows, tuple(description["names"]), run.num_features, path, run.image_shape)
+    return suit_model(rows, read_levels(description), run.model.likelihood.takes_gaps, path)
+
+
+def options_of_model(run: Run, description: Mapping[str, Any]) -> ReadOptions:
+    """How to read new rows for a trained run whose training rows have this description."""
+    expected = ExpectedColumns(tuple(description["names"]), run.image_shape, read_levels(description))
+    return read_options(run.config, description)._replace(expected=expected)
 
 
 def identify(rows: Dataset) -> dict[str, Any]:
@@ -236,7 +238,7 @@ def _load(config: ConfigDict, place: Mapping[str, str], folder: Path, columns: t
         path=place["path"],
         data_dir=place["dir"],
         cache_dir=folder / "data",
-        options=_read_options(config, columns=columns),
+        options=read_options(config, columns=columns),
     )
 
 
@@ -253,9 +255,16 @@ def _select(source: Source, config: ConfigDict) -> tuple[Dataset, Dataset | None
     return train, splits.with_offset(test, train.offset)
 
 
-def _read_options(
+def read_options(
     config: ConfigDict, description: Mapping[str, Any] | None = None, columns: tuple[str, ...] = ()
 ) -> ReadOptions:
+    """How to read rows.
+
+    Args:
+      config: the settings.
+      description: of the rows of a trained model that the rows are for; None for rows to train on.
+      columns: those of a run on the same rows; () if there is none.
+    """
     return ReadOptions(
         label_column=config.data.label_column,
         id_column=config.data.id_column,

@@ -24,6 +24,9 @@ from vade_jax.system.large_arrays import empty_array
 from vade_jax.system.precision import matmul_precision
 from vade_jax.training.train_state import TrainState
 
+_FEW_ROWS = 2000
+_MARGIN = 5.0  # nats
+
 
 @with_storage_errors
 def predict(
@@ -172,6 +175,24 @@ def log_likelihoods(
             batch_size=run.config.evaluate.batch_size,
             allocate=functools.partial(empty_array, folder=folder),
         )
+
+
+def outliers(run: Run, state: TrainState, x: np.ndarray, threshold: float, folder: Path | None = None) -> np.ndarray:
+    """Whether rows x [N, D], as stored, are outliers, [N]: their log p(x) is below a threshold in nats.
+
+    Of many rows a single draw tells which ones may be: its weight exceeds p(x) by more than a factor of e^5 with a
+    probability of less than e^-5 (Markov's inequality). The bound with all draws is computed for these alone.
+    Large arrays are files in the folder.
+    """
+    candidates = np.arange(len(x))
+    if len(x) > _FEW_ROWS:
+        single = log_likelihoods(run, state, x, folder, num_samples=1)
+        candidates = np.flatnonzero(are_outliers(single, threshold + _MARGIN))
+    found = np.zeros(len(x), bool)
+    if len(candidates):
+        bound = log_likelihoods(run, state, x[candidates], folder)
+        found[candidates] = are_outliers(bound, threshold)
+    return found
 
 
 def _outlier_threshold(run: Run, share: float) -> float:

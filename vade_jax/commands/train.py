@@ -20,6 +20,7 @@ from vade_jax.runs.replaced_run import OWNER, delete_replaced_run
 from vade_jax.runs.run import Run, make_run
 from vade_jax.runs.saved_model import check_autoencoder
 from vade_jax.runs.train_many_runs import Outcome, train_runs
+from vade_jax.runs.treatment import EpochCallback
 from vade_jax.settings import data_dependent, field_names, paths, rules
 from vade_jax.settings.columns import columns_in_words, columns_of, describe_columns
 from vade_jax.system import compile_time, processes
@@ -31,7 +32,12 @@ from vade_jax.system.precision import matmul_precision
 
 @with_storage_errors
 def train(
-    config: ConfigDict, folder: Path, source: Source | None = None, force: bool = False, owner: str = ""
+    config: ConfigDict,
+    folder: Path,
+    source: Source | None = None,
+    force: bool = False,
+    owner: str = "",
+    callbacks: Sequence[EpochCallback] = (),
 ) -> dict[str, Any]:
     """Trains the runs of a config, or resumes them from their checkpoints, and writes their results.
 
@@ -45,6 +51,7 @@ def train(
       force: whether to resume a run that was started with other settings.
       owner: who may replace this run. A run of the same owner in the folder that has ended, on other rows or with other
         settings, is deleted; '' replaces none.
+      callbacks: called after each epoch with its metrics; one that returns True ends training.
 
     Returns:
       The content of results.json.
@@ -60,11 +67,17 @@ def train(
     config = paths.expand_home(config)
     workdir.check_usable(folder)
     with compile_time.kept_programs(config.compilation_cache):
-        return _load_and_train(config, folder, source, force, owner, started)
+        return _load_and_train(config, folder, source, force, owner, callbacks, started)
 
 
 def _load_and_train(
-    config: ConfigDict, folder: Path, source: Source | None, force: bool, owner: str, started: float
+    config: ConfigDict,
+    folder: Path,
+    source: Source | None,
+    force: bool,
+    owner: str,
+    callbacks: Sequence[EpochCallback],
+    started: float,
 ) -> dict[str, Any]:
     """Does what `train` says, with checked settings; `started` is when it began, by `time.perf_counter`."""
     rows = load_rows(config, folder, source)
@@ -91,7 +104,7 @@ def _load_and_train(
         else:
             if processes.is_first():
                 tfds_images.cache_decoded_images(rows.source, config.data.name, folder / "data")
-            results_by_run = _train(runs, rows.train, rows.test, time.perf_counter() - started)
+            results_by_run = _train(runs, rows, callbacks, time.perf_counter() - started)
         processes.on_first_process(
             lambda: results.write_best_of_runs(folder, results_by_run) if len(runs) > 1 else None, "ended"
         )
@@ -132,7 +145,7 @@ def _claim(folder: Path, fields: dict[str, Any], runs: Sequence[Run], descriptio
 
 
 def _train(
-    runs: Sequence[Run], train_rows: Dataset, test_rows: Dataset | None, load_seconds: float
+    runs: Sequence[Run], rows: LoadedRows, callbacks: Sequence[EpochCallback], load_seconds: float
 ) -> dict[str, dict[str, Any]]:
     """Trains the runs, and writes their results on the first process.
 
@@ -145,11 +158,11 @@ def _train(
     results_by_run: dict[str, dict[str, Any]] = {}
     failures = []
     with matmul_precision(runs[0].config.precision):
-        for run, outcome in train_runs(runs, train_rows.x):
+        for run, outcome in train_runs(runs, rows.train.x, callbacks=callbacks):
             if isinstance(outcome, DivergedError):
                 failures.append(outcome)
             if processes.is_first():
-                results_by_run[run.folder.name] = _write_outcome(run, outcome, train_rows, test_rows, load_seconds)
+                results_by_run[run.folder.name] = _write_outcome(run, outcome, rows.train, rows.test, load_seconds)
     if len(failures) == len(runs):
         raise failures[-1]
     return results_by_run

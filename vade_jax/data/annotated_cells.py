@@ -1,8 +1,10 @@
-"""Writes what a model says about the cells of an .h5ad into a copy of that file, for scanpy and other tools."""
+"""Writes what a model says about cells for scanpy and other tools: into an AnnData, or into a copy of its .h5ad."""
 
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +28,6 @@ def write(path: Path, source: Path, obs: Mapping[str, np.ndarray], obsm: Mapping
     """
     anndata = import_extra("anndata", path, "config.predict.output")
     import h5py
-    import pandas
 
     with atomic_write(path) as partial:
         shutil.copyfile(source, partial)
@@ -34,10 +35,31 @@ def write(path: Path, source: Path, obs: Mapping[str, np.ndarray], obsm: Mapping
             frame = anndata.io.read_elem(file["obs"])
             names = different_names([*obs, *frame.columns])[: len(obs)]
             for name, values in zip(names, obs.values(), strict=True):
-                is_cluster = np.issubdtype(values.dtype, np.integer)
-                frame[name] = pandas.Categorical(values.astype(str)) if is_cluster else values
+                frame[name] = obs_column(values)
             anndata.io.write_elem(file, "obs", frame)
             if "obsm" not in file:
                 anndata.io.write_elem(file, "obsm", {})
             for name, array in obsm.items():
                 anndata.io.write_elem(file["obsm"], name, array)
+
+
+def annotate(cells: Any, obs: Mapping[str, np.ndarray], obsm: Mapping[str, np.ndarray]) -> None:
+    """Writes columns of obs and arrays of obsm into an AnnData in memory; those of the same name are replaced."""
+    for name, values in obs.items():
+        cells.obs[name] = obs_column(values)
+    for name, array in obsm.items():
+        cells.obsm[name] = array
+
+
+def obs_column(values: np.ndarray) -> Any:
+    """Values [N] as a column of obs. Numbers of clusters become categories, by which scanpy colours."""
+    if not np.issubdtype(values.dtype, np.integer):
+        return values
+    import pandas
+
+    return pandas.Categorical(values.astype(str))
+
+
+def is_cells(x: Any) -> bool:
+    """Returns whether x is an AnnData."""
+    return "anndata" in sys.modules and isinstance(x, sys.modules["anndata"].AnnData)

@@ -1,7 +1,6 @@
 """Chooses the matrix of an AnnData file that is read: X, a layer, raw or an obsm."""
 
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from vade_jax.data.column_names import abbreviate
@@ -25,12 +24,12 @@ class CellMatrix(NamedTuple):
     words: str
 
 
-def choose_matrix(cells: Any, path: Path, options: ReadOptions) -> CellMatrix:
+def choose_matrix(cells: Any, path: object, options: ReadOptions) -> CellMatrix:
     """Returns the matrix of cells that the options name.
 
     Args:
-      cells: an AnnData, open.
-      path: its file, for the error.
+      cells: an AnnData, in memory or in an open file.
+      path: its file or name, for the error.
       options: `layer`, `obsm` and `raw`, of which one can be set.
 
     Raises:
@@ -54,7 +53,7 @@ def choose_matrix(cells: Any, path: Path, options: ReadOptions) -> CellMatrix:
     if options.layer:
         _check_name("layer", options.layer, cells.layers.keys(), path)
         return CellMatrix(_by_rows(cells.layers[options.layer]), names, cells.var, f"layer {options.layer}: ")
-    if "X" not in cells.file:
+    if "X" not in cells.file if cells.isbacked else cells.X is None:
         has = {"layers": [*cells.layers.keys()], "obsm": [*cells.obsm.keys()], "raw": ["X"] if cells.raw else []}
         listed = "; ".join(f"{name} {abbreviate(found)}" for name, found in has.items() if found)
         raise InputError(
@@ -66,7 +65,7 @@ def choose_matrix(cells: Any, path: Path, options: ReadOptions) -> CellMatrix:
     return CellMatrix(_by_rows(cells.X), names, cells.var, "")
 
 
-def _of_obsm(cells: Any, path: Path, name: str) -> CellMatrix:
+def _of_obsm(cells: Any, path: object, name: str) -> CellMatrix:
     _check_name("obsm", name, cells.obsm.keys(), path)
     x = cells.obsm[name]
     if hasattr(x, "iloc"):
@@ -74,7 +73,7 @@ def _of_obsm(cells: Any, path: Path, name: str) -> CellMatrix:
     return CellMatrix(_by_rows(x), tuple(f"{name}_{number}" for number in range(x.shape[1])), None, f"obsm {name}: ")
 
 
-def _check_name(field: str, name: str, names: Collection[str], path: Path) -> None:
+def _check_name(field: str, name: str, names: Collection[str], path: object) -> None:
     if name not in names:
         found = abbreviate([*names]) or "none"
         raise InputError(

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
@@ -68,23 +68,51 @@ def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
     ):
         cells = anndata.read_h5ad(path, backed="r")
         with closing(cells.file):
-            labels, ids = labels_and_ids(cells.obs, path, options)
-            matrix = choose_matrix(cells, path, options)
-            genes, about_genes = _select_genes(matrix, path, options)
-            check_numeric(matrix.x.dtype, str(path))
-            values = _cell_values(matrix.x, matrix.names, path, options)
-            counted = _counted_genes(matrix.names, values.genes, path)
-            if genes is None:
-                genes, about_genes = _select_variable_genes(matrix, values, counted, options)
-            selected = _normalize(matrix.x, genes, counted, values.total)
+            selected = _select(cells, path, options)
+    return {"train": _dataset(selected, path, options)}
+
+
+def read_cells(cells: Any, name: str, options: ReadOptions) -> Dataset:
+    """Returns the cells of an AnnData in memory, as `read` returns those of a file; `name` is for errors."""
+    return _dataset(_select(cells, name, options), name, options)
+
+
+class _Selected(NamedTuple):
+    """The selected genes of cells, as NumPy arrays, with a description in words."""
+
+    x: np.ndarray
+    labels: np.ndarray | None
+    names: tuple[str, ...]
+    ids: np.ndarray
+    values: CellValues
+    words: str
+
+
+def _select(cells: Any, path: object, options: ReadOptions) -> _Selected:
+    """The genes of an AnnData that a model gets, normalized."""
+    labels, ids = labels_and_ids(cells.obs, path, options)
+    matrix = choose_matrix(cells, path, options)
+    genes, about_genes = _select_genes(matrix, path, options)
+    check_numeric(matrix.x.dtype, str(path))
+    values = _cell_values(matrix.x, matrix.names, path, options)
+    counted = _counted_genes(matrix.names, values.genes, path)
+    if genes is None:
+        genes, about_genes = _select_variable_genes(matrix, values, counted, options)
+    x = _normalize(matrix.x, genes, counted, values.total)
     names = tuple(matrix.names[gene] for gene in genes)
     ids = cells.obs_names.to_numpy() if ids is None else ids
-    dataset = make_dataset(selected, labels, str(path), names, ids, options.offset)._replace(cells=values)
-    print_line(f"{path}: {matrix.words}{_describe(values, len(selected))}; {about_genes}")
-    return {"train": dataset}
+    return _Selected(x, labels, names, ids, values, f"{matrix.words}{_describe(values, len(x))}; {about_genes}")
 
 
-def _select_genes(matrix: CellMatrix, path: Path, options: ReadOptions) -> tuple[Sequence[int] | None, str]:
+def _dataset(selected: _Selected, path: object, options: ReadOptions) -> Dataset:
+    """The data set of selected cells. Prints what was done to them."""
+    x, labels, names, ids, values, words = selected
+    dataset = make_dataset(x, labels, str(path), names, ids, options.offset)._replace(cells=values)
+    print_line(f"{path}: {words}")
+    return dataset
+
+
+def _select_genes(matrix: CellMatrix, path: object, options: ReadOptions) -> tuple[Sequence[int] | None, str]:
     """The indices of the genes that the model has or the file marks, and a description of them; None if none are."""
     names = matrix.names
     if options.expected and options.expected.names:
@@ -131,13 +159,13 @@ def _select_variable_genes(
     return genes, f"the {len(genes):,} most variable genes of {len(names):,}"
 
 
-def _check_selected(names: Sequence[str], selected: Sequence[str], path: Path) -> None:
+def _check_selected(names: Sequence[str], selected: Sequence[str], path: object) -> None:
     """Raises an InputError if one of the selected genes stands twice in the file."""
     wanted = set(selected)
     check_names([name for name in names if name in wanted], str(path))
 
 
-def _cell_values(x: Any, genes: tuple[str, ...], path: Path, options: ReadOptions) -> CellValues:
+def _cell_values(x: Any, genes: tuple[str, ...], path: object, options: ReadOptions) -> CellValues:
     """What is done to the values of cells: what was done to the training cells, or what they and the setting decide."""
     kind = _kind(x)
     known = options.prepared.cells if options.prepared else None
@@ -191,7 +219,7 @@ def _kind_of_part(x: Any) -> str:
     return _COUNTS if (values > 1).any() else _BINARY
 
 
-def _counted_genes(names: tuple[str, ...], counted: tuple[str, ...], path: Path) -> np.ndarray | slice:
+def _counted_genes(names: tuple[str, ...], counted: tuple[str, ...], path: object) -> np.ndarray | slice:
     """The indices of the genes that a cell's total is over.
 
     Args:

@@ -70,7 +70,7 @@ def _numbers(features: Any) -> np.ndarray:
     return features.to_numpy(np.float64, na_value=np.nan)
 
 
-def labels_and_ids(frame: Any, path: Path, options: ReadOptions) -> tuple[np.ndarray | None, np.ndarray | None]:
+def labels_and_ids(frame: Any, path: object, options: ReadOptions) -> tuple[np.ndarray | None, np.ndarray | None]:
     """The labels and the ids of a frame, each [N], or None if there are none.
 
     A missing label is None or NaN. A missing id is ''; the other ids of its column are then text.

@@ -96,67 +96,90 @@ def _style(theme: Theme) -> dict[Any, Any]:
     }
 
 
+Lines = Mapping[str, tuple[Sequence[float], Sequence[float] | np.ndarray]]  # name -> (x, y)
+Spans = Mapping[str, tuple[float, float]]  # stage -> its first and its last x
+
+
 def draw_curves(
-    lines: Mapping[str, tuple[Sequence[float], Sequence[float] | np.ndarray]],
-    xlabel: str,
-    spans: Mapping[str, tuple[float, float]] | None = None,
-    limits: tuple[float, float] | None = None,
+    lines: Lines, xlabel: str, spans: Spans | None = None, limits: tuple[float, float] | None = None
 ) -> Chart:
-    """Draws lines over epochs.
+    """Draws lines over epochs; the arguments are those of `plot_curves`."""
+    return _chart(3.4, 2.3, lambda axes, theme: plot_curves(axes, theme, lines, xlabel, spans, limits))
+
+
+def plot_curves(
+    axes: Axes,
+    theme: Theme,
+    lines: Lines,
+    xlabel: str,
+    spans: Spans | None = None,
+    limits: tuple[float, float] | None = None,
+) -> None:
+    """Draws lines over epochs on axes.
 
     Args:
+      axes: to draw on.
+      theme: the colours.
       lines: name -> (x, y); there is a legend if there are several.
       xlabel: label of the x axis, with its unit.
       spans: stage -> its first and its last x; a dashed line separates stages.
       limits: of the y axis; None to fit the lines.
     """
-
-    def draw(axes: Axes, theme: Theme) -> None:
-        for number, (name, (x, y)) in enumerate(lines.items()):
-            marker = "o" if len(x) < 3 else None
-            axes.plot(x, y, color=theme.groups[number], linewidth=1.6, label=name, marker=marker, markersize=4)
-        if len(lines) > 1:
-            axes.legend(frameon=False, fontsize=8, loc="center right")
-        left, right = axes.get_xlim()
-        for number, (stage, (first, last)) in enumerate((spans or {}).items()):
-            if number:
-                axes.axvline(first - 0.5, color=theme.muted, linewidth=0.8, linestyle=(0, (2, 3)))
-            if last - first > _MIN_NAMED_SPAN * (right - left):
-                above = axes.get_xaxis_transform()
-                axes.text((first + last) / 2, 1.03, stage, transform=above, ha="center", color=theme.muted, size=7)
-        axes.set_ylim(limits)
-        axes.locator_params(axis="x", integer=True)
-        axes.grid(True, axis="y")
-        axes.set_xlabel(xlabel)
-        axes.tick_params(length=0)
-
-    return _chart(3.4, 2.3, draw)
+    for number, (name, (x, y)) in enumerate(lines.items()):
+        marker = "o" if len(x) < 3 else None
+        colour = theme.groups[number % len(theme.groups)]
+        axes.plot(x, y, color=colour, linewidth=1.6, label=name, marker=marker, markersize=4)
+    if len(lines) > 1:
+        axes.legend(frameon=False, fontsize=8, loc="center right")
+    left, right = axes.get_xlim()
+    for number, (stage, (first, last)) in enumerate((spans or {}).items()):
+        if number:
+            axes.axvline(first - 0.5, color=theme.muted, linewidth=0.8, linestyle=(0, (2, 3)))
+        if last - first > _MIN_NAMED_SPAN * (right - left):
+            above = axes.get_xaxis_transform()
+            axes.text((first + last) / 2, 1.03, stage, transform=above, ha="center", color=theme.muted, size=7)
+    axes.set_ylim(limits)
+    axes.locator_params(axis="x", integer=True)
+    axes.grid(True, axis="y")
+    axes.set_xlabel(xlabel)
+    axes.tick_params(length=0)
 
 
 def draw_bars(values: np.ndarray, ylabel: str, top: float | None = None) -> Chart:
-    """Draws a bar for each cluster; of more than 40 clusters, an area of the values in descending order.
+    """Draws a bar for each cluster; the arguments are those of `plot_bars`."""
+    return _chart(4.6, 2.3, lambda axes, theme: plot_bars(axes, theme, values, ylabel, top))
+
+
+def plot_bars(
+    axes: Axes,
+    theme: Theme,
+    values: np.ndarray,
+    ylabel: str,
+    top: float | None = None,
+    colours: Sequence[str] | None = None,
+) -> None:
+    """Draws a bar for each cluster on axes; of more than 40 clusters, an area of the values in descending order.
 
     Args:
+      axes: to draw on.
+      theme: the colours.
       values: [K]; NaN for a cluster without a value.
       ylabel: label of the y axis, with its unit.
       top: the upper limit of the y axis; None to fit the values.
+      colours: [K], of the bars; None for the same colour.
     """
-    many = len(values) > _MAX_BARS
-
-    def draw(axes: Axes, theme: Theme) -> None:
-        numbers = np.arange(len(values))
-        if many:
-            axes.fill_between(numbers + 1, np.sort(values)[::-1], step="mid", color=theme.accent, linewidth=0)
-        else:
-            axes.bar(numbers, values, color=theme.accent, width=0.72)
-            axes.set_xticks(numbers if len(values) <= _MAX_CELLS else numbers[::5])
-        axes.set_ylim(0, top)
-        axes.grid(True, axis="y")
-        axes.set_xlabel("clusters, in descending order" if many else "cluster")
-        axes.set_ylabel(ylabel)
-        axes.tick_params(length=0)
-
-    return _chart(4.6, 2.3, draw)
+    numbers, many = np.arange(len(values)), len(values) > _MAX_BARS
+    if many:
+        axes.fill_between(numbers + 1, np.sort(values)[::-1], step="mid", color=theme.accent, linewidth=0)
+    else:
+        axes.bar(numbers, values, color=colours or theme.accent, width=0.72)
+        axes.set_xticks(numbers if len(values) <= _MAX_CELLS else numbers[::5])
+    axes.set_ylim(0, top)
+    axes.set_axisbelow(True)
+    axes.grid(True, axis="y")
+    axes.set_xlabel("clusters, in descending order" if many else "cluster")
+    axes.set_ylabel(ylabel)
+    axes.tick_params(length=0)
 
 
 def draw_matrix(

@@ -77,6 +77,13 @@ def marks_of(differences: Sequence[FeatureDifference]) -> list[str]:
     return [feature.in_words() for feature in differences if abs(feature.difference) >= _MIN_DIFFERENCE][:_MAX_MARKS]
 
 
+def marks_of_cluster(means: ClusterMeans | None, cluster: int) -> list[str]:
+    """What sets a cluster apart, in words; [] without means, and for an empty cluster."""
+    if means is None or not means.sizes[cluster]:
+        return []
+    return marks_of([means.compare(cluster, feature) for feature in means.distinguishing(cluster)])
+
+
 def cluster_cards(
     clusters: Clusters, shown: np.ndarray, nearness: np.ndarray, rows: Dataset, means: ClusterMeans | None
 ) -> list[Card]:
@@ -97,7 +104,6 @@ def cluster_cards(
 
 def _card(cluster: int, clusters: Clusters, nearness: np.ndarray, rows: Dataset, means: ClusterMeans | None) -> Card:
     features = [] if means is None else means.distinguishing(cluster)
-    differences = [] if means is None else [means.compare(cluster, feature) for feature in features]
     with_values = features[:_NUM_VALUES]
 
     def line(row: int) -> RowLine:
@@ -115,7 +121,7 @@ def _card(cluster: int, clusters: Clusters, nearness: np.ndarray, rows: Dataset,
         rows=counted(int(clusters.sizes[cluster]), "row"),
         share=percent(clusters.sizes[cluster] / len(clusters.of_rows)),
         confidence=probability(clusters.confidence[cluster]),
-        marks=marks_of(differences),
+        marks=marks_of_cluster(means, cluster),
         features=[] if means is None else [means.column_names[means.columns[feature]] for feature in with_values],
         typical=[line(row) for row in clusters.typical_rows(cluster, nearness, _NUM_ROWS)],
         borderline=[line(row) for row in least if clusters.certainty[row] < BETWEEN],

@@ -11,11 +11,35 @@ _Limits = tuple[float, float] | None  # of the y axis
 
 
 class Curve(NamedTuple):
-    """A chart with its title and its unit."""
+    """Lines over the epochs, with their title and unit.
+
+    Attributes:
+      title: of the chart.
+      unit: of the values.
+      lines: name -> (epochs, values).
+      xlabel: which epochs.
+      spans: stage -> its first and its last epoch; {} for one stage.
+      limits: of the y axis; None to fit the lines.
+    """
 
     title: str
     unit: str
-    chart: Chart
+    lines: dict[str, tuple[Sequence[float], Sequence[float] | np.ndarray]]
+    xlabel: str
+    spans: dict[str, tuple[float, float]]
+    limits: _Limits
+
+    def draw(self) -> Chart:
+        """The chart."""
+        return draw_curves(self.lines, self.xlabel, self.spans, self.limits)
+
+
+def stages_of(records: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Stage -> its records of metrics.jsonl, in the order of the stages."""
+    stages: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        stages.setdefault(record["stage"], []).append(record)
+    return stages
 
 
 def training_curves(records: Sequence[dict[str, Any]], num_clusters: int) -> list[Curve]:
@@ -25,13 +49,11 @@ def training_curves(records: Sequence[dict[str, Any]], num_clusters: int) -> lis
       records: of metrics.jsonl, one for each epoch.
       num_clusters: K.
     """
-    stages: dict[str, list[dict[str, Any]]] = {}
-    for record in records:
-        stages.setdefault(record["stage"], []).append(record)
+    stages = stages_of(records)
     curves = []
     for stage, of_stage in stages.items():
         line = [record["epoch"] for record in of_stage], [record["loss"] for record in of_stage]
-        curves.append(Curve(f"Loss, {stage}", "nats per row", draw_curves({"": line}, "epoch of the stage")))
+        curves.append(Curve(f"Loss, {stage}", "nats per row", {"": line}, "epoch of the stage", {}, None))
     clustering = [record for record in records if "confidence" in record]
     epochs = [record["total_epochs"] for record in clustering]
     spans = {
@@ -40,8 +62,8 @@ def training_curves(records: Sequence[dict[str, Any]], num_clusters: int) -> lis
         if "confidence" in of_stage[0]
     }
     for title, unit, values, limits in _shared_metrics(clustering, num_clusters) if clustering else ():
-        lines = {name: (epochs, value) for name, value in values.items()}
-        curves.append(Curve(title, unit, draw_curves(lines, "epoch of the run", spans, limits)))
+        lines: dict[str, Any] = {name: (epochs, value) for name, value in values.items()}
+        curves.append(Curve(title, unit, lines, "epoch of the run", spans, limits))
     return curves
 
 

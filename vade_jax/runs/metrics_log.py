@@ -1,7 +1,8 @@
 """What a run reports while it trains: metrics.jsonl, TensorBoard events and a progress bar for each stage."""
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from vade_jax.runs import tensorboard_events
 from vade_jax.system import console
 from vade_jax.system.atomic_files import atomic_write, exists
 from vade_jax.system.errors import damaged_file_errors
+
+METRICS = "metrics.jsonl"
 
 
 class Tracker:
@@ -32,13 +35,13 @@ class Tracker:
         """
         self._workdir = workdir
         self._quiet = quiet
+        self._last: dict[str, Any] = {}  # the record of the last epoch of the stage
         self._open(total_epochs)
 
     def _open(self, total_epochs: int) -> None:
-        path = self._workdir / "metrics.jsonl"
+        path = self._workdir / METRICS
         kept = [record for record in read_metrics(path) if record["total_epochs"] <= total_epochs]
-        with atomic_write(path) as partial:
-            partial.write_text("".join(json.dumps(record) + "\n" for record in kept))
+        write_metrics(path, kept)
         with ExitStack() as files:
             self._file = files.enter_context(path.open("a"))
             self._events = None
@@ -56,9 +59,13 @@ class Tracker:
 
     @contextmanager
     def stage(self, name: str, num_epochs: int, start: int) -> Iterator[tqdm]:
-        """Yields a progress bar over the stage's epochs."""
+        """Yields a progress bar over the stage's epochs. Prints a line at the end where bars are not shown."""
+        started, self._last = time.perf_counter(), {}
         with console.progress_bar(total=num_epochs, initial=start, desc=name, unit="epoch", disable=self._quiet) as bar:
             yield bar
+        if self._last and console.shows_lines():
+            done, loss, seconds = self._last["epoch"], self._last["loss"], time.perf_counter() - started
+            console.print_line(f"{name}: {done} of {num_epochs} epochs, loss {loss:.2f}, {seconds:.0f} s")
 
     def log(self, record: dict[str, Any], bar: tqdm) -> None:
         """Writes an epoch's record, and shows its loss.
@@ -69,6 +76,7 @@ class Tracker:
         """
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
+        self._last = record
         if self._events is not None:
             self._events.log(record)
         bar.set_postfix(loss=f"{record['loss']:.2f}", refresh=False)
@@ -79,6 +87,12 @@ class Tracker:
 
     def __exit__(self, *_: object) -> None:
         self._files.close()
+
+
+def write_metrics(path: Path, records: Sequence[dict[str, Any]]) -> None:
+    """Writes records as a metrics.jsonl, a line for each."""
+    with atomic_write(path) as partial:
+        partial.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

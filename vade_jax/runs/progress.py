@@ -15,6 +15,7 @@ class Progress(NamedTuple):
       losses: the loss of each epoch of the stage, nats.
       treatments: one record for each diagnosis, with 'stage', 'epoch', 'diagnosis', 'detail' and 'cure'.
       stages: the names of the stages that it has begun or left out, in their order; () in older checkpoints.
+      stopped: whether a callback has ended training. The stages that follow then begin, but train no epochs.
     """
 
     stage: str
@@ -24,6 +25,7 @@ class Progress(NamedTuple):
     losses: list[float]
     treatments: list[dict[str, Any]]
     stages: Sequence[str] = ()
+    stopped: bool = False
 
     def next_stage(self, name: str) -> "Progress":
         """Returns the progress at the beginning of a stage."""

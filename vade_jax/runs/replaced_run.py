@@ -19,6 +19,7 @@ _FILES = (
     "assignments.npz",
     "assignments.parquet",
     "filled_inputs.npy",
+    "findings.npz",
     "initialization_*.npz",
     "input_graph.npz",
     "input_neighbors.npz",

@@ -110,8 +110,12 @@ def _from_training_checkpoints(run: Run) -> tuple[TrainState, Progress] | None:
 
 
 def _has_ended(run: Run, progress: Progress) -> bool:
-    """Returns whether the last stage has done all its epochs, or more of them, as in older versions on few rows."""
-    return progress.stage == LAST_STAGE and progress.epoch >= run.num_epochs(run.config.train)
+    """Returns whether the last stage has done all its epochs, or more of them, as in older versions on few rows.
+
+    A run that a callback stopped has ended when its last stage has begun.
+    """
+    done = progress.stopped or progress.epoch >= run.num_epochs(run.config.train)
+    return progress.stage == LAST_STAGE and done
 
 
 def save_autoencoder(run: Run, state: TrainState) -> None:

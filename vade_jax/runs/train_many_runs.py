@@ -13,6 +13,7 @@ from vade_jax.runs.progress import Progress
 from vade_jax.runs.run import Run
 from vade_jax.runs.stages import Stage, make_stages
 from vade_jax.runs.train_one_run import EpochRequest, TrainingSteps, train_run
+from vade_jax.runs.treatment import EpochCallback
 from vade_jax.system import console, processes
 from vade_jax.system.devices import replicate
 from vade_jax.system.errors import DivergedError
@@ -29,7 +30,12 @@ EpochOfRuns = Callable[[Sequence[TrainState], jax.Array, Sequence[Batch]], list[
 Outcome = tuple[TrainState, Progress] | DivergedError
 
 
-def train_runs(runs: Sequence[Run], x: np.ndarray, side_by_side: bool | None = None) -> Iterator[tuple[Run, Outcome]]:
+def train_runs(
+    runs: Sequence[Run],
+    x: np.ndarray,
+    side_by_side: bool | None = None,
+    callbacks: Sequence[EpochCallback] = (),
+) -> Iterator[tuple[Run, Outcome]]:
     """Trains runs that differ only in their seeds and learning rates. Reads no label.
 
     Side by side, the epochs of all runs are one device call, and every array has the runs as an additional axis. This
@@ -41,6 +47,7 @@ def train_runs(runs: Sequence[Run], x: np.ndarray, side_by_side: bool | None = N
       runs: at least one.
       x: [N, D], the rows to cluster, as stored.
       side_by_side: whether to train side by side if possible; None for True except on a CPU.
+      callbacks: called after each epoch of each run, see `train_one_run.train_run`.
 
     Yields:
       Each run with its state and progress, or with the DivergedError that ended it, as soon as it ends.
@@ -52,7 +59,7 @@ def train_runs(runs: Sequence[Run], x: np.ndarray, side_by_side: bool | None = N
         side_by_side = jax.default_backend() != "cpu"
     all_fit = x.nbytes + len(runs) * extra_bytes <= max_resident
     possible = all_fit and len(runs) > 1 and not processes.is_distributed()
-    return (_side_by_side if side_by_side and possible else _sequentially)(runs, x, feed)
+    return (_side_by_side if side_by_side and possible else _sequentially)(runs, x, feed, callbacks)
 
 
 def _extra_bytes(run: Run, num_rows: int) -> int:
@@ -61,14 +68,16 @@ def _extra_bytes(run: Run, num_rows: int) -> int:
     return most * num_rows * run.config.model.num_clusters * np.dtype(np.float32).itemsize
 
 
-def _sequentially(runs: Sequence[Run], x: np.ndarray, feed: Feed) -> Iterator[tuple[Run, Outcome]]:
+def _sequentially(
+    runs: Sequence[Run], x: np.ndarray, feed: Feed, callbacks: Sequence[EpochCallback]
+) -> Iterator[tuple[Run, Outcome]]:
     with _Programs(runs[0], feed) as programs:  # all runs share the compiled programs
         for number, run in enumerate(runs):
             if len(runs) > 1:
                 console.print_line(f"{run.folder.name} ({number + 1} of {len(runs)})")
             answer = None
             # Closed now if an epoch raises: at the exit of the interpreter the checkpoints can no longer be closed.
-            with contextlib.closing(_with_outcome(train_run(run, x))) as steps:
+            with contextlib.closing(_with_outcome(train_run(run, x, callbacks=callbacks))) as steps:
                 while isinstance(step := steps.send(answer), EpochRequest):
                     epoch = programs.epoch(step.stage, step.state)
                     answer = feed.train(
@@ -123,7 +132,9 @@ class _Programs:
         return program
 
 
-def _side_by_side(runs: Sequence[Run], x: np.ndarray, feed: Feed) -> Iterator[tuple[Run, Outcome]]:
+def _side_by_side(
+    runs: Sequence[Run], x: np.ndarray, feed: Feed, callbacks: Sequence[EpochCallback]
+) -> Iterator[tuple[Run, Outcome]]:
     names = [stage.name for stage in make_stages(runs[0])]
     epochs: dict[str, EpochOfRuns] = {}
     requests: dict[int, EpochRequest] = {}
@@ -131,7 +142,7 @@ def _side_by_side(runs: Sequence[Run], x: np.ndarray, feed: Feed) -> Iterator[tu
     interrupted: Interrupted | None = None  # raised only after every run of the last epoch has saved its state
     with contextlib.ExitStack() as started, console.progress_bar(desc=f"{len(runs)} runs", unit="epoch") as bar:
         steps_of_runs = [
-            started.enter_context(contextlib.closing(_with_outcome(train_run(run, x, quiet=True)))) for run in runs
+            started.enter_context(contextlib.closing(_with_outcome(train_run(run, x, True, callbacks)))) for run in runs
         ]
         while True:
             for number, answer in answers.items():

@@ -14,7 +14,15 @@ from vade_jax.runs.progress import BEGINNING, Progress
 from vade_jax.runs.run import KeyUse, Run, initial_state
 from vade_jax.runs.saved_model import save_model
 from vade_jax.runs.stages import Stage, make_stages
-from vade_jax.runs.treatment import SKIP, EpochOutcome, Observation, RunContext, apply_cure, record_treatment
+from vade_jax.runs.treatment import (
+    SKIP,
+    EpochCallback,
+    EpochOutcome,
+    Observation,
+    RunContext,
+    apply_cure,
+    record_treatment,
+)
 from vade_jax.runs.watched_rows import Watch
 from vade_jax.runs.workdir import CHECKPOINTS
 from vade_jax.system import processes, signals
@@ -55,7 +63,7 @@ class EpochRequest(NamedTuple):
 TrainingSteps = Generator[EpochRequest, tuple[TrainState, Metrics], tuple[TrainState, Progress]]
 
 
-def train_run(run: Run, x: np.ndarray, quiet: bool = False) -> TrainingSteps:
+def train_run(run: Run, x: np.ndarray, quiet: bool = False, callbacks: Sequence[EpochCallback] = ()) -> TrainingSteps:
     """Trains a run through its stages, from the latest checkpoint on. Reads no label.
 
     The caller trains each epoch that the generator yields, so several runs can share a device call; see
@@ -65,6 +73,7 @@ def train_run(run: Run, x: np.ndarray, quiet: bool = False) -> TrainingSteps:
       run: settings, folder and model.
       x: [N, D], the rows to cluster, as stored.
       quiet: whether no progress bars are shown.
+      callbacks: called after each epoch; each can end training.
 
     Returns:
       A generator of epoch requests; see `TrainingSteps`.
@@ -87,7 +96,7 @@ def train_run(run: Run, x: np.ndarray, quiet: bool = False) -> TrainingSteps:
         progress = _with_stages(progress, names)
         watch = Watch(run._replace(folder=written), x, progress.total_epochs, _num_epochs_left(stages, progress))
         with Tracker(written, progress.total_epochs, quiet) as tracker:
-            context = RunContext(run, x, watch, tracker, checkpoints)
+            context = RunContext(run, x, watch, tracker, checkpoints, callbacks)
             for number, stage in enumerate(stages):
                 ended = (progress.stage, progress.epoch) == (stage.name, stage.num_epochs)
                 if ended or progress.stage in names[number + 1 :]:
@@ -153,17 +162,25 @@ def _run_stage(context: RunContext, stage: Stage, state: TrainState, progress: P
     """Trains the stage's remaining epochs, with checkpoints on schedule, at the end and at a signal."""
     every = context.run.config.checkpoint.every_epochs
     with context.tracker.stage(stage.name, stage.num_epochs, progress.epoch) as bar:
-        while progress.epoch < stage.num_epochs:
+        while progress.epoch < stage.num_epochs and not progress.stopped:
             with signals.defer_signals():
                 state, progress, record = yield from _run_epoch(stage, state, progress, context.x)
                 state, progress, is_saved = _inspect_epoch(context, stage, state, progress, record, bar)
+                progress = progress._replace(stopped=_stops(context.callbacks, record))
                 scheduled = progress.epoch in (*range(0, stage.num_epochs, every), stage.num_epochs)
                 number = processes.max_over_processes(signals.pending_signal())
-                if (scheduled or number) and not is_saved:
+                if progress.stopped or ((scheduled or number) and not is_saved):
                     context.checkpoints.save(state, progress, scheduled)
             if number:
                 raise signals.Interrupted(number)
     return state, progress
+
+
+def _stops(callbacks: Sequence[EpochCallback], record: dict[str, Any]) -> bool:
+    """Calls every callback with a copy of an epoch's record, and returns whether one of them ends training."""
+    answers = [callback(dict(record)) for callback in callbacks]
+    stops = any(isinstance(answer, bool | np.bool_) and answer for answer in answers)
+    return bool(processes.decided_by_first("stop" if stops else "")) if callbacks else False
 
 
 def _inspect_epoch(

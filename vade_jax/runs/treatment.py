@@ -1,6 +1,7 @@
 """Cures of a diagnosed collapse: refill empty clusters, roll back, or end the run."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -20,6 +21,9 @@ from vade_jax.training.collapse import Diagnosis, Signs, empty_clusters
 from vade_jax.training.refill import refill_empty_clusters
 from vade_jax.training.train_state import TrainState
 
+# Gets the metrics of an epoch, as in metrics.jsonl; if it returns True, training ends after this epoch.
+EpochCallback = Callable[[dict[str, Any]], object]
+
 SKIP = "skip"
 _RETREAT_FACTOR = 0.2  # multiplies the learning rates after a rollback
 _REMEDY = (
@@ -37,6 +41,7 @@ class RunContext(NamedTuple):
       watch: of the watched rows.
       tracker: writes the metrics.
       checkpoints: the training checkpoints.
+      callbacks: what is called after each epoch.
     """
 
     run: Run
@@ -44,6 +49,7 @@ class RunContext(NamedTuple):
     watch: Watch
     tracker: Tracker
     checkpoints: Checkpoints
+    callbacks: Sequence[EpochCallback] = ()
 
 
 class Observation(NamedTuple):

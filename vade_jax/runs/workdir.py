@@ -50,6 +50,7 @@ _WRITTEN = (
     "assignments.csv",
     "assignments.npz",
     "assignments.parquet",
+    "findings.npz",
     "log_likelihoods.npy",
     "samples.png",
 )

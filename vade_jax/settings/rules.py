@@ -2,7 +2,7 @@
 
 import difflib
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -197,8 +197,7 @@ def check_fields(settings: Mapping[str, Any]) -> None:
       InputError: the first field that is unknown, missing or out of range.
     """
     flat = flatten(settings)
-    for name in sorted(flat.keys() - RULES.keys()):
-        raise _unknown_field(name)
+    check_names(flat)
     for name, rule in RULES.items():
         if name not in flat:
             raise InputError(
@@ -209,6 +208,12 @@ def check_fields(settings: Mapping[str, Any]) -> None:
             )
         if not rule.holds(flat[name]):
             raise _bad_value(name, flat[name])
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raises an InputError about the first of these dotted names that is no field, in alphabetical order."""
+    for name in sorted({*names} - RULES.keys()):
+        raise _unknown_field(name)
 
 
 def check_no_imports(settings: Mapping[str, Any], path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 _silent: ContextVar[bool] = ContextVar("silent", default=False)
+_by_lines: ContextVar[bool] = ContextVar("by_lines", default=False)
 
 
 def print_line(line: str) -> None:
@@ -28,14 +29,32 @@ def printable(text: str) -> str:
 
 def progress_bar(iterable: Iterable[Any] | None = None, disable: bool = False, **options: Any) -> tqdm:
     """tqdm's progress bar, as wide as the screen; `options` are passed on to tqdm."""
-    return tqdm(iterable, disable=disable or _silent.get(), dynamic_ncols=True, **options)
+    return tqdm(iterable, disable=disable or _silent.get() or _by_lines.get(), dynamic_ncols=True, **options)
 
 
 @contextmanager
 def silence() -> Iterator[None]:
     """A context in which nothing is printed."""
-    token = _silent.set(True)
+    with _set(_silent):
+        yield
+
+
+@contextmanager
+def lines_without_bars() -> Iterator[None]:
+    """A context in which progress is shown by lines: a log file has no use for bars."""
+    with _set(_by_lines):
+        yield
+
+
+def shows_lines() -> bool:
+    """Returns whether progress is shown by lines instead of bars."""
+    return _by_lines.get()
+
+
+@contextmanager
+def _set(variable: ContextVar[bool]) -> Iterator[None]:
+    token = variable.set(True)
     try:
         yield
     finally:
-        _silent.reset(token)
+        variable.reset(token)

@@ -18,6 +18,7 @@ class InputError(ValueError):
       field: the config field or flag, as the user writes it without the dashes: 'config.data.path'.
       got: what was wrong, as a noun phrase.
       expected: a noun phrase.
+      remedy: a sentence that says what to do.
       status: the exit status of the program.
     """
 
@@ -32,7 +33,7 @@ class InputError(ValueError):
           expected: a noun phrase, such as "an integer >= 1".
           remedy: a sentence that says what to do.
         """
-        self.field, self.got, self.expected = field, str(got), expected
+        self.field, self.got, self.expected, self.remedy = field, str(got), expected, remedy
         super().__init__(" ".join(f"{field}: got {got}, expected {expected}. {remedy}".split()))
 
 

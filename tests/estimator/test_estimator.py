@@ -1,12 +1,14 @@
 """The scikit-learn estimator: same clusters as the command line, scikit-learn's conventions, save and load."""
 
+import logging
+import os
 import pickle
-from pathlib import Path
+import re
 
 import jax
 import numpy as np
 import pytest
-from helpers.estimators import FAST, LABELS, X, fast
+from helpers.estimators import FAST, LABELS, QUICK, X, fast
 from helpers.programs import num_programs
 from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score
@@ -16,6 +18,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import vade_jax
+from vade_jax import VaDE
 from vade_jax.system.errors import InputError
 
 
@@ -124,7 +127,25 @@ def test_output_is_shown_only_if_verbose(capfd):
     assert "pretrain: 100%" in shown.err
 
 
+def test_a_log_file_gets_a_line_for_each_stage(capfd):
+    fast(verbose=2).fit(X)
+    shown = capfd.readouterr()
+    assert shown.err == ""
+    assert re.search(r"^pretrain: 20 of 20 epochs, loss [-\d.]+, \d+ s\ncluster: 2 of 2 epochs, loss", shown.out, re.M)
+    with pytest.raises(InputError, match=r"^verbose: got 3, expected 0, 1 or 2\."):
+        fast(verbose=3).fit(X)
+
+
+def test_a_silent_fit_logs_nothing(caplog, tmp_path):
+    caplog.set_level(logging.INFO)
+    model = fast(workdir=tmp_path / "run").set_params(settings=QUICK).fit(X)
+    model.save(tmp_path / "model")
+    VaDE.load(tmp_path / "model").predict(X)
+    assert [record.getMessage() for record in caplog.records if not record.name.startswith("jax")] == []
+
+
 EXPECTED_FAILURES = {
+    "check_dataframe_column_names_consistency": "columns of a frame are matched by their names",
     "check_methods_sample_order_invariance": "the draws of score_samples depend on a row's position",
     "check_methods_subset_invariance": "as above, and float32 rounding depends on the batch size",
 }
@@ -141,6 +162,13 @@ def test_scikit_learn_estimator_checks(estimator, check):
 
 def test_the_package_imports_the_estimator_on_demand():
     assert "VaDE" in vade_jax.__all__
-    assert Path(vade_jax.VaDE.__module__.replace(".", "/")).name == "estimator"
+    assert vade_jax.VaDE.__module__.startswith("vade_jax.estimator")
     with pytest.raises(AttributeError, match="no attribute 'VaDEE'"):
         vade_jax.VaDEE  # noqa: B018
+
+
+def test_a_forked_process_is_refused_and_not_left_hanging(fitted, monkeypatch):
+    monkeypatch.setattr("vade_jax.system.forks._first_user", os.getppid())
+    for ask in (fast().fit, fitted.predict):
+        with pytest.raises(InputError, match=r"^process: got a fork"):
+            ask(X)

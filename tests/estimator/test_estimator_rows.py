@@ -15,13 +15,45 @@ from vade_jax.commands.generate import generate
 from vade_jax.commands.predict import predict
 from vade_jax.system.errors import InputError
 
+FRAME = pd.DataFrame(X, columns=list("abcd"))
 
-def test_column_names_are_checked():
-    frame = pd.DataFrame(X, columns=list("abcd"))
-    named = fast().fit(frame)
+
+@pytest.fixture(scope="module")
+def named():
+    return fast().set_params(settings=QUICK).fit(FRAME)
+
+
+def test_columns_are_matched_by_their_names(named, capsys):
     assert named.feature_names_in_.tolist() == list("abcd")
-    with pytest.raises(ValueError, match="feature names should match"):
-        named.predict(frame[["b", "a", "c", "d"]])
+    other = FRAME[["b", "d", "a", "c"]].assign(extra="text")
+    for ask in (named.predict_proba, named.transform, named.score_samples):
+        np.testing.assert_array_equal(ask(other), ask(FRAME))
+    assert capsys.readouterr().out == ""
+    gone = other.assign(a=X[:, 0]).drop(columns=["d", "b"])
+    with pytest.raises(InputError, match=r"^X: got rows of X without the columns b, d, expected all of the model's 4"):
+        named.predict(gone)
+    with pytest.raises(InputError, match=r"^X: got X with several columns called a, expected"):
+        named.predict(pd.concat([FRAME, FRAME[["a"]]], axis=1))
+
+
+def test_gaps_are_filled_in_columns_of_any_order():
+    frame = FRAME.copy()
+    frame.loc[::7, "c"] = np.nan
+    model = fast().set_params(settings=QUICK).fit(frame)
+    other = frame[["c", "d", "b", "a"]].assign(extra="text")
+    filled = model.impute(other)
+    assert list(filled) == list(other)
+    pd.testing.assert_frame_equal(filled[list("abcd")], model.impute(frame))
+    assert not filled.isna().any().any()
+
+
+def test_transform_gives_a_frame_if_it_is_asked_for(named):
+    pandas_too = pickle.loads(pickle.dumps(named)).set_output(transform="pandas")
+    answer = pandas_too.transform(FRAME[10:13])
+    assert list(answer) == ["vade0", "vade1", "vade2"]
+    assert answer.index.tolist() == [10, 11, 12]
+    np.testing.assert_array_equal(answer, named.transform(FRAME[10:13]))
+    assert isinstance(pandas_too.predict_proba(FRAME[:2]), np.ndarray)  # as in scikit-learn
 
 
 def test_rows_outside_the_training_range_are_answered_with_a_warning():
@@ -41,19 +73,45 @@ def test_rows_outside_the_training_range_are_answered_with_a_warning():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"n_clusters": 500}, "config.model.num_clusters: got 500, expected at most the number of rows, 240"),
-        ({"n_clusters": 0}, "config.model.num_clusters: got 0, expected"),
-        ({"likelihood": "laplace"}, "config.model.likelihood: got 'laplace', expected"),
+        ({"n_clusters": 500}, "n_clusters: got 500, expected at most the number of rows, 240"),
+        ({"n_clusters": 0}, "n_clusters: got 0, expected an integer >= 1. Set n_clusters=VALUE."),
+        ({"n_clusters": "some"}, "n_clusters: got 'some', expected an integer >= 1, or 'auto'"),
+        ({"latent_dim": 0.5}, "latent_dim: got 0.5, expected"),
+        ({"hidden": (0,)}, "hidden: got"),
+        ({"network": "transformer"}, "network: got 'transformer', expected"),
+        ({"likelihood": "laplace"}, "likelihood: got 'laplace', expected"),
+        (
+            {"likelihood": "bernoulli", "scaling": "none"},
+            "likelihood: got 'bernoulli' .* Set scaling='range', or likel",
+        ),
+        ({"scaling": "log"}, "scaling: got 'log', expected"),
+        ({"random_state": -1}, "random_state: got -1, expected"),
+        ({"max_epochs": 0}, "max_epochs: got 0, expected an integer >= 1, or None"),
+        ({"callbacks": print}, "callbacks: got .*, expected a list of functions"),
         (
             {"settings": {"train.num_epoch": 1}},
-            "config.train.num_epoch: got an unknown field, .* config.train.num_epochs",
+            r"settings\['train.num_epoch'\]: got an unknown field, .* settings\['train.num_epochs'\]",
         ),
+        ({"settings": "fast"}, "settings: got 'fast', expected a dict of settings, or None"),
+        ({"settings": {"train": 1}}, r"settings\['train'\]: got an unknown field"),
+        (
+            {"settings": {"train": {"num_epochs": -1}}},
+            r"settings\['train.num_epochs'\]: got -1, .* Set settings={'train.n",
+        ),
+        ({"settings": {"augment.max_shift": 0.1}}, r"settings\['augment.max_shift'\]: got .* Set settings={'augment.m"),
         ({"image_shape": (3, 3, 1)}, r"image_shape: got \(3, 3, 1\), expected a shape whose product is 4"),
     ],
 )
 def test_an_input_error_names_the_parameter(changes, words):
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=f"^{words}") as caught:
         fast().set_params(**changes).fit(X)
+    assert "config." not in str(caught.value)
+
+
+def test_an_input_error_names_the_rows():
+    for rows, words in ((np.ones((5, 2)), "X: got 5 equal rows, expected rows that differ"),):
+        with pytest.raises(InputError, match=f"^{words}"):
+            fast().fit(rows)
 
 
 UNITS, CENTRES = np.array([5, 0.01, 1, 0.05]), np.array([1.7e9, 4.5e6, 1e8, 6.1e6])
@@ -115,5 +173,5 @@ def test_categories_that_are_numbers_are_numbers():
 def test_an_extreme_row_is_named():
     x = X.copy()
     x[17] = 1e30
-    with pytest.raises(InputError, match=r"extreme values 1e\+30 in row 17, column 0"):
+    with pytest.raises(InputError, match=r"^X: got .*extreme values 1e\+30 in row 17, column 0"):
         fast().fit(x)

@@ -114,9 +114,11 @@ def test_the_types_of_columns_can_be_given():
     drawn, _ = model.sample(20)
     assert set(drawn[:, 4]) <= {"1", "4", "7"}
     assert len(model.predict(x[:5])) == 5
-    with pytest.raises(InputError, match=r"^config.data.columns: got '9=category', expected a column of the rows: 0"):
+    with pytest.raises(InputError, match=r"^column_types: got '9=category', expected a column of the rows: 0"):
         fast(column_types={9: "category"}).fit(x)
-    with pytest.raises(InputError, match=r"^config.data.columns: got '0=integer', expected|got \('0=integer',\)"):
+    with pytest.raises(
+        InputError, match=r"^column_types: got '0=integer', expected|^column_types: got \('0=integer',\)"
+    ):
         fast(column_types={0: "integer"}).fit(x)
     with pytest.raises(InputError, match=r"got 0=count, a column of numbers .*, expected a column of integers >= 0"):
         fast(column_types={0: "count"}).fit(x)
