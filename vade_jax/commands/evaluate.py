@@ -68,8 +68,8 @@ def write_results(
     """Evaluates a trained run, writes its results and its report, and returns the content of results.json."""
     options = run.config.evaluate
     if test_rows is not None:
-        print_rows_outside(run, state, test_rows.x, f"config.data.test_split={run.config.data.test_split}")
-    input_graphs = load_input_graphs(run, state.scaling, train_rows.x)
+        print_rows_outside(run, state, test_rows.inputs, f"config.data.test_split={run.config.data.test_split}")
+    input_graphs = load_input_graphs(run, state.scaling, train_rows.inputs)
     started = time.perf_counter()
     evaluation = evaluate_state(
         run,
@@ -104,14 +104,14 @@ def _write_assigned_rows(run: Run, state: TrainState, rows: Dataset, evaluation:
         "row" if rows.ids is None else "id": np.arange(len(rows.x)) if rows.ids is None else rows.ids,
         "cluster": clusters,
         "probability": of_clusters(evaluation.probabilities, clusters),
-        "outlier": _outliers(run, state, rows.x, threshold),
+        "outlier": _outliers(run, state, rows.inputs, threshold),
     }
     is_parquet = output_files.ending(path) == tables.PARQUET
     output_files.write(run.folder / f"assignments{tables.PARQUET if is_parquet else '.csv'}", columns, {})
 
 
 def _outliers(run: Run, state: TrainState, x: np.ndarray, threshold: float) -> np.ndarray:
-    """Whether rows x [N, D], as stored, are outliers, [N].
+    """Whether rows x [N, D + S], as stored, are outliers, [N].
 
     Of many rows a single draw tells which ones may be: its weight exceeds p(x) by more than a factor of e^5 with a
     probability of less than e^-5 (Markov's inequality). The bound with all draws is computed for these alone.

@@ -11,6 +11,7 @@ from scipy.sparse import issparse
 
 from vade_jax.data.cell_matrices import CellMatrix, choose_matrix
 from vade_jax.data.column_names import abbreviate, check_names, column_indices
+from vade_jax.data.covariates import read_covariates
 from vade_jax.data.dataset import CellValues, Dataset, ReadOptions, check_numeric, make_dataset
 from vade_jax.data.offsets import dense_rows
 from vade_jax.data.tables import labels_and_ids
@@ -51,9 +52,9 @@ def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
 
     Args:
       path: the file.
-      options: how to read it; the label and the id column are columns of `obs`. Without an id column the ids are the
-        cells' names. `normalize` is 'auto', 'counts' (always normalize) or 'none' (never normalize); an obsm is never
-        normalized.
+      options: how to read it; the label, the id and the covariates are columns of `obs`. Without an id column the ids
+        are the cells' names. `normalize` is 'auto', 'counts' (always normalize) or 'none' (never normalize); an obsm is
+        never normalized.
 
     Returns:
       The cells as 'train'.
@@ -69,6 +70,7 @@ def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
         cells = anndata.read_h5ad(path, backed="r")
         with closing(cells.file):
             labels, ids = labels_and_ids(cells.obs, path, options)
+            covariates = read_covariates(cells.obs, options.covariates, str(path))
             matrix = choose_matrix(cells, path, options)
             genes, about_genes = _select_genes(matrix, path, options)
             check_numeric(matrix.x.dtype, str(path))
@@ -79,7 +81,8 @@ def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
             selected = _normalize(matrix.x, genes, counted, values.total)
     names = tuple(matrix.names[gene] for gene in genes)
     ids = cells.obs_names.to_numpy() if ids is None else ids
-    dataset = make_dataset(selected, labels, str(path), names, ids, options.offset)._replace(cells=values)
+    dataset = make_dataset(selected, labels, str(path), names, ids, options.offset)
+    dataset = dataset._replace(cells=values, covariates=covariates)
     print_line(f"{path}: {matrix.words}{_describe(values, len(selected))}; {about_genes}")
     return {"train": dataset}
 

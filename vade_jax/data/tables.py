@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from vade_jax.data.column_names import abbreviate, check_names, column_indices
+from vade_jax.data.covariates import read_covariates
 from vade_jax.data.dataset import Dataset, ReadOptions, make_dataset
 from vade_jax.data.problems import Problem, raise_problems
 from vade_jax.data.table_columns import read_columns
@@ -49,7 +50,9 @@ def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
     )
     frame, problems = _read_frame(path, named | {*categories})
     labels, ids = labels_and_ids(frame, path, options)
-    features = frame.drop(columns=[name for name in (options.label_column, options.id_column) if name in frame])
+    covariates = read_covariates(frame, options.covariates, str(path))
+    others = {options.label_column, options.id_column, *(covariates.names if covariates else ())}
+    features = frame.drop(columns=[name for name in frame if name in others])
     levels_of = None
     if expected and expected.names:
         features = features.iloc[:, column_indices(list(features.columns), expected.names, str(path))]
@@ -59,7 +62,7 @@ def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
     raise_problems([*problems, *found], str(path))
     names = tuple(map(str, features.columns))
     dataset = make_dataset(_numbers(features), labels, str(path), names, ids, options.offset, levels)
-    return {"train": dataset}
+    return {"train": dataset._replace(covariates=covariates)}
 
 
 def _numbers(features: Any) -> np.ndarray:

@@ -66,3 +66,6 @@ class Covariates:
         covariates = jnp.full(self.count, jnp.nan, h.dtype) if covariates is None else covariates
         encoded = self.encode(covariates)
         return jnp.concatenate([h, jnp.broadcast_to(encoded, (*h.shape[:-1], encoded.shape[-1]))], axis=-1)
+
+
+NO_COVARIATES = Covariates()

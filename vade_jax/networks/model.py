@@ -11,7 +11,7 @@ from flax import linen as nn
 
 from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.networks.by_columns import Column, by_columns
-from vade_jax.networks.covariates import Covariates
+from vade_jax.networks.covariates import NO_COVARIATES, Covariates
 from vade_jax.networks.encoders_decoders import NETWORKS, Shapes
 from vade_jax.networks.likelihood_base import Likelihood
 from vade_jax.networks.likelihoods import make_likelihood
@@ -38,7 +38,7 @@ class Model:
     encoder: nn.Module
     decoder: nn.Module
     likelihood: Likelihood
-    covariates: Covariates = Covariates()
+    covariates: Covariates = NO_COVARIATES
 
     def encoder_input(self, x: jax.Array) -> jax.Array:
         """What the encoder sees of rows x [..., D + S]."""

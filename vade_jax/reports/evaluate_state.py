@@ -120,22 +120,23 @@ def evaluate_state(
       The evaluation.
     """
     posterior_key, rows_key, bound_key, generate_key = jax.random.split(run.key(KeyUse.EVALUATION), 4)
-    train_posterior = _posterior(run, state, train.x, posterior_key, options)
-    test_posterior = None if test is None else _posterior(run, state, test.x, posterior_key, options)
-    scored = train if test is None else test
+    train_x = train.inputs
+    scored, scored_x = (train, train_x) if test is None else (test, test.inputs)
+    train_posterior = _posterior(run, state, train_x, posterior_key, options)
+    test_posterior = None if test is None else _posterior(run, state, scored_x, posterior_key, options)
     allocate = functools.partial(empty_array, folder=run.folder)
     scored_posterior = train_posterior if test_posterior is None else test_posterior
     elbo = mean_elbo(
         run.model,
         state,
-        scored.x,
+        scored_x,
         posterior_key,
         estimator=options.estimator,
         batch_size=options.batch_size,
         allocate=allocate,
     )
     candidates = _rows_not_trained_on(run, test)
-    bound_x = scored.x[candidates[sample_row_indices(len(candidates), rows_key, options.bound_rows)]]
+    bound_x = scored_x[candidates[sample_row_indices(len(candidates), rows_key, options.bound_rows)]]
     log_likelihoods = log_likelihood(
         run.model,
         state,

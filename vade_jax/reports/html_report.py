@@ -80,9 +80,10 @@ def write_report(
     clusters = clusters_of(evaluation.posterior.clusters, evaluation.probabilities)
     shown = clusters.largest(_MAX_SHOWN_CLUSTERS)
     batch_size = settings["evaluate.batch_size"]
-    nearness = _nearness(run, state, train.x, clusters, batch_size)
+    x = train.inputs
+    nearness = _nearness(run, state, x, clusters, batch_size)
     drawn = sample_row_indices(len(train.x), run.key(KeyUse.REPORT), _MAX_DRAWN_ROWS)
-    z_mean, _ = make_embed(run.model, batch_size)(state, train.x[drawn])
+    z_mean, _ = make_embed(run.model, batch_size)(state, x[drawn])
     centres = np.asarray(state.params["prior"].means)
     num_clusters, latent_dim = centres.shape
     page: dict[str, Any] = {

@@ -17,7 +17,7 @@ from vade_jax.data.scaling import Scaling
 from vade_jax.initialization import methods, neighbor_graphs, soft_memberships
 from vade_jax.initialization.denoising import MANY_COLUMNS, fit_denoising
 from vade_jax.runs.basis import basis, is_of
-from vade_jax.runs.filled_inputs import changing_arrays, scaled_rows, searched_rows
+from vade_jax.runs.filled_inputs import changing_arrays, scaled_rows, searched_features, searched_rows
 from vade_jax.runs.run import Run
 from vade_jax.system.atomic_files import atomic_write, exists, write_array
 from vade_jax.system.errors import check_readable, damaged_file_errors
@@ -233,16 +233,15 @@ def build_input_graph(run: Run, x: np.ndarray, count: int, num_rows: int) -> csr
 
     Args:
       run: its config gives the augmentation, and its likelihood the features.
-      x: [M, D], as the model's input, without gaps.
+      x: [M, D + S], as the model's input, without gaps.
       count: k, neighbours of each row.
       num_rows: how many of the rows, drawn at random, are joined to their neighbours among all M.
     """
-    features = run.model.likelihood.features
-    inputs = np.asarray(features(jnp.asarray(x)))
+    inputs = searched_features(run.model, x)
     denoise = fit_denoising(inputs, run.config.model.num_clusters)
     queries = None
     if augmentation := run.augmentation:
         keys = jax.random.split(jax.random.key(0), len(x))
         moved = jax.lax.map(lambda pair: augmentation(*pair), (keys, jnp.asarray(x)), batch_size=_MOVED_ROWS)
-        queries = denoise(np.asarray(features(moved)))
+        queries = denoise(searched_features(run.model, np.asarray(moved)))
     return neighbor_graphs.sampled_graph(denoise(inputs), count, num_rows, seed=0, queries=queries)

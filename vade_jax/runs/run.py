@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from vade_jax.data.covariates import KnownCovariates
 from vade_jax.data.scaling import Scaling
 from vade_jax.networks.by_columns import Column
 from vade_jax.networks.model import Model, init_params, make_model
@@ -78,7 +79,7 @@ class Run(NamedTuple):
         share, moves = self.config.augment.hide_share, self.augmentation
         if not self.model.likelihood.takes_gaps or not float(share):
             return moves
-        hide = make_random_gaps(float(share))
+        hide = make_random_gaps(float(share), self.model.covariates.count)
         return in_turn(moves, hide) if moves else hide
 
     @property
@@ -151,6 +152,7 @@ def make_run(config: ConfigDict, folder: Path, description: dict[str, Any]) -> R
         min_log_var=config.model.min_log_var,
         columns=columns,
         gaps=gaps,
+        covariates=tuple(map(len, KnownCovariates.of_description(description).levels)),
     )
     return Run(config, folder, model, description["num_rows"], description["num_features"], image_shape, columns)
 
@@ -208,6 +210,6 @@ def initial_state(run: Run) -> TrainState:
     """Returns the state before the first stage, without an optimizer and with a scaling that changes nothing."""
     sizes = run.config.model
     params = init_params(run.key(KeyUse.PARAMS), run.model, run.num_features, sizes.num_clusters, sizes.latent_dim)
-    shape = 1, run.num_features
+    shape = 1, run.num_features + run.model.covariates.count
     unscaled = Scaling(jnp.zeros(shape, jnp.float32), jnp.ones(shape, jnp.float32))
     return replicate(TrainState.create(params, run.key(KeyUse.STAGES), unscaled))
