@@ -1,4 +1,4 @@
-"""Clusters of rows of two batches, with and without the covariate: python -m benchmarks.covariates --workdir=/tmp/batch.
+"""Clusters of two batches, with and without the covariate: python -m benchmarks.covariates --workdir=/tmp/batch.
 
 Each row is of one of two batches, and the second batch is moved. `digits` are scikit-learn's, as a table: every column
 of the second batch moves by its own normal random number of standard deviations. `worm neurons` are counts of 2,000

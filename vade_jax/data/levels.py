@@ -100,7 +100,7 @@ def match_levels(
         unknown = [level for level in names if level not in expected]
         if unknown:
             count = int(np.isin(codes, [names.index(level) for level in unknown]).sum())
-            _report_unknown(unknown, name, where, takes_gaps, field, f"{become} in {count:,} rows")
+            _report_unknown(unknown, name, where, takes_gaps, field, f"{become} (rows: {count:,})")
         numbers = np.array([expected.index(level) if level in expected else np.nan for level in names] + [np.nan])
         x[:, column] = numbers[np.where(np.isnan(codes), len(names), codes).astype(np.int64)]
         if offset is not None:
