@@ -144,3 +144,21 @@ def test_rows_with_gaps_and_categories_can_have_covariates(tmp_path):
     rows, _ = reload_rows(run)
     assert np.isnan(rows.inputs[:10, -2]).all()
     assert np.isfinite(searched_rows(run, state.scaling, rows.inputs)).all()
+
+
+def test_cells_are_clustered_and_predicted_with_columns_of_obs(tmp_path):
+    anndata = pytest.importorskip("anndata")
+    index = [f"cell {number}" for number in range(len(X))]
+    cells = anndata.AnnData(np.float32(TABLE[list("abcd")]), obs=TABLE[["kind", "batch"]].set_index(pd.Index(index)))
+    cells.write_h5ad(tmp_path / "x.h5ad")
+    config = config_of(tmp_path / "x.h5ad", data__covariates=("batch",))
+    config.report = True
+    train(config, tmp_path / "run")
+    assert "batch" in (tmp_path / "run" / "report" / "index.html").read_text()
+    cells.obs["batch"] = pd.Categorical(cells.obs["batch"])
+    cells[:, ::-1].write_h5ad(tmp_path / "new.h5ad")
+    predicted = anndata.read_h5ad(predict(tmp_path / "run", str(tmp_path / "new.h5ad"), str(tmp_path / "out.h5ad")))
+    assert predicted.obsm["X_vade"].shape == (len(X), 3)
+    with np.load(tmp_path / "run" / "assignments.npz") as trained:
+        np.testing.assert_array_equal(predicted.obs["cluster"].astype(int), trained["cluster"])
+    assert predicted.obs["batch"].tolist() == TABLE["batch"].tolist()

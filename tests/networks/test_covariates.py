@@ -7,8 +7,10 @@ import pytest
 from scipy import special, stats
 
 from vade_jax.core.elbo import elbo_terms
+from vade_jax.inference.far_rows import BoundedModel
 from vade_jax.networks.covariates import NO_COVARIATES, Covariates
 from vade_jax.networks.model import init_params, make_model
+from vade_jax.training.augmentation import random_gaps
 from vade_jax.training.objectives import batch_elbo_terms, sample_z_each
 
 NAN = np.nan
@@ -119,3 +121,22 @@ def test_for_given_z_the_gradient_of_the_prior_does_not_depend_on_covariates(est
     jax.tree.map(np.testing.assert_array_equal, one, two)
     prior_shapes = [leaf.shape for leaf in params["prior"]]
     assert prior_shapes == [leaf.shape for leaf in made(covariates=())[1]["prior"]]
+
+
+def test_rows_far_from_the_training_rows_keep_their_covariates_and_finite_answers():
+    model, params = made()
+    bounded = BoundedModel(model.encoder, model.decoder, model.likelihood, model.covariates)
+    far = ROWS.copy()
+    far[0, 0], far[1, 5] = 1e30, 1e30
+    np.testing.assert_array_equal(bounded.is_far(jnp.asarray(far)), [True, True, False])
+    assert np.isfinite(bounded.encode(params, jnp.asarray(far))[0]).all()
+    np.testing.assert_array_equal(
+        bounded.encode(params, jnp.asarray(ROWS))[0], model.encode(params, jnp.asarray(ROWS))[0]
+    )
+
+
+def test_further_gaps_are_never_covariates():
+    row = jnp.arange(1002.0)
+    hidden = np.isnan(random_gaps(jax.random.key(0), row, 0.5, num_covariates=2))
+    assert not hidden[-2:].any()
+    np.testing.assert_array_equal(hidden[:-2], np.isnan(random_gaps(jax.random.key(0), row, 0.5))[:-2])
