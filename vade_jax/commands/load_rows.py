@@ -196,6 +196,7 @@ def identify(rows: Dataset) -> dict[str, Any]:
         "digest": digest(rows.inputs),
         **({"levels": rows.levels} if rows.levels else {}),
         **KnownCovariates.of_rows(rows).describe(),
+        **({} if rows.weights is None else {"weights": digest(rows.weights)}),
     }
 
 
@@ -251,13 +252,14 @@ def _select(source: Source, config: ConfigDict) -> tuple[Dataset, Dataset | None
     """The rows to cluster, and the rows to score instead, or None."""
     options = config.data
     train = splits.select_split(source, options.train_split, "config.data.train_split")
-    if options.covariates and train.covariates is None:
-        raise InputError(
-            "config.data.covariates",
-            repr(tuple(options.covariates)),
-            f"no covariates, since {options.path or options.name} has no named columns for them",
-            "Use a table or an .h5ad, or leave them out.",
-        )
+    for field in ("covariates", "weights"):
+        if options[field] and getattr(train, field) is None:
+            raise InputError(
+                f"config.data.{field}",
+                repr(options[field]),
+                f"no {field}, since {options.path or options.name} has no named columns for them",
+                "Use a table or an .h5ad, or leave them out.",
+            )
     if not options.test_split:
         return train, None
     test = splits.select_split(source, options.test_split, "config.data.test_split")
@@ -276,7 +278,7 @@ def _read_options(
         image_size=config.data.image_size,
         normalize=config.data.normalize,
         prepared=None if description is None else Preparation.of_description(description),
-        **{name: config.data[name] for name in ("dates", "layer", "obsm", "raw", "skip_damaged")},
+        **{name: config.data[name] for name in ("dates", "layer", "obsm", "raw", "skip_damaged", "weights")},
         columns=columns,
         covariates=tuple(config.data.covariates)
         if description is None

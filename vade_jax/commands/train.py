@@ -18,6 +18,7 @@ from vade_jax.data.gaps import has_gaps
 from vade_jax.reports import results
 from vade_jax.runs import workdir
 from vade_jax.runs.replaced_run import OWNER, delete_replaced_run
+from vade_jax.runs.row_weights import write_row_weights
 from vade_jax.runs.run import Run, make_run
 from vade_jax.runs.saved_model import check_autoencoder
 from vade_jax.runs.train_many_runs import Outcome, train_runs
@@ -147,6 +148,8 @@ def _train(
     """
     results_by_run: dict[str, dict[str, Any]] = {}
     failures = []
+    for run in runs:
+        write_row_weights(run, train_rows.weights)
     with matmul_precision(runs[0].config.precision):
         for run, outcome in train_runs(runs, train_rows.inputs):
             if isinstance(outcome, DivergedError):

@@ -75,6 +75,7 @@ class Dataset(NamedTuple):
       levels: for each of the D columns the sorted names of its levels, () for a column of numbers; x has the numbers
         0 .. L-1 of levels. () if no column is a category.
       covariates: what else is known of the rows, as columns of a data set of its own, [N, S]; None for nothing.
+      weights: [N], float32, how much each row counts in training; None if all count alike.
     """
 
     x: np.ndarray
@@ -87,6 +88,7 @@ class Dataset(NamedTuple):
     cells: CellValues | None = None
     levels: tuple[tuple[str, ...], ...] = ()
     covariates: "Dataset | None" = None
+    weights: np.ndarray | None = None
 
     @property
     def inputs(self) -> np.ndarray:
@@ -136,6 +138,7 @@ class ReadOptions(NamedTuple):
       columns: the columns of the run that these rows are for, which are kept where the reader would choose; () if there
         is no run yet.
       covariates: the columns of covariates; see `covariates.read_covariates`.
+      weights: the column of the rows' weights; '' for none.
     """
 
     label_column: str = ""
@@ -151,6 +154,7 @@ class ReadOptions(NamedTuple):
     skip_damaged: bool = False
     columns: tuple[str, ...] = ()
     covariates: tuple[str, ...] = ()
+    weights: str = ""
 
     @property
     def offset(self) -> np.ndarray | None:

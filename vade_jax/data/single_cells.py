@@ -14,6 +14,7 @@ from vade_jax.data.column_names import abbreviate, check_names, column_indices
 from vade_jax.data.covariates import read_covariates
 from vade_jax.data.dataset import CellValues, Dataset, ReadOptions, check_numeric, make_dataset
 from vade_jax.data.offsets import dense_rows
+from vade_jax.data.row_weights import read_weights
 from vade_jax.data.tables import labels_and_ids
 from vade_jax.data.variable_genes import most_variable_genes
 from vade_jax.system.console import print_line
@@ -52,7 +53,7 @@ def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
 
     Args:
       path: the file.
-      options: how to read it; the label, the id and the covariates are columns of `obs`. Without an id column the ids
+      options: how to read it; label, id, weights and covariates are columns of `obs`. Without an id column the ids
         are the cells' names. `normalize` is 'auto', 'counts' (always normalize) or 'none' (never normalize); an obsm is
         never normalized.
 
@@ -71,6 +72,7 @@ def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
         with closing(cells.file):
             labels, ids = labels_and_ids(cells.obs, path, options)
             covariates = read_covariates(cells.obs, options.covariates, str(path))
+            weights = None if options.expected else read_weights(cells.obs, options.weights, str(path))
             matrix = choose_matrix(cells, path, options)
             genes, about_genes = _select_genes(matrix, path, options)
             check_numeric(matrix.x.dtype, str(path))
@@ -82,7 +84,7 @@ def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
     names = tuple(matrix.names[gene] for gene in genes)
     ids = cells.obs_names.to_numpy() if ids is None else ids
     dataset = make_dataset(selected, labels, str(path), names, ids, options.offset)
-    dataset = dataset._replace(cells=values, covariates=covariates)
+    dataset = dataset._replace(cells=values, covariates=covariates, weights=weights)
     print_line(f"{path}: {matrix.words}{_describe(values, len(selected))}; {about_genes}")
     return {"train": dataset}
 

@@ -77,6 +77,7 @@ def _join(splits: Mapping[str, Dataset], parsed: Sequence[tuple[str, str]], spli
         labels=numbers,
         label_names=label_names,
         ids=_all_or_none([part.ids for part in parts]),
+        weights=_all_or_none([part.weights for part in parts]),
     )
 
 
@@ -137,5 +138,5 @@ def _first_rows(dataset: Dataset, count: str) -> Dataset:
     """The first int(count) rows of a data set; all for ''."""
     if not count:
         return dataset
-    first = {name: getattr(dataset, name) for name in ("x", "labels", "ids")}
+    first = {name: getattr(dataset, name) for name in ("x", "labels", "ids", "weights")}
     return dataset._replace(**{name: array[: int(count)] for name, array in first.items() if array is not None})

@@ -18,6 +18,7 @@ from vade_jax.initialization import methods, neighbor_graphs, soft_memberships
 from vade_jax.initialization.denoising import MANY_COLUMNS, fit_denoising
 from vade_jax.runs.basis import basis, is_of
 from vade_jax.runs.filled_inputs import changing_arrays, scaled_rows, searched_features, searched_rows
+from vade_jax.runs.row_weights import row_weights
 from vade_jax.runs.run import Run
 from vade_jax.system.atomic_files import atomic_write, exists, write_array
 from vade_jax.system.errors import check_readable, damaged_file_errors
@@ -86,8 +87,12 @@ def clustered_row_indices(run: Run) -> np.ndarray:
 
 
 def count_equal_rows(run: Run) -> np.ndarray:
-    """Returns how many of all N rows equal each row that clusters are found on, itself included: [M], float32."""
-    return np.bincount(representatives(run))[clustered_row_indices(run)].astype(np.float32)
+    """Returns how many of all N rows equal each row that clusters are found on, itself included: [M], float32.
+
+    Rows with weights count as often as these say.
+    """
+    counts = np.bincount(representatives(run), weights=row_weights(run))
+    return counts[clustered_row_indices(run)].astype(np.float32)
 
 
 def _representatives_path(run: Run) -> Path:

@@ -48,6 +48,7 @@ class Run(NamedTuple):
       num_features: D.
       image_shape: (H, W, C), or None if the rows are not images.
       columns: the kinds of the D columns; () if the likelihood is the same for all.
+      weighted: whether the rows have weights in training.
     """
 
     config: ConfigDict
@@ -57,6 +58,7 @@ class Run(NamedTuple):
     num_features: int
     image_shape: tuple[int, int, int] | None
     columns: tuple[Column, ...] = ()
+    weighted: bool = False
 
     @property
     def moves(self) -> dict[str, Any]:
@@ -154,7 +156,8 @@ def make_run(config: ConfigDict, folder: Path, description: dict[str, Any]) -> R
         gaps=gaps,
         covariates=tuple(map(len, KnownCovariates.of_description(description).levels)),
     )
-    return Run(config, folder, model, description["num_rows"], description["num_features"], image_shape, columns)
+    sizes = description["num_rows"], description["num_features"]
+    return Run(config, folder, model, *sizes, image_shape, columns, weighted=bool(description.get("weights")))
 
 
 def with_settings(run: Run, settings: Mapping[str, Any] | None) -> Run:

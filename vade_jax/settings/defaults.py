@@ -63,6 +63,9 @@ def get_config() -> ConfigDict:
     # not, so that clusters do not follow them. Such as ('batch', 'donor'). Text, and whole numbers of at most 20
     # different values, are levels, and other columns are numbers; 'donor=category' or 'age=number' says which.
     config.data.covariates = ()
+    # Column of weights of rows, numbers >= 0, of a table or of an .h5ad's obs; '' for none. A row of weight 2 counts in
+    # the losses and the prior like two equal rows. Searches for starting clusters do not use them.
+    config.data.weights = ""
     # Rows up to this size are copied to every device, with the [N, K] values that stages train towards; more rows are
     # streamed.
     config.data.max_resident_mib = 2048.0

@@ -114,6 +114,7 @@ RULES: dict[str, Rule] = {
     "data.scaling": registered(SCALINGS, AUTO),
     "data.columns": _COLUMNS,
     "data.covariates": _NAMES,
+    "data.weights": _TEXT,
     "data.max_resident_mib": _NOT_NEGATIVE,
     "data.shard_mib": _POSITIVE,
     "model.num_clusters": integer(1),
