@@ -118,7 +118,7 @@ def generate(
         lines = _in_lines(x)
         save_sample_grid(target, lines.reshape(*lines.shape[:2], *image_shape))
     else:
-        _write_rows(target, run, state, x.reshape(clusters.size, -1), clusters.ravel(), own, description)
+        _write_rows(target, run, state, x.reshape(clusters.size, -1), clusters.ravel(), description, own)
     return target
 
 
@@ -160,8 +160,8 @@ def _write_rows(
     state: TrainState,
     x: np.ndarray,
     clusters: np.ndarray,
-    covariates: np.ndarray | None,
     description: Mapping[str, Any],
+    covariates: np.ndarray | None = None,
 ) -> None:
     """Writes rows [M, D], as the model sees them, in the units of the training rows, with their clusters [M].
 
