@@ -171,18 +171,20 @@ def _write_rows(
     column_names = list(description["names"]) or [f"column_{number}" for number in range(run.num_features)]
     levels, offset = read_levels(description), description.get("offset")
     known = KnownCovariates.of_description(description)
-    is_array = output_files.ending(target) == ".npz"  # which holds numbers alone: those of categories
-    given = {} if covariates is None else {"covariates": covariates}
-    if given and not is_array:
-        given = dict(zip(known.names, named_columns(given["covariates"], known.levels), strict=True))
-    if not levels or is_array:
-        arrays = {"cluster": clusters, **given, "x": add_offset(stored, offset)}
-        output_files.write(target, arrays, {"x": column_names})
+    if output_files.ending(target) == ".npz":  # an array holds numbers alone: those of categories
+        given = {} if covariates is None else {"covariates": covariates}
+        output_files.write(target, {"cluster": clusters, **given, "x": add_offset(stored, offset)}, {"x": column_names})
         return
-    # the names of the user's columns come last, and are the headings of the columns of these numbers
-    columns = named_columns(stored, levels, offset)
-    arrays = {"cluster": clusters, **given} | {f"column {j}": column for j, column in enumerate(columns)}
-    output_files.write(target, arrays, {f"column {j}": [name] for j, name in enumerate(column_names)})
+    # the names of the user's columns come last, and are the headings of the columns of these arrays
+    own = [] if covariates is None else named_columns(covariates, known.levels)
+    headings = {f"covariate {j}": [name] for j, name in enumerate(known.names)}
+    arrays = {"cluster": clusters} | {f"covariate {j}": column for j, column in enumerate(own)}
+    if levels:
+        arrays |= {f"column {j}": column for j, column in enumerate(named_columns(stored, levels, offset))}
+        headings |= {f"column {j}": [name] for j, name in enumerate(column_names)}
+    else:
+        arrays["x"], headings["x"] = add_offset(stored, offset), column_names
+    output_files.write(target, arrays, headings)
 
 
 def _check_one_source(cluster: int | str, between_clusters: Sequence[int], between_rows: Sequence[int]) -> None:
