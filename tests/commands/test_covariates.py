@@ -14,6 +14,7 @@ from vade_jax.commands.load_rows import reload_rows
 from vade_jax.commands.predict import predict
 from vade_jax.commands.select_k import select_k
 from vade_jax.commands.train import train
+from vade_jax.reports import results
 from vade_jax.runs.filled_inputs import searched_rows
 from vade_jax.runs.saved_model import restore
 from vade_jax.system.errors import InputError
@@ -71,6 +72,10 @@ def test_evaluate_and_select_k_read_the_rows_again(trained):
     before = json.loads((trained / "run" / "results.json").read_text())
     after = evaluate(trained / "run", path=str(trained / "x.csv"))
     assert {**before, "seconds": 0} == {**after, "seconds": 0}
+    scores = after["covariates"]["batch"]
+    assert 0 <= scores["information"] < scores["entropy"] <= np.log(2)
+    (line,) = [line for line in results.summary(after).splitlines() if line.startswith("information on batch ")]
+    assert line.endswith(f" {scores['information']:.3f} of {scores['entropy']:.3f} nats")
     options = {"min_clusters": 1, "max_clusters": 2, "num_splits": 2, "max_rows": 100}
     assert select_k(trained / "run", options)["num_clusters"] in (1, 2)
 
@@ -138,8 +143,8 @@ def test_rows_with_gaps_and_categories_can_have_covariates(tmp_path):
     frame.loc[:9, "batch"] = None
     frame.to_parquet(tmp_path / "x.parquet")
     changes = {"data__scaling": "auto", "model__likelihood": "auto", "init__method": "communities"}
-    results = train(config_of(tmp_path / "x.parquet", **changes), tmp_path / "run")
-    assert np.isfinite(results["elbo"])
+    content = train(config_of(tmp_path / "x.parquet", **changes), tmp_path / "run")
+    assert np.isfinite(content["elbo"])
     run, state, _ = restore(tmp_path / "run")
     rows, _ = reload_rows(run)
     assert np.isnan(rows.inputs[:10, -2]).all()

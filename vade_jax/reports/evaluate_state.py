@@ -16,6 +16,7 @@ from vade_jax.inference.calibration import calibrated, calibration_temperature
 from vade_jax.initialization import soft_memberships
 from vade_jax.initialization.modularity import mean_modularity
 from vade_jax.reports import label_scores
+from vade_jax.reports.covariate_scores import covariate_scores
 from vade_jax.reports.label_scores import Confusion
 from vade_jax.runs import starting_clusters
 from vade_jax.runs.input_graphs import clustered_row_indices
@@ -59,6 +60,7 @@ class Evaluation:
       scores: accuracy, nmi and ari of the labelled ones of the scored rows; each None without labels.
       training_scores: the same of the training rows that clusters are found on, to compare with the starting clusters.
       labelled_rows: the number of scored rows that have a label.
+      covariates: what the scored rows' clusters say about their covariates; see `covariate_scores`.
       confusion: of the labelled ones of the scored rows; None without labels.
       elbo: 'elbo' and its five terms by name, means over the scored rows, nats.
       log_likelihoods: [R], the importance-weighted bound of log p(x), nats, of R of the test rows, or of the rows of
@@ -79,6 +81,7 @@ class Evaluation:
     scores: dict[str, float | None]
     training_scores: dict[str, float | None]
     labelled_rows: int
+    covariates: dict[str, dict[str, float]]
     confusion: Confusion | None
     elbo: dict[str, float]
     log_likelihoods: np.ndarray
@@ -164,6 +167,7 @@ def evaluate_state(
         scores=_scores(scored.labels, scored_posterior.clusters),
         training_scores=_scores(clustered_labels, train_posterior.clusters[clustered]),
         labelled_rows=label_scores.num_labelled(scored.labels),
+        covariates=covariate_scores(scored, scored_posterior.clusters),
         confusion=_confusion(scored, scored_posterior.clusters, num_clusters),
         elbo=elbo,
         log_likelihoods=log_likelihoods,
