@@ -2,10 +2,11 @@
 
 Each row is of one of two batches, and the second batch is moved. `digits` are scikit-learn's, as a table: every column
 of the second batch moves by its own normal random number of standard deviations. `worm neurons` are counts of 1,000
-genes in 1,500 cells: in the second batch each gene is found as often as a log-normal random number says. A batch has
-every class equally often, or, as `unequal`, one half of the classes four times as often as the other batch. Each kind
-of rows is clustered as it was before it was moved, then moved without and with the covariate, and then, without it,
-with each batch's mean of each column taken off. The record goes to benchmarks/results/covariates.json.
+genes in 1,500 cells: in the second batch each gene is found as often as a random number says, which is log-normal with a
+deviation of 2. A batch has every class equally often, or, as `unequal`, one half of the classes four times as often as
+the other batch. Each kind of rows is clustered as it was before it was moved, then moved without and with the covariate,
+and then, without it, with each batch's mean of each column taken off. The record goes to
+benchmarks/results/covariates.json.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from vade_jax.data.single_cells import log_normalized
 
 _CONFIG = "configs/table.py"
 _CELLS, _GENES = 1500, 1000
+_SPREAD = 2.0  # of the logarithm of a gene's factor; with 1 k-means hardly sees the batches
 _MOVED, _WITH, _CENTRED, _BEFORE = "moved", "moved, with the covariate", "moved, batch means taken off", "not moved"
 _COLUMNS = (
     "rows",
@@ -98,7 +100,7 @@ def moved_neurons(unequal: bool, seed: int) -> Rows:
     counts = counts[:, np.sort(np.argsort(-log_normalized(counts).var(axis=0))[:_GENES])]
     batch = batches(labels, unequal, seed)
     rng = np.random.default_rng([seed, 1])
-    factors = np.where(batch[:, None], np.exp(rng.normal(size=counts.shape[1])), 1.0)
+    factors = np.where(batch[:, None], np.exp(rng.normal(0, _SPREAD, counts.shape[1])), 1.0)
     moved = rng.poisson(counts * factors)
     return Rows(log_normalized(counts), log_normalized(moved), labels, batch)
 
