@@ -2,10 +2,10 @@
 
 Each row is of one of two batches, and the second batch is moved. `digits` are scikit-learn's, as a table: every column
 of the second batch moves by its own normal random number of standard deviations. `worm neurons` are counts of 1,000
-genes in 1,500 cells: in the second batch each gene is found as often as a random number says, which is log-normal with a
+genes in 1,500 cells: in the second batch each gene is found as often as a random number says, log-normal with a
 deviation of 2. A batch has every class equally often, or, as `unequal`, one half of the classes four times as often as
-the other batch. Each kind of rows is clustered as it was before it was moved, then moved without and with the covariate,
-and then, without it, with each batch's mean of each column taken off. The record goes to
+the other batch. Each kind of rows is clustered as it was before it was moved, then moved without and with the
+covariate, and then, without it, with each batch's mean of each column taken off. The record goes to
 benchmarks/results/covariates.json.
 """
 
