@@ -27,9 +27,9 @@ def test_table_has_medians_over_seeds():
     methods = (covariates._BEFORE, covariates._MOVED, covariates._CENTRED, covariates._WITH)
     record = {}
     for seed, value in ((100, 0.1), (101, 0.8), (102, 0.6), (100, 0.7)):  # the last one replaces
-        found = {method: {"ari": value, "information": value / 10} for method in methods}
+        found = {method: {"ari": value, "information": value / 10, "told": 0.5} for method in methods}
         entry = {"seed": seed, "of_classes": 0.2, "methods": found}
         record = covariates.with_entry(record, "digits", "unequal", entry)
     table = covariates.rows(record)
     assert [line[3] for line in table[1:]] == [*methods]
-    assert table[1] == ["digits", "unequal", "3", "not moved", "0.700", "0.600", "0.070", "0.200"]
+    assert table[1] == ["digits", "unequal", "3", "not moved", "0.700", "0.600", "0.070", "0.200", "0.500"]
