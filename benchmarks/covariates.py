@@ -29,7 +29,7 @@ from benchmarks import judges, markdown, records, seeds, text_tables
 from vade_jax.commands.load_rows import reload_rows
 from vade_jax.data.single_cells import log_normalized
 from vade_jax.inference.answers import make_embed
-from vade_jax.runs import saved_model
+from vade_jax.runs import saved_model, workdir
 
 _CONFIG = "configs/table.py"
 _NEIGHBORS = 15
@@ -168,16 +168,16 @@ def _train(
             "seconds": run["seconds"]["total"],
             "origin": {
                 "commit": run["commit"],
-                "digest": records.code_digest(),
+                "digest": workdir.read(folder / f"seed{seed}")[1]["digest"],
                 **{key: origin[key] for key in ("device", "versions")},
             },
         }
     return None
 
 
-def told_from_embedding(workdir: Path, batch: np.ndarray) -> float:
+def told_from_embedding(trained: Path, batch: np.ndarray) -> float:
     """How often 15 neighbours in the embedding of a run's first autoencoder tell the batch of a row."""
-    run, _, _ = saved_model.restore(workdir)
+    run, _, _ = saved_model.restore(trained)
     embed = make_embed(run.model, run.config.evaluate.batch_size)
     z_mean, _ = embed(saved_model.load_autoencoder(run), reload_rows(run)[0].inputs)
     return float(cross_val_score(KNeighborsClassifier(_NEIGHBORS), z_mean, batch, cv=5).mean())
