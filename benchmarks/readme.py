@@ -7,6 +7,7 @@ from benchmarks import (
     calibration,
     changes,
     checkpointing,
+    covariates,
     criteria,
     draws,
     faults,
@@ -290,7 +291,7 @@ _TABLES: dict[str, Callable[[], str]] = {
 }
 _TABLES |= {
     benchmark.__name__.rpartition(".")[2]: benchmark.markdown_table
-    for benchmark in (calibration, draws, gaps, judges, long_process, mixed, outliers, unequal)
+    for benchmark in (calibration, covariates, draws, gaps, judges, long_process, mixed, outliers, unequal)
 }
 
 

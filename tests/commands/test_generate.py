@@ -183,3 +183,16 @@ def test_categories_are_written_by_their_names(tmp_path, ending):
     table = pd.read_csv(path) if ending == ".csv" else pd.read_parquet(path)
     expected = {"cluster_vade": [4, 5], "age": [11.5, 12], "sex": ["m", "f"], "cluster": [2.0, 3.0]}
     assert table.to_dict("list") == expected
+
+
+@pytest.mark.parametrize("levels", [[], [[], ["f", "m"]]])
+def test_covariates_come_before_the_features_and_keep_their_names(tmp_path, levels):
+    scaling = Scaling(np.zeros((1, 4), np.float32), np.ones((1, 4), np.float32))
+    covariates = {"names": ["cluster", "x"], "levels": [["one", "two"], []], "mix": []}
+    description = {"names": ["x0", "x1"], "levels": levels, "offset": None, "covariates": covariates}
+    state, path = SimpleNamespace(scaling=scaling), tmp_path / "x.csv"
+    _write_rows(path, None, state, np.ones((2, 2)), np.array([4, 5]), description, np.float32([[1, 7], [np.nan, 8]]))
+    rows = pd.read_csv(path)
+    assert list(rows) == ["cluster_vade", "cluster", "x", "x0", "x1"]
+    assert rows["cluster"].fillna("").tolist() == ["two", ""]
+    assert rows["x"].tolist() == [7, 8]

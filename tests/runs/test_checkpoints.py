@@ -141,7 +141,7 @@ def test_a_checkpoint_whose_arrays_were_lost_in_silence_is_reported_and_deleted(
     with Checkpoints(tmp_path / "c", keep=1, exclusive=True) as checkpoints:
         with monkeypatch.context() as patched:
             patched.setattr(Checkpoints, "save", save_without_arrays)
-            with pytest.raises(StorageError, match="what was written cannot be read .*the same command again"):
+            with pytest.raises(StorageError, match=r"what was written cannot be read .*the same command again"):
                 checkpoints.save_and_read_back(state(1), at(1))
         assert checkpoints.steps() == []
         checkpoints.save_and_read_back(state(1), at(1))

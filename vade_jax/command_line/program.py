@@ -127,6 +127,7 @@ def _generate(config: ConfigDict, workdir: Path) -> str:
         between_rows=config.generate.between_rows,
         num_samples=config.generate.num_samples,
         truncation=config.generate.truncation,
+        covariates=config.generate.covariates,
         path=moved_rows(config),
         allow_import=FLAGS.allow_import,
         settings=settings_of_run(config),

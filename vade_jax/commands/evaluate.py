@@ -67,8 +67,8 @@ def write_results(
     """Evaluates a trained run, writes its results and its report, and returns the content of results.json."""
     options = run.config.evaluate
     if test_rows is not None:
-        print_rows_outside(run, state, test_rows.x, f"config.data.test_split={run.config.data.test_split}")
-    input_graphs = load_input_graphs(run, state.scaling, train_rows.x)
+        print_rows_outside(run, state, test_rows.inputs, f"config.data.test_split={run.config.data.test_split}")
+    input_graphs = load_input_graphs(run, state.scaling, train_rows.inputs)
     started = time.perf_counter()
     evaluation = evaluate_state(
         run,
@@ -105,7 +105,7 @@ def _write_assigned_rows(run: Run, state: TrainState, rows: Dataset, evaluation:
         "row" if rows.ids is None else "id": np.arange(len(rows.x)) if rows.ids is None else rows.ids,
         "cluster": clusters,
         "probability": of_clusters(evaluation.probabilities, clusters),
-        "outlier": outliers(run, state, rows.x, threshold, run.folder),
+        "outlier": outliers(run, state, rows.inputs, threshold, run.folder),
     }
     is_parquet = output_files.ending(path) == tables.PARQUET
     output_files.write(run.folder / f"assignments{tables.PARQUET if is_parquet else '.csv'}", columns, {})

@@ -13,10 +13,12 @@ import numpy as np
 from vade_jax.commands.load_rows import reload_rows
 from vade_jax.core.mixture_prior import log_responsibilities
 from vade_jax.data import output_files
+from vade_jax.data.covariates import KnownCovariates
 from vade_jax.data.levels import named_columns
 from vade_jax.data.offsets import add_offset
 from vade_jax.inference import answers
 from vade_jax.inference.answers import make_embed
+from vade_jax.inference.covariate_draws import draw_covariates, given_values, scaled_covariates
 from vade_jax.reports.image_strips import save_sample_grid
 from vade_jax.runs import workdir
 from vade_jax.runs.run import Run, with_settings
@@ -42,6 +44,7 @@ def generate(
     between_rows: Sequence[int] = (),
     num_samples: int = 10,
     truncation: float = 0.0,
+    covariates: Sequence[str] = (),
     path: str = "",
     allow_import: bool = False,
     settings: Mapping[str, Any] | None = None,
@@ -49,9 +52,9 @@ def generate(
     """Writes a file with draws of the model, or with points on a line, in the units of the training rows.
 
     A draw is c ~ Cat(pi), z ~ p(z|c), x ~ p(x|z). On a line z is evenly spaced, and its cluster is argmax_c p(c|z).
-    A table has cluster and the columns of the training rows, with the names of categories; if one of these is named
-    cluster, ours is cluster_vade. An .npz has cluster [M] and x [M, D], with the codes of categories. A .png, for
-    images, has a line of images for each cluster, or one block if c is drawn.
+    A table has cluster, the covariates and the columns of the training rows, with the names of categories; if one of
+    these is named cluster, ours is cluster_vade. An .npz has cluster [M], x [M, D] and covariates [M, S], where
+    categories are numbers. A .png, for images, has a line of images for each cluster, or one block if c is drawn.
 
     Args:
       folder: the workdir of a finished run, or of several runs: the best one generates.
@@ -65,6 +68,8 @@ def generate(
       num_samples: how many draws, or points on the line, including its ends.
       truncation: each z lies within this many standard deviations of its cluster's mean in every dimension; 0 for no
         limit.
+      covariates: values of covariates, such as 'batch=b1'. Draws have those of random training rows for the others; on
+        a line the others are not known.
       path: for between_rows, where the file of the training rows is now; '' for where it was in training.
       allow_import: whether the run's settings can import code (package.module:factory); only for trusted folders.
       settings: dotted name -> value, in place of the run's own: precision.
@@ -93,22 +98,27 @@ def generate(
     on_line = len(between_clusters) > 0 or len(between_rows) > 0
     mean = kind == MEAN or (kind == AUTO and (on_line or bool(image_shape)))
     key = jax.random.key(seed)
+    known = KnownCovariates.of_description(description)
     with matmul_precision(run.config.precision), _no_sample_errors():
         if on_line:
             start, end = _ends_of_line(run, state, between_clusters, between_rows, path)
             z = answers.interpolate(start, end, num_samples)[None]
-            x = answers.decode(run.model, state.params, z, None if mean else key)
+            own = np.tile(given_values(known, covariates), (num_samples, 1)) if known.names else None
+            scaled = scaled_covariates(own, state.scaling)
+            x = answers.decode(run.model, state.params, z, None if mean else key, scaled)
             clusters = np.asarray(log_responsibilities(z, state.params["prior"]).argmax(axis=-1))
         else:
             shape, drawn = _shape_of_draws(cluster, num_clusters, num_samples)
+            own = draw_covariates(known, math.prod(shape), seed, covariates)
+            scaled = scaled_covariates(own, state.scaling)
             x, clusters = answers.generate(
-                run.model, state.params, key, shape, drawn, truncation or math.inf, mean=mean
+                run.model, state.params, key, shape, drawn, truncation or math.inf, mean=mean, covariates=scaled
             )
     if output_files.ending(target) == _PICTURE:
         lines = _in_lines(x)
         save_sample_grid(target, lines.reshape(*lines.shape[:2], *image_shape))
     else:
-        _write_rows(target, run, state, x.reshape(clusters.size, -1), clusters.ravel(), description)
+        _write_rows(target, run, state, x.reshape(clusters.size, -1), clusters.ravel(), description, own)
     return target
 
 
@@ -139,25 +149,42 @@ def _ends_of_line(
     if len(clusters):
         start, end = state.params["prior"].means[np.array(clusters)]
     else:
-        x = reload_rows(run, path)[0].x[np.array(rows)]
+        x = reload_rows(run, path)[0].inputs[np.array(rows)]
         start, end = make_embed(run.model, run.config.evaluate.batch_size)(state, x)[0]
     return start, end
 
 
 def _write_rows(
-    target: Path, run: Run, state: TrainState, x: np.ndarray, clusters: np.ndarray, description: Mapping[str, Any]
+    target: Path,
+    run: Run,
+    state: TrainState,
+    x: np.ndarray,
+    clusters: np.ndarray,
+    description: Mapping[str, Any],
+    covariates: np.ndarray | None = None,
 ) -> None:
-    """Writes rows [M, D], as the model sees them, in the units of the training rows, with their clusters [M]."""
+    """Writes rows [M, D], as the model sees them, in the units of the training rows, with their clusters [M].
+
+    The covariates [M, S] are as stored.
+    """
     stored = state.scaling.inverse(x)
     column_names = list(description["names"]) or [f"column_{number}" for number in range(run.num_features)]
     levels, offset = read_levels(description), description.get("offset")
-    if not levels or output_files.ending(target) == ".npz":  # an array holds numbers alone: those of categories
-        output_files.write(target, {"cluster": clusters, "x": add_offset(stored, offset)}, {"x": column_names})
+    known = KnownCovariates.of_description(description)
+    if output_files.ending(target) == ".npz":  # an array holds numbers alone: those of categories
+        given = {} if covariates is None else {"covariates": covariates}
+        output_files.write(target, {"cluster": clusters, **given, "x": add_offset(stored, offset)}, {"x": column_names})
         return
-    # the names of the user's columns come last, and are the headings of the columns of these numbers
-    columns = named_columns(stored, levels, offset)
-    arrays = {"cluster": clusters} | {f"column {j}": column for j, column in enumerate(columns)}
-    output_files.write(target, arrays, {f"column {j}": [name] for j, name in enumerate(column_names)})
+    # the names of the user's columns come last, and are the headings of the columns of these arrays
+    own = [] if covariates is None else named_columns(covariates, known.levels)
+    headings = {f"covariate {j}": [name] for j, name in enumerate(known.names)}
+    arrays = {"cluster": clusters} | {f"covariate {j}": column for j, column in enumerate(own)}
+    if levels:
+        arrays |= {f"column {j}": column for j, column in enumerate(named_columns(stored, levels, offset))}
+        headings |= {f"column {j}": [name] for j, name in enumerate(column_names)}
+    else:
+        arrays["x"], headings["x"] = add_offset(stored, offset), column_names
+    output_files.write(target, arrays, headings)
 
 
 def _check_one_source(cluster: int | str, between_clusters: Sequence[int], between_rows: Sequence[int]) -> None:

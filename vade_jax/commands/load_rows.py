@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from vade_jax.data import column_names, sources, splits
-from vade_jax.data.dataset import Dataset, ExpectedColumns, Preparation, ReadOptions, Source, digest, fingerprint
+from vade_jax.data.covariates import NO_COVARIATES, KnownCovariates, match_covariates
+from vade_jax.data.dataset import Dataset, ExpectedColumns, Preparation, ReadOptions, Source
+from vade_jax.data.fingerprints import digest, fingerprint
 from vade_jax.data.gaps import check_no_gaps, has_gaps
 from vade_jax.data.levels import match_levels, with_categories
 from vade_jax.runs import workdir
@@ -82,7 +84,8 @@ def _with_categories(train: Dataset, test: Dataset | None, config: ConfigDict) -
     categories = [column for column, kind in asked_kinds(config.data.columns, train).items() if kind == "category"]
     train = with_categories(train, categories, config.data.path or config.data.name)
     if test is not None:
-        test = suit_model(test, train.levels, has_gaps(train.x), config.data.test_split, "config.data.test_split")
+        field, covariates = "config.data.test_split", KnownCovariates.of_rows(train)
+        test = suit_model(test, train.levels, has_gaps(train.x), config.data.test_split, field, covariates)
     return train, test
 
 
@@ -92,8 +95,9 @@ def suit_model(
     takes_gaps: bool,
     where: str,
     field: str = "config.data.path",
+    covariates: KnownCovariates = NO_COVARIATES,
 ) -> Dataset:
-    """Returns new rows with the levels of a model.
+    """Returns new rows with the levels and the covariates of a model.
 
     Args:
       rows: with the columns of the model.
@@ -101,11 +105,12 @@ def suit_model(
       takes_gaps: whether it was trained on rows with gaps.
       where: the file or name of the rows.
       field: of the error.
+      covariates: of the rows that it was trained on.
 
     Raises:
-      InputError: the rows have gaps or levels that the model cannot take.
+      InputError: the rows have gaps or levels that the model cannot take, or lack covariates.
     """
-    rows = match_levels(rows, levels, where, takes_gaps, field)
+    rows = match_covariates(match_levels(rows, levels, where, takes_gaps, field), covariates, where, field)
     if not takes_gaps:
         check_no_gaps(rows.x, rows.names, where, field)
     return rows
@@ -174,7 +179,9 @@ def read_rows(run: Run, path: str = "") -> Dataset:
     source = sources.load("file", path, options=options_of_model(run, description))
     rows = splits.select_split(source, "all", "config.data.path")
     rows = _match(rows, tuple(description["names"]), run.num_features, path, run.image_shape)
-    return suit_model(rows, read_levels(description), run.model.likelihood.takes_gaps, path)
+    covariates = KnownCovariates.of_description(description)
+    takes_gaps = run.model.likelihood.takes_gaps
+    return suit_model(rows, read_levels(description), takes_gaps, path, covariates=covariates)
 
 
 def options_of_model(run: Run, description: Mapping[str, Any]) -> ReadOptions:
@@ -188,9 +195,11 @@ def identify(rows: Dataset) -> dict[str, Any]:
     return {
         "num_rows": len(rows.x),
         "num_features": rows.x.shape[1],
-        "fingerprint": fingerprint(rows.x),
-        "digest": digest(rows.x),
+        "fingerprint": fingerprint(rows.inputs),
+        "digest": digest(rows.inputs),
         **({"levels": rows.levels} if rows.levels else {}),
+        **KnownCovariates.of_rows(rows).describe(),
+        **({} if rows.weights is None else {"weights": digest(rows.weights)}),
     }
 
 
@@ -206,7 +215,7 @@ def _same(rows: Dataset, known: Mapping[str, Any], identity: Mapping[str, Any], 
     """
     names, image_shape = tuple(known["names"]), known["image_shape"]
     rows = _match(rows, names, known["num_features"], where, rows.image_shape)
-    rows = match_levels(rows, read_levels(known), where)
+    rows = match_covariates(match_levels(rows, read_levels(known), where), KnownCovariates.of_description(known), where)
     rows = splits.with_offset(rows, Preparation.of_description(known).offset)  # chosen again, in the file's order
     if differing := workdir.differing_rows(identity, identify(rows)):
         raise InputError(
@@ -246,6 +255,14 @@ def _select(source: Source, config: ConfigDict) -> tuple[Dataset, Dataset | None
     """The rows to cluster, and the rows to score instead, or None."""
     options = config.data
     train = splits.select_split(source, options.train_split, "config.data.train_split")
+    for field in ("covariates", "weights"):
+        if options[field] and getattr(train, field) is None:
+            raise InputError(
+                f"config.data.{field}",
+                repr(options[field]),
+                f"no {field}, since {options.path or options.name} has no named columns for them",
+                "Use a table or an .h5ad, or leave them out.",
+            )
     if not options.test_split:
         return train, None
     test = splits.select_split(source, options.test_split, "config.data.test_split")
@@ -271,6 +288,9 @@ def read_options(
         image_size=config.data.image_size,
         normalize=config.data.normalize,
         prepared=None if description is None else Preparation.of_description(description),
-        **{name: config.data[name] for name in ("dates", "layer", "obsm", "raw", "skip_damaged")},
+        **{name: config.data[name] for name in ("dates", "layer", "obsm", "raw", "skip_damaged", "weights")},
         columns=columns,
+        covariates=tuple(config.data.covariates)
+        if description is None
+        else KnownCovariates.of_description(description).entries,
     )

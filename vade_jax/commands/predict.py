@@ -77,9 +77,10 @@ def predict(
     of_cells = (CELLS,) if output_files.ending(source) == CELLS else ()
     output_files.check(target, "config.predict.output", of_cells)
     rows = read_rows(run, path)
-    print_rows_outside(run, state, rows.x, path or "the training rows")
+    x = rows.inputs
+    print_rows_outside(run, state, x, path or "the training rows")
     columns = {} if rows.ids is None else {"id": rows.ids}
-    predicted = clusters(run, state, rows.x, target.parent)
+    predicted = clusters(run, state, x, target.parent)
     columns |= {
         "cluster": predicted.clusters,
         "probabilities": calibrated(predicted.responsibilities, read_temperature(run.folder)),
@@ -88,10 +89,10 @@ def predict(
         columns["responsibilities"] = predicted.responsibilities
     if with_log_likelihood:
         threshold = _outlier_threshold(run, outlier_share)
-        bound = log_likelihoods(run, state, rows.x, target.parent)
+        bound = log_likelihoods(run, state, x, target.parent)
         columns |= {"log_likelihood": bound, "outlier": are_outliers(bound, threshold)}
     if output_files.ending(target) == CELLS:
-        _write_cells(target, source, columns, latent_means(run, state, rows.x))
+        _write_cells(target, source, columns, latent_means(run, state, x))
         return target
     numbers = range(run.config.model.num_clusters)
     names = {
@@ -118,15 +119,15 @@ def of_clusters(probabilities: np.ndarray, clusters: np.ndarray) -> np.ndarray:
 
 
 def latent_means(run: Run, state: TrainState, x: np.ndarray) -> np.ndarray:
-    """The means of q(z|x), [N, J], of rows x [N, D], as stored, under a trained run."""
+    """The means of q(z|x), [N, J], of rows x [N, D + S], as stored, under a trained run."""
     with matmul_precision(run.config.precision):
         return make_embed(run.model, run.config.evaluate.batch_size)(state, x)[0]
 
 
 def describe_rows_outside(run: Run, state: TrainState, x: np.ndarray) -> str:
-    """How many of the rows x [N, D], as stored, are clipped to the support of the likelihood, in words; '' if none."""
+    """How many rows x [N, D + S], as stored, are clipped to the support of the likelihood, in words; '' if none."""
     low, high = run.model.likelihood.limits
-    count = count_outside(x, state.scaling, np.array(low), np.array(high))
+    count = count_outside(run.model.covariates.split(x)[0], state.scaling, np.array(low), np.array(high))
     if not count:
         return ""
     of = "the training rows" if run.model.likelihood.support == "unit_interval" else "the likelihood"
@@ -137,14 +138,14 @@ def describe_rows_outside(run: Run, state: TrainState, x: np.ndarray) -> str:
 
 
 def print_rows_outside(run: Run, state: TrainState, x: np.ndarray, where: str) -> None:
-    """Prints `describe_rows_outside` of rows x [N, D] that come from somewhere, if there are such rows."""
+    """Prints `describe_rows_outside` of rows x [N, D + S] that come from somewhere, if there are such rows."""
     if description := describe_rows_outside(run, state, x):
         print_line(f"{where}: {description}")
 
 
 @with_storage_errors
 def clusters(run: Run, state: TrainState, x: np.ndarray, folder: Path | None = None) -> Posterior:
-    """The clusters of rows x [N, D], as stored, under a trained run. Large arrays are files in the folder."""
+    """The clusters of rows x [N, D + S], as stored, under a trained run. Large arrays are files in the folder."""
     with matmul_precision(run.config.precision):
         return posterior(
             run.model,
@@ -161,7 +162,7 @@ def clusters(run: Run, state: TrainState, x: np.ndarray, folder: Path | None = N
 def log_likelihoods(
     run: Run, state: TrainState, x: np.ndarray, folder: Path | None = None, num_samples: int = 0
 ) -> np.ndarray:
-    """The importance-weighted bound of log p(x), [N] nats, of rows x [N, D], as stored, under a trained run.
+    """The importance-weighted bound of log p(x), [N] nats, of rows x [N, D + S], as stored, under a trained run.
 
     Large arrays are files in the folder. num_samples is the number of draws; 0 for that of the run's settings.
     """
@@ -178,7 +179,7 @@ def log_likelihoods(
 
 
 def outliers(run: Run, state: TrainState, x: np.ndarray, threshold: float, folder: Path | None = None) -> np.ndarray:
-    """Whether rows x [N, D], as stored, are outliers, [N]: their log p(x) is below a threshold in nats.
+    """Whether rows x [N, D + S], as stored, are outliers, [N]: their log p(x) is below a threshold in nats.
 
     Of many rows a single draw tells which ones may be: its weight exceeds p(x) by more than a factor of e^5 with a
     probability of less than e^-5 (Markov's inequality). The bound with all draws is computed for these alone.

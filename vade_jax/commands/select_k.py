@@ -91,7 +91,7 @@ def select_k(
     train_rows, test_rows = reload_rows(run, path)
     started = time.perf_counter()
     with matmul_precision(run.config.precision):
-        measurements = measure(run, state, train_rows.x, None if test_rows is None else test_rows.x)
+        measurements = measure(run, state, train_rows.inputs, None if test_rows is None else test_rows.inputs)
     content = {**_describe(measurements), "seconds": time.perf_counter() - started}
     write_json(run.folder / "select_k.json", content)
     save_chart(run.folder / "select_k.png", content["by_num_clusters"], content["num_clusters"])
@@ -123,8 +123,8 @@ def measure(run: Run, state: TrainState, x: np.ndarray, test_x: np.ndarray | Non
     Args:
       run: its config has the range and the method.
       state: the autoencoder of the run.
-      x: [N, D], the rows to cluster, as stored.
-      test_x: [M, D], rows to compute the bound for; None to compute it for those of the other half.
+      x: [N, D + S], the rows to cluster, as stored.
+      test_x: [M, D + S], rows to compute the bound for; None to compute it for those of the other half.
 
     Returns:
       The measurements.

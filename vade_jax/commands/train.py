@@ -12,11 +12,13 @@ from vade_jax.commands.evaluate import write_results, written_results
 from vade_jax.commands.load_rows import LoadedRows, identify, load_rows
 from vade_jax.data import tfds_images
 from vade_jax.data.column_checks import check_extreme_values
+from vade_jax.data.covariates import KnownCovariates
 from vade_jax.data.dataset import Dataset, Source
 from vade_jax.data.gaps import has_gaps
 from vade_jax.reports import results
 from vade_jax.runs import workdir
 from vade_jax.runs.replaced_run import OWNER, delete_replaced_run
+from vade_jax.runs.row_weights import write_row_weights
 from vade_jax.runs.run import Run, make_run
 from vade_jax.runs.saved_model import check_autoencoder
 from vade_jax.runs.train_many_runs import Outcome, train_runs
@@ -88,6 +90,8 @@ def _load_and_train(
     columns = columns_of(fields, rows.train)
     if columns:
         print_line(f"kinds of columns: {columns_in_words(columns, rows.train)}")
+    if rows.train.covariates is not None:
+        print_line(f"covariates: {KnownCovariates.of_rows(rows.train).in_words()}")
     description = _describe(rows) | describe_columns(columns, has_gaps(rows.train.x), rows.train) | {OWNER: owner}
     check_autoencoder(config, description)
     runs = [make_run(of_run, run_folder, description) for of_run, run_folder in _expand_runs(config, folder)]
@@ -157,8 +161,10 @@ def _train(
     """
     results_by_run: dict[str, dict[str, Any]] = {}
     failures = []
+    for run in runs:
+        write_row_weights(run, rows.train.weights)
     with matmul_precision(runs[0].config.precision):
-        for run, outcome in train_runs(runs, rows.train.x, callbacks=callbacks):
+        for run, outcome in train_runs(runs, rows.train.inputs, callbacks=callbacks):
             if isinstance(outcome, DivergedError):
                 failures.append(outcome)
             if processes.is_first():

@@ -1,6 +1,5 @@
 """Data sets: the types that every reader returns, and the checks of their values."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -15,7 +14,6 @@ from vade_jax.data.offsets import choose_offset, dense_rows, subtract_offset
 from vade_jax.system.errors import InputError, show_name
 from vade_jax.system.large_arrays import empty_array, row_slices
 
-_FINGERPRINT_ROWS = 1000
 LARGEST = 1e37  # 1 / (difference of two larger values) could be below float32's normal numbers
 
 
@@ -76,6 +74,8 @@ class Dataset(NamedTuple):
       cells: what was done to the cells of an .h5ad; None for other rows.
       levels: for each of the D columns the sorted names of its levels, () for a column of numbers; x has the numbers
         0 .. L-1 of levels. () if no column is a category.
+      covariates: what else is known of the rows, as columns of a data set of its own, [N, S]; None for nothing.
+      weights: [N], float32, how much each row counts in training; None if all count alike.
     """
 
     x: np.ndarray
@@ -87,6 +87,17 @@ class Dataset(NamedTuple):
     offset: np.ndarray | None = None
     cells: CellValues | None = None
     levels: tuple[tuple[str, ...], ...] = ()
+    covariates: "Dataset | None" = None
+    weights: np.ndarray | None = None
+
+    @property
+    def inputs(self) -> np.ndarray:
+        """[N, D + S], what a model takes: x, and the covariates behind it; x itself without covariates."""
+        if self.covariates is None:
+            return self.x
+        parts = self.x, self.covariates.x
+        joined = empty_array((len(self.x), sum(part.shape[1] for part in parts)), np.float32)
+        return np.concatenate(parts, axis=1, out=joined)
 
     @property
     def preparation(self) -> Preparation:
@@ -126,6 +137,8 @@ class ReadOptions(NamedTuple):
       skip_damaged: whether to leave out images that cannot be read.
       columns: the columns of the run that these rows are for, which are kept where the reader would choose; () if there
         is no run yet.
+      covariates: the columns of covariates; see `covariates.read_covariates`.
+      weights: the column of the rows' weights; '' for none.
     """
 
     label_column: str = ""
@@ -140,6 +153,8 @@ class ReadOptions(NamedTuple):
     raw: bool = False
     skip_damaged: bool = False
     columns: tuple[str, ...] = ()
+    covariates: tuple[str, ...] = ()
+    weights: str = ""
 
     @property
     def offset(self) -> np.ndarray | None:
@@ -219,20 +234,6 @@ def make_dataset(
     warn_of_merged_values(rows, offset, where, names)
     numbers, label_names = (None, ()) if labels is None else encode_labels(labels)
     return Dataset(x, numbers, image_shape, names, ids, label_names, offset, levels=levels)
-
-
-def fingerprint(x: np.ndarray) -> str:
-    """A hash of the shape, the dtype and about a thousand evenly spaced rows of x [N, D]. It can miss small changes."""
-    some = x[np.linspace(0, len(x) - 1, min(len(x), _FINGERPRINT_ROWS)).astype(np.int64)]
-    return hashlib.sha256(f"{x.shape} {x.dtype}".encode() + some.tobytes()).hexdigest()
-
-
-def digest(x: np.ndarray) -> str:
-    """A hash of the shape, the dtype and every value of x [N, D]."""
-    summed = hashlib.sha256(f"{x.shape} {x.dtype}".encode())
-    for rows in row_slices(x):
-        summed.update(x[rows].tobytes())
-    return summed.hexdigest()
 
 
 def check_numeric(dtype: np.dtype, where: str) -> None:

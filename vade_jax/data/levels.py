@@ -63,10 +63,11 @@ def match_levels(
     where: str,
     takes_gaps: bool = True,
     field: str = "config.data.path",
+    become: str = "they become gaps",
 ) -> Dataset:
     """Returns rows whose categories have the numbers of these levels.
 
-    A level that is not one of them becomes a gap, and a warning names it.
+    A level that is not one of them becomes a gap, and a warning names it with its number of rows.
 
     Args:
       rows: x [N, D], with levels of their own.
@@ -74,6 +75,7 @@ def match_levels(
       where: the file or name of the rows, for messages.
       takes_gaps: whether rows can have gaps.
       field: of the error.
+      become: what becomes of rows with unknown levels, for the warning.
 
     Raises:
       InputError: a column has text where the model has numbers, or there are unknown levels and rows cannot have gaps.
@@ -97,7 +99,8 @@ def match_levels(
         codes = _own_codes(rows, column, own)
         unknown = [level for level in names if level not in expected]
         if unknown:
-            _report_unknown(unknown, name, where, takes_gaps, field)
+            count = int(np.isin(codes, [names.index(level) for level in unknown]).sum())
+            _report_unknown(unknown, name, where, takes_gaps, field, f"{become} (rows: {count:,})")
         numbers = np.array([expected.index(level) if level in expected else np.nan for level in names] + [np.nan])
         x[:, column] = numbers[np.where(np.isnan(codes), len(names), codes).astype(np.int64)]
         if offset is not None:
@@ -105,13 +108,13 @@ def match_levels(
     return rows._replace(x=x, levels=levels if any(levels) else (), offset=offset)
 
 
-def _report_unknown(unknown: Sequence[str], name: str, where: str, takes_gaps: bool, field: str) -> None:
+def _report_unknown(unknown: Sequence[str], name: str, where: str, takes_gaps: bool, field: str, become: str) -> None:
     """Warns of unknown levels of a column; raises an InputError if rows cannot have gaps."""
     got = f"{where} with {abbreviate(unknown)} in the column {name}, which no training row has"
     if not takes_gaps:
         remedy = "Correct or leave out these rows, or train on rows with gaps: then they become gaps."
         raise InputError(field, got, "the levels of the training rows", remedy)
-    warnings.warn(f"{got}: they become gaps.", UserWarning, stacklevel=4)
+    warnings.warn(f"{got}: {become}.", UserWarning, stacklevel=4)
 
 
 def _is_number(text: str) -> bool:

@@ -156,8 +156,13 @@ class Scaling(struct.PyTreeNode):
         return (stored.astype(jnp.float32) - self.shift) * self.scale
 
     def inverse(self, x: np.ndarray) -> np.ndarray:
-        """Rows as stored [B, D], float32, from x [B, D]."""
-        return x / np.asarray(self.scale) + np.asarray(self.shift)
+        """Rows as stored [B, D], float32, from x [B, D]; also of the first columns alone, without covariates."""
+        shift, scale = self.of_first(x.shape[-1])
+        return x / scale + shift
+
+    def of_first(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The shift and the scale of the first columns."""
+        return np.asarray(self.shift)[:, :count], np.asarray(self.scale)[:, :count]
 
 
 def scaled_limits(x: np.ndarray, shift: np.ndarray, scale: np.ndarray) -> tuple[float, float]:
@@ -188,7 +193,7 @@ def count_outside(x: np.ndarray, scaling: Scaling, low: np.ndarray, high: np.nda
     """
     if np.isinf(low).all() and np.isinf(high).all():
         return 0
-    shift, scale = np.asarray(scaling.shift), np.asarray(scaling.scale)
+    shift, scale = scaling.of_first(x.shape[1])
     low, high = low - _ROUNDING, high + _ROUNDING
     smallest, largest = scaled_column_limits(x, shift, scale)
     if not ((smallest < low) | (largest > high)).any():

@@ -11,8 +11,10 @@ from scipy.sparse import issparse
 
 from vade_jax.data.cell_matrices import CellMatrix, choose_matrix
 from vade_jax.data.column_names import abbreviate, check_names, column_indices
+from vade_jax.data.covariates import read_covariates
 from vade_jax.data.dataset import CellValues, Dataset, ReadOptions, check_numeric, make_dataset
 from vade_jax.data.offsets import dense_rows
+from vade_jax.data.row_weights import read_weights
 from vade_jax.data.tables import labels_and_ids
 from vade_jax.data.variable_genes import most_variable_genes
 from vade_jax.system.console import print_line
@@ -51,9 +53,9 @@ def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
 
     Args:
       path: the file.
-      options: how to read it; the label and the id column are columns of `obs`. Without an id column the ids are the
-        cells' names. `normalize` is 'auto', 'counts' (always normalize) or 'none' (never normalize); an obsm is never
-        normalized.
+      options: how to read it; label, id, weights and covariates are columns of `obs`. Without an id column the ids
+        are the cells' names. `normalize` is 'auto', 'counts' (always normalize) or 'none' (never normalize); an obsm is
+        never normalized.
 
     Returns:
       The cells as 'train'.
@@ -85,12 +87,16 @@ class _Selected(NamedTuple):
     names: tuple[str, ...]
     ids: np.ndarray
     values: CellValues
+    covariates: Dataset | None
+    weights: np.ndarray | None
     words: str
 
 
 def _select(cells: Any, path: object, options: ReadOptions) -> _Selected:
     """The genes of an AnnData that a model gets, normalized."""
     labels, ids = labels_and_ids(cells.obs, path, options)
+    covariates = read_covariates(cells.obs, options.covariates, str(path))
+    weights = None if options.expected else read_weights(cells.obs, options.weights, str(path))
     matrix = choose_matrix(cells, path, options)
     genes, about_genes = _select_genes(matrix, path, options)
     check_numeric(matrix.x.dtype, str(path))
@@ -101,15 +107,15 @@ def _select(cells: Any, path: object, options: ReadOptions) -> _Selected:
     x = _normalize(matrix.x, genes, counted, values.total)
     names = tuple(matrix.names[gene] for gene in genes)
     ids = cells.obs_names.to_numpy() if ids is None else ids
-    return _Selected(x, labels, names, ids, values, f"{matrix.words}{_describe(values, len(x))}; {about_genes}")
+    words = f"{matrix.words}{_describe(values, len(x))}; {about_genes}"
+    return _Selected(x, labels, names, ids, values, covariates, weights, words)
 
 
 def _dataset(selected: _Selected, path: object, options: ReadOptions) -> Dataset:
     """The data set of selected cells. Prints what was done to them."""
-    x, labels, names, ids, values, words = selected
-    dataset = make_dataset(x, labels, str(path), names, ids, options.offset)._replace(cells=values)
-    print_line(f"{path}: {words}")
-    return dataset
+    dataset = make_dataset(selected.x, selected.labels, str(path), selected.names, selected.ids, options.offset)
+    print_line(f"{path}: {selected.words}")
+    return dataset._replace(cells=selected.values, covariates=selected.covariates, weights=selected.weights)
 
 
 def _select_genes(matrix: CellMatrix, path: object, options: ReadOptions) -> tuple[Sequence[int] | None, str]:

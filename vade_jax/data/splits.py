@@ -67,15 +67,33 @@ def _join(splits: Mapping[str, Dataset], parsed: Sequence[tuple[str, str]], spli
     levels = joined_levels(list(alike.values()))
     alike = {name: match_levels(dataset, levels, name) for name, dataset in alike.items()}
     parts = [_first_rows(alike[name], count) for name, count in parsed]
+    covariates = _join_covariates(splits, parsed, split, field)
     if len(parts) == 1:
-        return parts[0]
+        return parts[0]._replace(covariates=covariates)
     numbers, label_names = _join_labels(parts)
     return parts[0]._replace(
+        covariates=covariates,
         x=_concatenate([part.x for part in parts]),
         labels=numbers,
         label_names=label_names,
         ids=_all_or_none([part.ids for part in parts]),
+        weights=_all_or_none([part.weights for part in parts]),
     )
+
+
+def _join_covariates(
+    splits: Mapping[str, Dataset], parsed: Sequence[tuple[str, str]], split: str, field: str
+) -> Dataset | None:
+    """The covariates of the first n rows of each split; None if they have none."""
+    given = {name: dataset.covariates for name, dataset in splits.items() if dataset.covariates is not None}
+    if not given:
+        return None
+    if lacking := [name for name in splits if name not in given]:
+        expected = f"covariates in {abbreviate(lacking)} too"
+        raise InputError(
+            field, f"{split!r} with covariates in {next(iter(given))}", expected, "Add them, or leave all out."
+        )
+    return _join(given, parsed, split, field)
 
 
 def _join_labels(parts: Sequence[Dataset]) -> tuple[np.ndarray | None, tuple[str, ...]]:
@@ -120,5 +138,5 @@ def _first_rows(dataset: Dataset, count: str) -> Dataset:
     """The first int(count) rows of a data set; all for ''."""
     if not count:
         return dataset
-    first = {name: getattr(dataset, name) for name in ("x", "labels", "ids")}
+    first = {name: getattr(dataset, name) for name in ("x", "labels", "ids", "weights")}
     return dataset._replace(**{name: array[: int(count)] for name, array in first.items() if array is not None})

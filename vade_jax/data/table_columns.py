@@ -118,9 +118,9 @@ def _read_column(name: Any, column: Any, dates: str, levels: tuple[str, ...] | N
         return Column(problem=Problem(f"a column without a name ({name!r})", "a name for each column", remedy))
     if column.dtype.kind in "buif" and not levels and not column.isna().all():
         return _read_numbers(name, column)
-    column, observed = _without_gaps(column)
+    column, observed = without_gaps(column)
     if levels:
-        return _read_levels(observed, column.index, levels)
+        return encode_levels(observed, column.index, levels)
     if not len(observed):
         return Column(left_out="no values") if levels is None else Column(column.astype(float))
     if column.dtype.kind in "mM" or _mostly(observed, is_date):
@@ -134,7 +134,7 @@ def _read_column(name: Any, column: Any, dates: str, levels: tuple[str, ...] | N
     return _read_objects(name, column, observed)
 
 
-def _without_gaps(column: Any) -> tuple[Any, Any]:
+def without_gaps(column: Any) -> tuple[Any, Any]:
     """A column, whose text has no blanks around it and no words for gaps, and its values that are no gaps."""
     if column.dtype.kind not in "buifmM":
         column = column.astype(object).map(lambda value: value.strip() if isinstance(value, str) else value)
@@ -192,17 +192,17 @@ def _read_categories(observed: Any, index: Any) -> Column:
     levels = tuple(sorted(set(observed)))
     if len(levels) > MAX_LEVELS or len(observed) < _MIN_ROWS_A_LEVEL * len(levels):
         return Column(left_out=f"text of {len(levels):,} different values in {len(observed):,} rows")
-    return _read_levels(observed, index, levels)
+    return encode_levels(observed, index, levels)
 
 
-def _read_levels(observed: Any, index: Any, levels: tuple[str, ...]) -> Column:
+def encode_levels(observed: Any, index: Any, levels: tuple[str, ...]) -> Column:
     """Reads categories as their codes; a value that is none of these levels becomes a gap."""
     codes = {name: float(code) for code, name in enumerate(levels)}
-    texts = observed.map(_text)
+    texts = observed.map(text_of)
     values = texts.map(codes).astype(float).reindex(index)
     return Column(values, levels, unknown=tuple(sorted(set(texts) - set(levels))))
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """The text of a category; integers may have become floats beside gaps."""
     return level_name(value) if isinstance(value, float) else str(value)

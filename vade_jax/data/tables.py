@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from vade_jax.data.column_names import abbreviate, check_names, column_indices
+from vade_jax.data.covariates import read_covariates
 from vade_jax.data.dataset import Dataset, ReadOptions, make_dataset
 from vade_jax.data.problems import Problem, raise_problems
+from vade_jax.data.row_weights import read_weights
 from vade_jax.data.table_columns import read_columns
 from vade_jax.data.text_layouts import COMPRESSIONS, SEPARATORS
 from vade_jax.data.text_tables import TextTable
@@ -49,7 +51,10 @@ def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
     )
     frame, problems = _read_frame(path, named | {*categories})
     labels, ids = labels_and_ids(frame, path, options)
-    features = frame.drop(columns=[name for name in (options.label_column, options.id_column) if name in frame])
+    covariates = read_covariates(frame, options.covariates, str(path))
+    weights = None if expected else read_weights(frame, options.weights, str(path))
+    others = {options.label_column, options.id_column, options.weights, *(covariates.names if covariates else ())}
+    features = frame.drop(columns=[name for name in frame if name in others])
     levels_of = None
     if expected and expected.names:
         features = features.iloc[:, column_indices(list(features.columns), expected.names, str(path))]
@@ -59,7 +64,7 @@ def read(path: Path, options: ReadOptions) -> dict[str, Dataset]:
     raise_problems([*problems, *found], str(path))
     names = tuple(map(str, features.columns))
     dataset = make_dataset(_numbers(features), labels, str(path), names, ids, options.offset, levels)
-    return {"train": dataset}
+    return {"train": dataset._replace(covariates=covariates, weights=weights)}
 
 
 def _numbers(features: Any) -> np.ndarray:

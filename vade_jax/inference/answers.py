@@ -47,7 +47,7 @@ def model_row_map(fn: Callable, model: Model, batch_size: int, title: str = "row
 
     Calls with the same arguments share one function, so the programs of a model are compiled once.
     """
-    bounded = BoundedModel(model.encoder, model.decoder, model.likelihood)
+    bounded = BoundedModel(model.encoder, model.decoder, model.likelihood, model.covariates)
 
     def batch(params: Params, x: jax.Array, keys: jax.Array) -> Any:
         return fn(bounded, params, x, keys, **options)
@@ -202,6 +202,7 @@ def generate(
     truncation: float = math.inf,
     *,
     mean: bool = False,
+    covariates: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws c ~ Cat(pi), z ~ p(z|c) and x ~ p(x|z): the generative model (arXiv:1611.05148, Sec. 3.1).
 
@@ -215,6 +216,7 @@ def generate(
       cluster: None to draw c; else the cluster of every draw, in 0..K-1, as an array that broadcasts to shape.
       truncation: in every dimension z is at most this many standard deviations from its cluster's mean.
       mean: whether to return E[x|z] instead of x.
+      covariates: [*shape, S], scaled; None for unknown ones, see `Covariates.encode`.
 
     Returns:
       x [*shape, D], in the units of the model's input, and c [*shape], int32.
@@ -227,11 +229,19 @@ def generate(
     if cluster is not None:
         cluster = jnp.asarray(np.pad(np.broadcast_to(cluster, shape).reshape(-1), (0, padded - count), mode="edge"))
     z, c = (np.asarray(array)[:count] for array in sample_prior(key, params["prior"], (padded,), cluster, truncation))
-    x = decode(model, params, z, None if mean else jax.random.fold_in(key, _X_NOISE))
+    if covariates is not None:
+        covariates = covariates.reshape(count, -1)
+    x = decode(model, params, z, None if mean else jax.random.fold_in(key, _X_NOISE), covariates)
     return x.reshape(*shape, -1), c.reshape(shape)
 
 
-def decode(model: Model, params: Params, z: jax.Array | np.ndarray, key: jax.Array | None = None) -> np.ndarray:
+def decode(
+    model: Model,
+    params: Params,
+    z: jax.Array | np.ndarray,
+    key: jax.Array | None = None,
+    covariates: np.ndarray | None = None,
+) -> np.ndarray:
     """Draws x ~ p(x|z), or computes E[x|z].
 
     Args:
@@ -239,6 +249,7 @@ def decode(model: Model, params: Params, z: jax.Array | np.ndarray, key: jax.Arr
       params: the parameters of the networks.
       z: [..., J], at least one.
       key: random key for the draws; None for E[x|z].
+      covariates: [..., S], scaled; None for unknown ones, see `Covariates.encode`.
 
     Returns:
       [..., D], in the units of the model's input.
@@ -248,12 +259,15 @@ def decode(model: Model, params: Params, z: jax.Array | np.ndarray, key: jax.Arr
     """
     mean_x, sample_x = _decoders(model)
     flat = np.asarray(z).reshape(-1, z.shape[-1])
+    inputs = [flat] if covariates is None else [flat, covariates.reshape(len(flat), -1)]
     parts = []
     for start in range(0, len(flat), _MAX_DECODED):
-        part = flat[start : start + _MAX_DECODED]
-        padded = np.pad(part, ((0, padded_size(len(part), _MAX_DECODED) - len(part)), (0, 0)), mode="edge")
-        x = mean_x(params, padded) if key is None else sample_x(params, jax.random.fold_in(key, start), padded)
-        parts.append(np.asarray(x)[: len(part)])
+        rows = slice(start, start + _MAX_DECODED)
+        count = len(flat[rows])
+        padding = (0, padded_size(count, _MAX_DECODED) - count), (0, 0)
+        padded = [np.pad(array[rows], padding, mode="edge") for array in inputs]
+        x = mean_x(params, *padded) if key is None else sample_x(params, jax.random.fold_in(key, start), *padded)
+        parts.append(np.asarray(x)[:count])
     return np.concatenate(parts).reshape(*z.shape[:-1], -1)
 
 

@@ -36,7 +36,11 @@ class BoundedModel(Model):
         return jnp.where(jnp.isnan(log_px_given_z), -jnp.inf, log_px_given_z)
 
     def clip(self, x: jax.Array) -> jax.Array:
-        """x [..., D] with values outside of what the model takes moved to its ends."""
+        """x [..., D + S] with values outside of what the model takes moved to its ends."""
+        x, covariates = self.covariates.split(x)
+        return self.covariates.join(self._clip_features(x), jnp.clip(covariates, -LARGEST, LARGEST))
+
+    def _clip_features(self, x: jax.Array) -> jax.Array:
         if self.likelihood.support == "unit_interval":
             return clip_to_unit_interval(x)
         low, high = (np.clip(np.array(limit, np.float32), -LARGEST, LARGEST) for limit in self.likelihood.limits)

@@ -14,7 +14,7 @@ from vade_jax.training.train_state import TrainState
 
 
 def make_fill(model: Model, batch_size: int) -> Callable[[TrainState, np.ndarray], np.ndarray]:
-    """A function (state, x [N, D] as stored) -> the scaled rows [N, D] with E[x | z = mu_z] in their gaps."""
+    """A function (state, x [N, D + S] as stored) -> the scaled rows [N, D + S] with E[x | z = mu_z] in their gaps."""
     row_map = model_row_map(_fill, model, batch_size)
     return lambda state, x: row_map(state.params, state.scaling, x, state.key)
 
@@ -27,7 +27,7 @@ def _fill(model: BoundedModel, params: Params, x: jax.Array, keys: jax.Array) ->
 def impute(
     model: Model, state: TrainState, x: np.ndarray, key: jax.Array, *, num_samples: int, batch_size: int
 ) -> np.ndarray:
-    """E[missing | observed] in the gaps of rows x [N, D] as stored; of a category the most probable level.
+    """E[missing | observed] in the gaps of rows x [N, D + S] as stored; of a category the most probable level.
 
     L = num_samples draws of q(z|x) are weighted by their importance, p(x|z) p(z) / q(z|x) of the observed entries
     (Mattei and Frellsen 2019, arXiv:1812.02633, eq. 9).
@@ -43,4 +43,4 @@ def _impute(model: BoundedModel, params: Params, x: jax.Array, keys: jax.Array, 
     draws = sample_and_decode(model, params, x, keys, num_samples=num_samples)
     log_weights = log_importance_weights(*draws, params["prior"])
     weights = jax.nn.softmax(jnp.where(jnp.isfinite(log_weights), log_weights, -LARGEST), axis=0)
-    return model.fill(params, x, draws[1], weights)
+    return model.covariates.split(model.fill(params, x, draws[1], weights))[0]

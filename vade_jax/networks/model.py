@@ -11,6 +11,7 @@ from flax import linen as nn
 
 from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.networks.by_columns import Column, by_columns
+from vade_jax.networks.covariates import NO_COVARIATES, Covariates
 from vade_jax.networks.encoders_decoders import NETWORKS, Shapes
 from vade_jax.networks.likelihood_base import Likelihood
 from vade_jax.networks.likelihoods import make_likelihood
@@ -24,40 +25,58 @@ Params = dict[str, Any]  # {'encoder': ..., 'decoder': ..., 'prior': GMMPrior}
 class Model:
     """An encoder, a decoder and a likelihood. The parameters are separate, as Params.
 
+    Rows x [..., D + S] have their S covariates behind their D columns; S = 0 without covariates.
+
     Attributes:
-      encoder: the likelihood's `encoder_input` of x [..., D] -> (z_mean [..., J], z_log_var [..., J]).
-      decoder: z [..., J] -> the likelihood's heads, [..., D] each.
+      encoder: the likelihood's `encoder_input` of x [..., D], with the encoded covariates behind it ->
+        (z_mean [..., J], z_log_var [..., J]).
+      decoder: z [..., J], with the encoded covariates behind it -> the likelihood's heads, [..., D] each.
       likelihood: p(x|z).
+      covariates: of the rows. The prior does not depend on them.
     """
 
     encoder: nn.Module
     decoder: nn.Module
     likelihood: Likelihood
+    covariates: Covariates = NO_COVARIATES
+
+    def encoder_input(self, x: jax.Array) -> jax.Array:
+        """What the encoder sees of rows x [..., D + S]."""
+        features, covariates = self.covariates.split(x)
+        return self.covariates.beside(self.likelihood.encoder_input(features), covariates)
 
     def encode(self, params: Params, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """(z_mean, z_log_var), each [..., J], of q(z|x) for x [..., D]."""
-        encoded = self.encoder.apply(params["encoder"], self.likelihood.encoder_input(x))
+        """(z_mean, z_log_var), each [..., J], of q(z|x) for x [..., D + S]."""
+        encoded = self.encoder.apply(params["encoder"], self.encoder_input(x))
         return cast(tuple[jax.Array, jax.Array], encoded)
 
-    def log_px_given_z(self, params: Params, x: jax.Array, z: jax.Array) -> jax.Array:
-        """log p(x|z), [L, ...] in nats, for x [..., D] and draws z [L, ..., J]."""
-        return self.likelihood.log_prob(x, *self.decoder.apply(params["decoder"], z))
+    def heads(self, params: Params, z: jax.Array, covariates: jax.Array | None = None) -> tuple[jax.Array, ...]:
+        """The parameters of p(x|z) for z [..., J] and covariates [..., S], scaled; None if unknown."""
+        heads = self.decoder.apply(params["decoder"], self.covariates.beside(z, covariates))
+        return cast(tuple[jax.Array, ...], heads)
 
-    def mean_x(self, params: Params, z: jax.Array) -> jax.Array:
-        """E[x|z], [..., D], for z [..., J]."""
-        return self.likelihood.mean(*self.decoder.apply(params["decoder"], z))
+    def log_px_given_z(self, params: Params, x: jax.Array, z: jax.Array) -> jax.Array:
+        """log p(x|z), [L, ...] in nats, for x [..., D + S] and draws z [L, ..., J]."""
+        x, covariates = self.covariates.split(x)
+        return self.likelihood.log_prob(x, *self.heads(params, z, covariates))
+
+    def mean_x(self, params: Params, z: jax.Array, covariates: jax.Array | None = None) -> jax.Array:
+        """E[x|z], [..., D], for z [..., J] and covariates [..., S], scaled; None if unknown."""
+        return self.likelihood.mean(*self.heads(params, z, covariates))
 
     def fill(self, params: Params, x: jax.Array, z: jax.Array, weights: jax.Array) -> jax.Array:
-        """x [B, D] with E[x|z] in its gaps, as the mean over draws z [L, B, J] of the weights [L, B]."""
-        return self.likelihood.fill(x, weights, *self.decoder.apply(params["decoder"], z))
+        """x [B, D + S] with E[x|z] in its gaps, as the mean over draws z [L, B, J] of the weights [L, B]."""
+        x, covariates = self.covariates.split(x)
+        filled = self.likelihood.fill(x, weights, *self.heads(params, z, covariates))
+        return self.covariates.join(filled, covariates)
 
-    def sample_x(self, params: Params, key: jax.Array, z: jax.Array) -> jax.Array:
-        """A draw x ~ p(x|z), [..., D], for z [..., J].
+    def sample_x(self, params: Params, key: jax.Array, z: jax.Array, covariates: jax.Array | None = None) -> jax.Array:
+        """A draw x ~ p(x|z), [..., D], for z [..., J] and covariates [..., S], scaled; None if they are not known.
 
         Raises:
           NotImplementedError: the likelihood has no `sample`.
         """
-        return self.likelihood.sample(key, *self.decoder.apply(params["decoder"], z))
+        return self.likelihood.sample(key, *self.heads(params, z, covariates))
 
 
 @functools.lru_cache(maxsize=32)  # one object for one model, so that its compiled programs are found again
@@ -72,6 +91,7 @@ def make_model(
     min_log_var: float,
     columns: tuple[Column, ...] = (),
     gaps: bool = False,
+    covariates: tuple[int, ...] = (),
 ) -> Model:
     """Returns the model of these names and sizes.
 
@@ -85,6 +105,7 @@ def make_model(
       min_log_var: the lower bound of the Gaussian likelihood's log sigma^2.
       columns: the kinds of the D columns for BY_COLUMNS; () for the other likelihoods.
       gaps: whether rows can have gaps, entries that are NaN.
+      covariates: the number of levels of each covariate, 0 for a number; () for none.
 
     Returns:
       The model, without parameters; the same object for the same arguments.
@@ -96,7 +117,7 @@ def make_model(
     family = _make_family(likelihood, min_log_var, columns, gaps)
     shapes = Shapes(
         num_features=family.num_outputs(num_features),
-        image_shape=None if gaps or columns else image_shape,  # the encoder also sees which entries are observed
+        image_shape=None if gaps or columns or covariates else image_shape,  # the encoder does not see x alone
         latent_dim=latent_dim,
         hidden=hidden,
         num_heads=family.num_heads,
@@ -111,7 +132,7 @@ def make_model(
             "a network for these rows",
             "Set --config.model.network=mlp, which takes any rows. Images [N, H, W] or [N, H, W, C] suit 'conv'.",
         ) from error
-    return Model(encoder, family.wrap_decoder(decoder), family)
+    return Model(encoder, family.wrap_decoder(decoder), family, Covariates(covariates))
 
 
 def _make_family(likelihood: str, min_log_var: float, columns: tuple[Column, ...], gaps: bool) -> Likelihood:
@@ -145,9 +166,12 @@ def init_params(key: jax.Array, model: Model, num_features: int, num_clusters: i
     encoder_key, decoder_key = jax.random.split(key)
     prior_shapes = (num_clusters,), (num_clusters, latent_dim), (num_clusters, latent_dim)
     init_encoder, init_decoder = _initializers(model)
+    covariates = jnp.zeros((1, model.covariates.count), jnp.float32)
+    x = model.covariates.join(jnp.zeros((1, num_features), jnp.float32), covariates)
+    z = jnp.zeros((1, latent_dim), jnp.float32)
     return {
-        "encoder": init_encoder(encoder_key, model.likelihood.encoder_input(jnp.zeros((1, num_features), jnp.float32))),
-        "decoder": init_decoder(decoder_key, jnp.zeros((1, latent_dim), jnp.float32)),
+        "encoder": init_encoder(encoder_key, model.encoder_input(x)),
+        "decoder": init_decoder(decoder_key, model.covariates.beside(z, covariates)),
         "prior": GMMPrior(*(jnp.zeros(shape, jnp.float32) for shape in prior_shapes)),
     }
 

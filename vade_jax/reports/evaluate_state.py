@@ -16,6 +16,7 @@ from vade_jax.inference.calibration import calibrated, calibration_temperature
 from vade_jax.initialization import soft_memberships
 from vade_jax.initialization.modularity import mean_modularity
 from vade_jax.reports import label_scores
+from vade_jax.reports.covariate_scores import covariate_scores
 from vade_jax.reports.label_scores import Confusion
 from vade_jax.runs import starting_clusters
 from vade_jax.runs.input_graphs import clustered_row_indices
@@ -59,6 +60,7 @@ class Evaluation:
       scores: accuracy, nmi and ari of the labelled ones of the scored rows; each None without labels.
       training_scores: the same of the training rows that clusters are found on, to compare with the starting clusters.
       labelled_rows: the number of scored rows that have a label.
+      covariates: what the scored rows' clusters say about their covariates; see `covariate_scores`.
       confusion: of the labelled ones of the scored rows; None without labels.
       elbo: 'elbo' and its five terms by name, means over the scored rows, nats.
       log_likelihoods: [R], the importance-weighted bound of log p(x), nats, of R of the test rows, or of the rows of
@@ -79,6 +81,7 @@ class Evaluation:
     scores: dict[str, float | None]
     training_scores: dict[str, float | None]
     labelled_rows: int
+    covariates: dict[str, dict[str, float]]
     confusion: Confusion | None
     elbo: dict[str, float]
     log_likelihoods: np.ndarray
@@ -120,22 +123,23 @@ def evaluate_state(
       The evaluation.
     """
     posterior_key, rows_key, bound_key, generate_key = jax.random.split(run.key(KeyUse.EVALUATION), 4)
-    train_posterior = _posterior(run, state, train.x, posterior_key, options)
-    test_posterior = None if test is None else _posterior(run, state, test.x, posterior_key, options)
-    scored = train if test is None else test
+    train_x = train.inputs
+    scored, scored_x = (train, train_x) if test is None else (test, test.inputs)
+    train_posterior = _posterior(run, state, train_x, posterior_key, options)
+    test_posterior = None if test is None else _posterior(run, state, scored_x, posterior_key, options)
     allocate = functools.partial(empty_array, folder=run.folder)
     scored_posterior = train_posterior if test_posterior is None else test_posterior
     elbo = mean_elbo(
         run.model,
         state,
-        scored.x,
+        scored_x,
         posterior_key,
         estimator=options.estimator,
         batch_size=options.batch_size,
         allocate=allocate,
     )
     candidates = _rows_not_trained_on(run, test)
-    bound_x = scored.x[candidates[sample_row_indices(len(candidates), rows_key, options.bound_rows)]]
+    bound_x = scored_x[candidates[sample_row_indices(len(candidates), rows_key, options.bound_rows)]]
     log_likelihoods = log_likelihood(
         run.model,
         state,
@@ -163,6 +167,7 @@ def evaluate_state(
         scores=_scores(scored.labels, scored_posterior.clusters),
         training_scores=_scores(clustered_labels, train_posterior.clusters[clustered]),
         labelled_rows=label_scores.num_labelled(scored.labels),
+        covariates=covariate_scores(scored, scored_posterior.clusters),
         confusion=_confusion(scored, scored_posterior.clusters, num_clusters),
         elbo=elbo,
         log_likelihoods=log_likelihoods,

@@ -111,9 +111,10 @@ def find(run: Run, state: TrainState, train: Dataset, evaluation: Evaluation) ->
     batch_size = run.config.evaluate.batch_size
     clusters = clusters_of(evaluation.posterior.clusters, evaluation.probabilities)
     shown = clusters.largest(_MAX_SHOWN_CLUSTERS)
-    nearness = _nearness(run, state, train.x, clusters, batch_size)
+    x = train.inputs
+    nearness = _nearness(run, state, x, clusters, batch_size)
     rows = sample_row_indices(len(train.x), run.key(KeyUse.REPORT), _MAX_DRAWN_ROWS)
-    z_mean, _ = make_embed(run.model, batch_size)(state, train.x[rows])
+    z_mean, _ = make_embed(run.model, batch_size)(state, x[rows])
     centres = np.asarray(state.params["prior"].means)
     means: ClusterMeans | None = None
     images: dict[int, ClusterImages] = {}
@@ -145,7 +146,7 @@ def find(run: Run, state: TrainState, train: Dataset, evaluation: Evaluation) ->
 
 
 def _nearness(run: Run, state: TrainState, x: np.ndarray, clusters: Clusters, batch_size: int) -> np.ndarray:
-    """log p(z|c) of rows x [N, D] at z = z_mean and their own cluster c, up to a constant of the cluster: [N]."""
+    """log p(z|c) of rows x [N, D + S] at z = z_mean and their own cluster c, up to a constant of the cluster: [N]."""
     embed, prior = make_embed(run.model, batch_size), state.params["prior"]
     means, variances = np.asarray(prior.means), np.exp(np.asarray(prior.log_vars))
     nearness = np.empty(len(x), np.float32)

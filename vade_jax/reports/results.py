@@ -69,6 +69,7 @@ def write_results(run: Run, evaluation: Evaluation, progress: Progress, basis: s
         "occupancy": evaluation.occupancy,
         "scored_rows": len(evaluation.scored_posterior.clusters),
         "labelled_rows": evaluation.labelled_rows,
+        **({"covariates": evaluation.covariates} if evaluation.covariates else {}),
         "scored_on": "train" if evaluation.test_posterior is None else "test",
         "seed": run.config.seed,
         "basis": basis,
@@ -159,6 +160,10 @@ def summary(results: dict[str, Any]) -> str:
             "log p(x), lower bound",
             f"{results['log_likelihood']:.2f} nats (L = {results['log_likelihood_samples']}, "
             f"{results['log_likelihood_rows']} rows)",
+        ),
+        *(
+            (f"information on {name}", f"{of_one['information']:.3f} of {of_one['entropy']:.3f} nats")
+            for name, of_one in results.get("covariates", {}).items()
         ),
         ("cluster sizes", " ".join(map(str, results["occupancy"]))),
         ("seconds", f"{seconds['total']:.0f} in total; {seconds['compile']:.0f} of compilation, partly in parallel"),

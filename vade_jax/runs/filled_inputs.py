@@ -5,6 +5,8 @@ import numpy as np
 
 from vade_jax.data.scaling import Scaling
 from vade_jax.inference.imputation import make_fill
+from vade_jax.initialization.covariate_effects import without_effects
+from vade_jax.networks.model import Model
 from vade_jax.runs.run import Run
 from vade_jax.runs.saved_model import load_autoencoder
 from vade_jax.system import processes
@@ -33,12 +35,12 @@ def write_filled_rows(run: Run, sample: np.ndarray, pretrained: TrainState | Non
 
 
 def scaled_rows(run: Run, scaling: Scaling, sample: np.ndarray) -> np.ndarray:
-    """Returns the sample [M, D] as the model's input, with E[x|z] of the first autoencoder in its gaps.
+    """Returns the sample [M, D + S] as the model's input, with E[x|z] of the first autoencoder in its gaps.
 
     Args:
       run: its folder has what `write_filled_rows` wrote.
       scaling: of the rows.
-      sample: [M, D], the rows that clusters are found on, as stored.
+      sample: [M, D + S], the rows that clusters are found on, as stored.
 
     Raises:
       StorageError: the file is damaged.
@@ -53,15 +55,30 @@ def scaled_rows(run: Run, scaling: Scaling, sample: np.ndarray) -> np.ndarray:
 
 
 def filled_rows(run: Run, pretrained: TrainState, x: np.ndarray) -> np.ndarray:
-    """Returns rows x [M, D], as stored, as the model's input, with E[x|z] of an autoencoder in their gaps."""
+    """Returns rows x [M, D + S], as stored, as the model's input, with E[x|z] of an autoencoder in their gaps."""
     if not run.model.likelihood.takes_gaps:
         return np.asarray(pretrained.scaling(jnp.asarray(x)))
     return make_fill(run.model, run.config.evaluate.batch_size)(pretrained, x)
 
 
 def searched_rows(run: Run, scaling: Scaling, sample: np.ndarray) -> np.ndarray:
-    """Returns the features [M, F] of `scaled_rows`."""
-    return np.asarray(run.model.likelihood.features(jnp.asarray(scaled_rows(run, scaling, sample))))
+    """Returns the `searched_features` [M, F] of `scaled_rows`."""
+    return searched_features(run.model, scaled_rows(run, scaling, sample))
+
+
+def searched_features(model: Model, x: np.ndarray) -> np.ndarray:
+    """Returns what searches for neighbours see of rows: their features, without what the covariates explain of them.
+
+    Args:
+      model: its likelihood gives the features.
+      x: [M, D + S], as the model's input, without gaps.
+
+    Returns:
+      [M, F].
+    """
+    features, covariates = (jnp.asarray(part) for part in model.covariates.split(x))
+    seen = model.likelihood.features(features), model.covariates.encode(covariates)
+    return without_effects(*map(np.asarray, seen))
 
 
 def changing_arrays(run: Run, scaling: Scaling, sample: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -17,7 +17,8 @@ from vade_jax.data.scaling import Scaling
 from vade_jax.initialization import methods, neighbor_graphs, soft_memberships
 from vade_jax.initialization.denoising import MANY_COLUMNS, fit_denoising
 from vade_jax.runs.basis import basis, is_of
-from vade_jax.runs.filled_inputs import changing_arrays, scaled_rows, searched_rows
+from vade_jax.runs.filled_inputs import changing_arrays, scaled_rows, searched_features, searched_rows
+from vade_jax.runs.row_weights import row_weights
 from vade_jax.runs.run import Run
 from vade_jax.system.atomic_files import atomic_write, exists, write_array
 from vade_jax.system.errors import check_readable, damaged_file_errors
@@ -86,8 +87,12 @@ def clustered_row_indices(run: Run) -> np.ndarray:
 
 
 def count_equal_rows(run: Run) -> np.ndarray:
-    """Returns how many of all N rows equal each row that clusters are found on, itself included: [M], float32."""
-    return np.bincount(representatives(run))[clustered_row_indices(run)].astype(np.float32)
+    """Returns how many of all N rows equal each row that clusters are found on, itself included: [M], float32.
+
+    Rows with weights count as often as these say.
+    """
+    counts = np.bincount(representatives(run), weights=row_weights(run))
+    return counts[clustered_row_indices(run)].astype(np.float32)
 
 
 def _representatives_path(run: Run) -> Path:
@@ -233,16 +238,15 @@ def build_input_graph(run: Run, x: np.ndarray, count: int, num_rows: int) -> csr
 
     Args:
       run: its config gives the augmentation, and its likelihood the features.
-      x: [M, D], as the model's input, without gaps.
+      x: [M, D + S], as the model's input, without gaps.
       count: k, neighbours of each row.
       num_rows: how many of the rows, drawn at random, are joined to their neighbours among all M.
     """
-    features = run.model.likelihood.features
-    inputs = np.asarray(features(jnp.asarray(x)))
+    inputs = searched_features(run.model, x)
     denoise = fit_denoising(inputs, run.config.model.num_clusters)
     queries = None
     if augmentation := run.augmentation:
         keys = jax.random.split(jax.random.key(0), len(x))
         moved = jax.lax.map(lambda pair: augmentation(*pair), (keys, jnp.asarray(x)), batch_size=_MOVED_ROWS)
-        queries = denoise(np.asarray(features(moved)))
+        queries = denoise(searched_features(run.model, np.asarray(moved)))
     return neighbor_graphs.sampled_graph(denoise(inputs), count, num_rows, seed=0, queries=queries)

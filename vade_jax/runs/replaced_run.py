@@ -33,6 +33,7 @@ _FILES = (
     "softening_points.npy",
     "trail.npy",
     "trail_rows.npy",
+    "weights.npy",
     REPORT,
     "tensorboard/events.out.tfevents.*",
     RESULTS,

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from vade_jax.data.covariates import KnownCovariates
 from vade_jax.data.scaling import Scaling
 from vade_jax.networks.by_columns import Column
 from vade_jax.networks.model import Model, init_params, make_model
@@ -47,6 +48,7 @@ class Run(NamedTuple):
       num_features: D.
       image_shape: (H, W, C), or None if the rows are not images.
       columns: the kinds of the D columns; () if the likelihood is the same for all.
+      weighted: whether the rows have weights in training.
     """
 
     config: ConfigDict
@@ -56,6 +58,7 @@ class Run(NamedTuple):
     num_features: int
     image_shape: tuple[int, int, int] | None
     columns: tuple[Column, ...] = ()
+    weighted: bool = False
 
     @property
     def moves(self) -> dict[str, Any]:
@@ -78,7 +81,7 @@ class Run(NamedTuple):
         share, moves = self.config.augment.hide_share, self.augmentation
         if not self.model.likelihood.takes_gaps or not float(share):
             return moves
-        hide = make_random_gaps(float(share))
+        hide = make_random_gaps(float(share), self.model.covariates.count)
         return in_turn(moves, hide) if moves else hide
 
     @property
@@ -151,8 +154,10 @@ def make_run(config: ConfigDict, folder: Path, description: dict[str, Any]) -> R
         min_log_var=config.model.min_log_var,
         columns=columns,
         gaps=gaps,
+        covariates=tuple(map(len, KnownCovariates.of_description(description).levels)),
     )
-    return Run(config, folder, model, description["num_rows"], description["num_features"], image_shape, columns)
+    sizes = description["num_rows"], description["num_features"]
+    return Run(config, folder, model, *sizes, image_shape, columns, weighted=bool(description.get("weights")))
 
 
 def with_settings(run: Run, settings: Mapping[str, Any] | None) -> Run:
@@ -208,6 +213,6 @@ def initial_state(run: Run) -> TrainState:
     """Returns the state before the first stage, without an optimizer and with a scaling that changes nothing."""
     sizes = run.config.model
     params = init_params(run.key(KeyUse.PARAMS), run.model, run.num_features, sizes.num_clusters, sizes.latent_dim)
-    shape = 1, run.num_features
+    shape = 1, run.num_features + run.model.covariates.count
     unscaled = Scaling(jnp.zeros(shape, jnp.float32), jnp.ones(shape, jnp.float32))
     return replicate(TrainState.create(params, run.key(KeyUse.STAGES), unscaled))

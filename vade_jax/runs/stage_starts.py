@@ -68,16 +68,26 @@ def with_method_prior(start: Callable[[GMMPrior], GMMPrior], begin: BeginStage) 
 
 def fit_scaling(run: Run, name: str, state: TrainState, x: np.ndarray) -> TrainState:
     """Returns the state with the scaling of the training rows, and with a small constant variance of q(z|x)."""
-    shape = state.scaling.shift.shape
-    shift, scale = (
-        jnp.broadcast_to(jnp.asarray(part, jnp.float32), shape)
-        for part in fitted_scaling(run.config.data.scaling, x, scaled_columns(run.columns))
-    )
     encoder = with_constant_log_var(state.params["encoder"], run.config.init.log_var)
-    return state.replace(
-        scaling=Scaling(shift, scale),
-        params={**state.params, "encoder": encoder},
+    return state.replace(scaling=_scaling_of(run, x), params={**state.params, "encoder": encoder})
+
+
+def _scaling_of(run: Run, x: np.ndarray) -> Scaling:
+    """The scaling of rows x [N, D + S]; covariates that are numbers are standardized."""
+    covariates = run.model.covariates
+    features, given = covariates.split(x)
+    numbers = np.flatnonzero(np.equal(covariates.num_levels, 0))
+    parts = [
+        (features.shape[1], fitted_scaling(run.config.data.scaling, features, scaled_columns(run.columns))),
+        (covariates.count, fitted_scaling("standardize", given, numbers)),
+    ]
+    shift, scale = (
+        jnp.concatenate(
+            [jnp.broadcast_to(jnp.asarray(pair[which], jnp.float32), (1, count)) for count, pair in parts], 1
+        )
+        for which in (0, 1)
     )
+    return Scaling(shift, scale)
 
 
 def load_pretrained(run: Run, name: str, state: TrainState, x: np.ndarray) -> TrainState:
@@ -137,7 +147,7 @@ def _write_starting_clusters(
     before = names[: names.index(name)]
     sample = x[clustered_row_indices(run)]
     uses_inputs = run.config.init.method in methods.ON_COMMUNITIES
-    has_kinds = uses_inputs and scaled_columns(run.columns) is not None
+    has_kinds = uses_inputs and scaled_columns(run.columns) is not None and not run.model.covariates.count
     clusters = starting_clusters.find_starting_clusters(
         run,
         z_mean,

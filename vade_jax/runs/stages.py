@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.inference.answers import make_embed
 from vade_jax.runs import starting_clusters
+from vade_jax.runs.row_weights import row_weights
 from vade_jax.runs.run import Run
 from vade_jax.runs.saved_model import LAST_STAGE
 from vade_jax.runs.stage_starts import (
@@ -25,6 +26,7 @@ from vade_jax.runs.starting_clusters import align_names, guide_names
 from vade_jax.training.objectives import (
     CLUSTERING,
     PRETRAINING,
+    WEIGHTS,
     Objective,
     Weight,
     guided_negative_elbo,
@@ -54,7 +56,7 @@ class Stage(NamedTuple):
       has_clusters: whether the prior has clusters that can collapse.
       can_refill: whether the loss is the bound, so that empty clusters can be refilled.
       begin: (state after the stage before, x [N, D] as stored) -> the state to start from; None to skip the stage.
-      extra_arrays: name -> function that makes a further input [N, K] of the objective's batches, called every epoch.
+      extra_arrays: name -> function that makes a further input [N, K] of the batches, [N] for WEIGHTS, every epoch.
     """
 
     name: str
@@ -165,6 +167,10 @@ def _make_stage(
             num_steps=max(1, epochs * steps_per_epoch),
         )
 
+    arrays = dict(extra_arrays or {})
+    if run.weighted:
+        weights = functools.cache(functools.partial(_weights, run))
+        arrays[WEIGHTS] = lambda state, x: weights()
     if augmentation := run.encoder_augmentation:
         objective = _once(with_augmented_input, objective, augmentation)
     rate, prior_rate = schedule(section.learning_rate), schedule(section.prior_learning_rate)
@@ -186,8 +192,14 @@ def _make_stage(
         has_clusters=name != "pretrain",
         can_refill=can_refill,
         begin=lambda state, x: begin(run, name, state, x),
-        extra_arrays=dict(extra_arrays or {}),
+        extra_arrays=arrays,
     )
+
+
+def _weights(run: Run) -> np.ndarray:
+    weights = row_weights(run)
+    assert weights is not None  # the run is weighted
+    return weights
 
 
 def _make_targets(run: Run, targets: Callable[[np.ndarray, GMMPrior], np.ndarray]) -> MakeArray:

@@ -21,7 +21,7 @@ from vade_jax.system.precision import matmul_precision
 from vade_jax.system.signals import Interrupted
 from vade_jax.training.data_feed import Feed
 from vade_jax.training.epoch import EpochProgram, make_epoch, make_epoch_of_runs
-from vade_jax.training.objectives import Batch, Metrics
+from vade_jax.training.objectives import WEIGHTS, Batch, Metrics
 from vade_jax.training.train_state import TrainState
 
 _MIB = 2**20
@@ -127,8 +127,11 @@ class _Programs:
         x, num_clusters = self._feed.x, shapes.params["prior"].means.shape[0]
         program = self._make_epoch(stage)
         with self._precision():
-            extra_array = jax.ShapeDtypeStruct((len(x), num_clusters), np.float32)
-            program.compile(shapes, {"x": x, **dict.fromkeys(stage.extra_arrays, extra_array)})
+            extra_shapes = {
+                name: (len(x),) if name == WEIGHTS else (len(x), num_clusters) for name in stage.extra_arrays
+            }
+            extra_arrays = {name: jax.ShapeDtypeStruct(shape, np.float32) for name, shape in extra_shapes.items()}
+            program.compile(shapes, {"x": x, **extra_arrays})
         return program
 
 

@@ -215,8 +215,8 @@ def differing_rows(known: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     """Returns what differs between rows and those of a run, in words; '' if nothing does.
 
     Args:
-      known: 'num_rows', 'num_features', 'levels', 'fingerprint', 'digest' and 'offset' of the run's rows; what is
-        missing is not compared, except for the levels.
+      known: 'num_rows', 'num_features', 'levels', 'covariates', 'weights', 'fingerprint', 'digest' and 'offset' of the
+        run's rows; of these the last three are not compared if they are missing.
       found: the same of the other rows.
     """
     for key, unit in (("num_rows", "rows"), ("num_features", "columns")):
@@ -224,6 +224,9 @@ def differing_rows(known: Mapping[str, Any], found: Mapping[str, Any]) -> str:
             return f"{found[key]} {unit} instead of {known[key]}"
     if read_levels(known) != read_levels(found):
         return "rows whose categories have other names"
+    for name in ("covariates", "weights"):
+        if known.get(name) != found.get(name):
+            return f"rows of other {name}"
     if "offset" in known and "offset" in found and known["offset"] != found["offset"]:
         return "rows whose large columns have other values"
     key = "digest" if known.get("digest") else "fingerprint"  # runs of older versions have no digest of all rows

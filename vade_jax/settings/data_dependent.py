@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from vade_jax.data.column_names import abbreviate
+from vade_jax.data.covariates import KnownCovariates
 from vade_jax.data.dataset import Dataset
 from vade_jax.data.gaps import greatest, has_gaps
 from vade_jax.data.levels import column_name
@@ -167,6 +168,8 @@ def check_against_data(settings: Mapping[str, Any], train: Dataset) -> None:
     flat = flatten(settings)
     _check_number_of_rows(flat, train.x)
     _check_gaps(flat, train)
+    if train.covariates is not None and train.image_shape:
+        raise InputError("config.data.covariates", "covariates of images", "rows that are no images", "Leave them out.")
     model = _make_model(flat, train, columns_of(settings, train))
     for field in ("augment.max_degrees", "augment.max_shift"):
         if flat[field] and train.image_shape is None:
@@ -236,6 +239,7 @@ def _make_model(flat: Mapping[str, Any], rows: Dataset, columns: tuple[Column, .
         min_log_var=flat["model.min_log_var"],
         columns=columns,
         gaps=has_gaps(rows.x),
+        covariates=tuple(map(len, KnownCovariates.of_rows(rows).levels)),
     )
 
 

@@ -59,6 +59,13 @@ def get_config() -> ConfigDict:
     # kinds are number, binary (0 and 1), category, count and heavy_tailed (a number with a few extreme values). Columns
     # that are not named here are what they look like.
     config.data.columns = ()
+    # Columns of a table, or of an .h5ad's obs, that are no features: encoder and decoder see them, and the prior does
+    # not, so that clusters do not follow them. Such as ('batch', 'donor'). Text, and whole numbers of at most 20
+    # different values, are levels, and other columns are numbers; 'donor=category' or 'age=number' says which.
+    config.data.covariates = ()
+    # Column of weights of rows, numbers >= 0, of a table or of an .h5ad's obs; '' for none. A row of weight 2 counts in
+    # the losses and the prior like two equal rows. Searches for starting clusters do not use them.
+    config.data.weights = ""
     # Rows up to this size are copied to every device, with the [N, K] values that stages train towards; more rows are
     # streamed.
     config.data.max_resident_mib = 2048.0
@@ -200,6 +207,8 @@ def get_config() -> ConfigDict:
     config.generate.between_clusters = ()  # two clusters: z goes from the first mean to the second; () for draws
     config.generate.between_rows = ()  # indices of two training rows: z goes from the first's mean to the second's
     config.generate.num_samples = 10  # rows in all; with 'each', of each cluster; on a line, including both ends
+    # Values of covariates, such as ('batch=b1',); the others are those of random training rows, on a line unknown.
+    config.generate.covariates = ()
     config.generate.truncation = 0.0  # z lies within this many standard deviations of its cluster's mean; 0: no limit
 
     config.select_k = ConfigDict()  # --mode=select_k: recommends a number of clusters

@@ -76,6 +76,18 @@ _COLUMNS = rule_of(
     ),
     f"texts COLUMN=KIND, such as ('age=number', 'sex=category'), each kind one of {', '.join(KINDS)}",
 )
+_NAMES = rule_of(
+    lambda value: (
+        isinstance(value, tuple | list)
+        and all(isinstance(part, str) and part for part in value)
+        and len(value) == len({*value})
+    ),
+    "different names of columns, such as ('batch', 'donor')",
+)
+_VALUES = rule_of(
+    lambda value: isinstance(value, tuple | list) and all(isinstance(part, str) and "=" in part for part in value),
+    "texts COVARIATE=VALUE, such as ('batch=b1',)",
+)
 
 RULES: dict[str, Rule] = {
     "seed": _SEED,
@@ -101,6 +113,8 @@ RULES: dict[str, Rule] = {
     "data.held_out_share": number(lambda value: 0 <= value < 1, "a number in [0, 1)"),
     "data.scaling": registered(SCALINGS, AUTO),
     "data.columns": _COLUMNS,
+    "data.covariates": _NAMES,
+    "data.weights": _TEXT,
     "data.max_resident_mib": _NOT_NEGATIVE,
     "data.shard_mib": _POSITIVE,
     "model.num_clusters": integer(1),
@@ -179,6 +193,7 @@ RULES: dict[str, Rule] = {
     "generate.between_clusters": _PAIR,
     "generate.between_rows": _PAIR,
     "generate.num_samples": integer(1),
+    "generate.covariates": _VALUES,
     "generate.truncation": _NOT_NEGATIVE,
     "select_k.min_clusters": integer(1),
     "select_k.max_clusters": integer(1),

@@ -25,14 +25,17 @@ def make_random_affine(image_shape: tuple[int, int, int], max_degrees: float, ma
 
 
 @functools.lru_cache(maxsize=16)
-def make_random_gaps(share: float) -> Augmentation:
-    """Returns `random_gaps` with this option; the same object for the same option."""
-    return functools.partial(random_gaps, share=share)
+def make_random_gaps(share: float, num_covariates: int = 0) -> Augmentation:
+    """Returns `random_gaps` with these options; the same object for the same options."""
+    return functools.partial(random_gaps, share=share, num_covariates=num_covariates)
 
 
-def random_gaps(key: jax.Array, row: jax.Array, share: float) -> jax.Array:
-    """One row [D] in which each entry is replaced by a gap, NaN, with a probability."""
-    return jnp.where(jax.random.bernoulli(key, share, row.shape), jnp.nan, row)
+def random_gaps(key: jax.Array, row: jax.Array, share: float, num_covariates: int = 0) -> jax.Array:
+    """One row [D + S] in which each entry but the S covariates is replaced by a gap, NaN, with a probability."""
+    hidden = jax.random.bernoulli(key, share, row.shape)
+    if num_covariates:
+        hidden = hidden.at[-num_covariates:].set(False)
+    return jnp.where(hidden, jnp.nan, row)
 
 
 @functools.lru_cache(maxsize=16)

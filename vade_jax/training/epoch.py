@@ -18,7 +18,7 @@ from jax import lax
 
 from vade_jax.networks.model import Params
 from vade_jax.system.devices import DEVICES, over_devices, sharding, split_over_devices, sum_over_devices
-from vade_jax.training.objectives import Batch, Metrics, Objective
+from vade_jax.training.objectives import WEIGHTS, Batch, Metrics, Objective
 from vade_jax.training.train_state import TrainState
 
 _KEPT_EPOCHS = 8  # compiled epochs that were made last, tens of MiB each; a run has about four
@@ -57,10 +57,13 @@ def train_step(
       sum_over_devices: sums a pytree over the devices that share the batch.
 
     Returns:
-      The state after the step, and the batch's mean of the loss and of each metric; the same on every device.
+      The state after the step, and the batch's mean of the loss and of each metric; the same on every device. With
+      weights, whose mean over all rows is 1, each row counts in the mean as its weight says.
     """
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(state.key, state.step), batch_positions)
     weights = jnp.where(batch_positions < batch_size, 1.0 / batch_size, 0.0)
+    if WEIGHTS in batch:
+        weights = weights * batch[WEIGHTS]
     batch = {**batch, "x": state.scaling(batch["x"])}
 
     def mean_loss(params: Params) -> tuple[jax.Array, Metrics]:

@@ -17,6 +17,7 @@ from vade_jax.training.dec import log_soft_assignments, mixture_of_centroids, sh
 _TINY = 1e-30  # makes 0 log 0 = 0
 _AUGMENTATION = 1  # folded into an example's key for its augmentation; draws of z use the key itself
 ENCODER_INPUT = "encoder_input"  # batch key: [B, D], given to the encoder instead of x
+WEIGHTS = "weights"  # batch key: [B], how much each row counts in the mean loss
 
 Batch = dict[str, jax.Array]  # {'x': [B, D], ...}, one leading axis B
 Metrics = dict[str, jax.Array]  # name -> [B], nats
