@@ -15,7 +15,7 @@ from unittest import mock
 
 import numpy as np
 
-from benchmarks import records, speed, text_tables
+from benchmarks import records, text_tables
 
 Pair = tuple[Callable[[], Any], Callable[[], Any]]
 
@@ -29,7 +29,7 @@ def main() -> None:
     options = parser.parse_args()
     record = {
         "cpus": os.cpu_count(),
-        "processor": speed.processor(),
+        "processor": records.processor(),
         "commit": records.commit(),
         "changes": {name: measure(CHANGES[name](), options.rounds) for name in options.changes},
     }

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Callable
 
 from benchmarks import (
+    accelerator_tables,
     calibration,
     changes,
     checkpointing,
@@ -70,17 +71,6 @@ _CRITERIA_COLUMNS = (
     *(f"picked by {name.replace('_', ' ')} (rank correlation)" for name in criteria.CRITERIA),
 )
 
-# column -> prefix of the names of its stages.
-_STAGES = {
-    "load": "load",
-    "autoencoder": "pretrain",
-    "finding clusters": "initialize",
-    "guide": "guide",
-    "align": "align",
-    "cluster": "cluster",
-    "evaluation": "evaluate",
-}
-
 
 def with_tables(readme: str) -> str:
     """A page's text with its tables written again; a table without markers or without a record is left as it is."""
@@ -124,20 +114,15 @@ def stages_table() -> str:
         ended = records.finished(record["runs"])
         if not ended or not records.is_of_today(record):
             continue
-        shares = []
-        for prefix in _STAGES.values():
-            spent = [sum(t for name, t in run["seconds"].items() if name.startswith(prefix)) for run in ended]
-            of_runs = [part / run["seconds"]["total"] for part, run in zip(spent, ended, strict=True)]
-            shares.append(f"{statistics.median(of_runs):.0%}")
         rows.append(
             [
                 markdown.command(record),
                 records.count(record["runs"]),
                 markdown.minutes(records.summarize(ended)),
-                *shares,
+                *(f"{share:.0%}" for share in records.stage_shares(ended).values()),
             ]
         )
-    return markdown.table(["config", "seeds", "minutes a run", *_STAGES], rows)
+    return markdown.table(["config", "seeds", "minutes a run", *records.STAGES], rows)
 
 
 def ablation_table() -> str:
@@ -287,6 +272,7 @@ _TABLES: dict[str, Callable[[], str]] = {
     "comparison": comparison_table,
     "cells": cells_table,
     "likelihood": likelihood_table,
+    "accelerator": accelerator_tables.markdown_table,
 }
 _TABLES |= {
     benchmark.__name__.rpartition(".")[2]: benchmark.markdown_table

@@ -9,17 +9,26 @@ import subprocess
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from absl.flags import FlagValues
-from ml_collections import ConfigDict, config_flags
 from scipy.stats import entropy
 
-from vade_jax.runs.workdir import settings_that_change_training
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 _SCORES = ("seed", "commit", "accuracy", "nmi", "ari", "elbo", "log_likelihood", "occupancy")
+# Title in a table -> prefix of the names of its stages.
+STAGES = {
+    "load": "load",
+    "autoencoder": "pretrain",
+    "finding clusters": "initialize",
+    "guide": "guide",
+    "align": "align",
+    "cluster": "cluster",
+    "evaluation": "evaluate",
+}
 # An innermost list or object of indented JSON. JSON strings hold no line breaks, so no text can match by accident.
 _FLAT = re.compile(r"([\[{])\n\s*([^\[\]{}]*?)\n\s*([\]}])")
 
@@ -35,11 +44,17 @@ def trained_settings(path: Path) -> dict[str, Any] | None:
 
 
 def _without_seed(settings: dict[str, Any]) -> dict[str, Any]:
+    from vade_jax.runs.workdir import settings_that_change_training
+
     return {name: value for name, value in settings_that_change_training(settings).items() if name != "seed"}
 
 
-def read_config(path: str, flags: Sequence[str]) -> ConfigDict:
+def read_config(path: str, flags: Sequence[str]) -> "ConfigDict":
     """The config after the flags are applied, as main.py reads it."""
+    # Not all that reads a record has these installed: benchmarks.accelerator.
+    from absl.flags import FlagValues
+    from ml_collections import config_flags
+
     values = FlagValues()
     argv = ["main.py", f"--config={path}", *flags]
     config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
@@ -74,6 +89,15 @@ def code_digest(*patterns: str) -> str:
     for path in sorted(found):
         digest.update(f"{path.relative_to(ROOT)}\0{path.read_text()}\0".encode())
     return digest.hexdigest()
+
+
+def processor() -> str | None:
+    """The processor's name on Linux; None elsewhere."""
+    try:
+        with open("/proc/cpuinfo") as lines:
+            return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
+    except OSError:
+        return None
 
 
 def make_record(config: str, flags: Sequence[str], runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -204,3 +228,12 @@ def summarize(runs: Sequence[dict[str, Any]]) -> dict[str, float] | None:
         **{name: statistics.median(run[name] for run in ended) for name in ("initial_accuracy", "nmi", "elbo")},
         "seconds": statistics.median(run["seconds"]["total"] for run in ended),
     }
+
+
+def stage_shares(runs: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Each stage's share of a run's seconds, medians over runs that did not fail, by the stage's name in a table."""
+    shares = {}
+    for title, prefix in STAGES.items():
+        spent = [sum(t for name, t in run["seconds"].items() if name.startswith(prefix)) for run in runs]
+        shares[title] = statistics.median(part / run["seconds"]["total"] for part, run in zip(spent, runs, strict=True))
+    return shares

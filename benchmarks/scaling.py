@@ -17,7 +17,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks import records, seeds, speed, text_tables
+from benchmarks import records, seeds, text_tables
 from benchmarks.scaling_point import BASE, measure
 
 AXES = {
@@ -53,7 +53,7 @@ def main() -> None:
         return
     path = records.RESULTS / f"scaling_{options.name}.json"
     record = records.read(path) or {"axes": {}, "commits": {}}
-    record |= {"cpus": os.cpu_count(), "processor": speed.processor(), "base": BASE}
+    record |= {"cpus": os.cpu_count(), "processor": records.processor(), "base": BASE}
     for axis in options.axes:
         record["axes"][axis] = [_in_processes(point, options.seconds) for point in points(axis, options.num_rows)]
         record["commits"][axis] = records.commit()

@@ -24,7 +24,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import process_usage, records, seeds, speed, waiting_parts, waiting_tables
+from benchmarks import process_usage, records, seeds, waiting_parts, waiting_tables
 from benchmarks.waiting_parts import Contender, Part
 
 _FIRST_SEED = 100
@@ -123,7 +123,7 @@ def with_part(earlier: dict[str, Any] | None, name: str, found: dict[str, Any]) 
     record = {
         "code": records.code_digest("benchmarks/waiting_p*.py"),
         "cpus": os.cpu_count(),
-        "processor": speed.processor(),
+        "processor": records.processor(),
         "commit": records.commit(),
     }
     kept: dict[str, Any] = {"device": None, "versions": {}, "parts": {}}
