@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import accelerator_tables, contenders, process_usage, records, text_tables
+from benchmarks import accelerator_tables, contenders, process_usage, provenance, records, text_tables
 
 _NEEDED_BY_RUNS = ("filelock", "jinja2", "matplotlib", "ml_collections", "orbax", "sknetwork", "tqdm")
 _TOO_LATE_S = 2  # nothing is started with less time than this
@@ -58,7 +58,7 @@ def main() -> None:
     options = _parse(sys.argv[1:])
     options.deadline = time.monotonic() + 60 * options.budget
     record: dict[str, Any] = {
-        "commit": records.commit(),
+        **provenance.stamp(__file__),
         "cpus": os.cpu_count(),
         "processor": records.processor(),
         "data": options.data.name if options.data else "digits",

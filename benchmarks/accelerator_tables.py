@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks import markdown, records, text_tables
+from benchmarks import markdown, provenance, records, text_tables
 
 FLOAT32 = "vade_jax in float32"  # a contender of its own: on a GPU the others multiply matrices in TF32
 _NOT_MEASURED = "not measured"
@@ -113,6 +113,7 @@ def markdown_table() -> str:
     paths = sorted(records.RESULTS.glob("accelerator_*.json"))
     found = [record for path in paths if (record := records.read(path)) and not record["small"]]
     table = rows(found)
+    table[0] = [table[0][0], *(name + provenance.mark(of) for name, of in zip(table[0][1:], found, strict=True))]
     if not any((record["device"] or {}).get("platform") == "gpu" for record in found):
         table = [[*line, _NOT_MEASURED if number else _ANY_GPU] for number, line in enumerate(table)]
     columns, *lines = table

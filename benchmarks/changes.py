@@ -15,7 +15,7 @@ from unittest import mock
 
 import numpy as np
 
-from benchmarks import records, text_tables
+from benchmarks import provenance, records, text_tables
 
 Pair = tuple[Callable[[], Any], Callable[[], Any]]
 
@@ -30,7 +30,7 @@ def main() -> None:
     record = {
         "cpus": os.cpu_count(),
         "processor": records.processor(),
-        "commit": records.commit(),
+        **provenance.stamp(__file__),
         "changes": {name: measure(CHANGES[name](), options.rounds) for name in options.changes},
     }
     path = records.RESULTS / f"changes_{options.name}.json"

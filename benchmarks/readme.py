@@ -17,7 +17,9 @@ from benchmarks import (
     long_process,
     markdown,
     mixed,
+    notes,
     outliers,
+    provenance,
     records,
     rivals,
     scaling,
@@ -80,7 +82,7 @@ def with_tables(readme: str) -> str:
         _, closing, after = rest.partition(end)
         rows = make()
         if opening and closing and rows:
-            readme = before + begin + rows + end + after
+            readme = before + begin + rows + notes.below(name, rows) + end + after
     return readme
 
 
@@ -93,7 +95,7 @@ def results_table() -> str:
         above = "-" if not summary else "yes" if summary["accuracy"] > summary["initial_accuracy"] else "no"
         rows.append(
             [
-                markdown.command(record) + markdown.age(record),
+                markdown.command(record) + markdown.age(record) + provenance.mark(record),
                 records.count(record["runs"]),
                 *markdown.numbers(summary, 3, "accuracy", "worst", "best", "initial_accuracy"),
                 above,
@@ -116,7 +118,7 @@ def stages_table() -> str:
             continue
         rows.append(
             [
-                markdown.command(record),
+                markdown.command(record) + provenance.mark(record),
                 records.count(record["runs"]),
                 markdown.minutes(records.summarize(ended)),
                 *(f"{share:.0%}" for share in records.stage_shares(ended).values()),
@@ -136,7 +138,7 @@ def ablation_table() -> str:
             rows.append(
                 [
                     markdown.command(record),
-                    name + markdown.age(cell),
+                    name + markdown.age(cell) + provenance.mark(cell),
                     f"`{changes}`" if changes else "",
                     records.count(cell["runs"]),
                     *markdown.numbers(summary, 3, "accuracy", "worst", "best", "initial_accuracy"),
@@ -150,13 +152,19 @@ def ablation_table() -> str:
 def selection_table() -> str:
     """A Markdown table of what each criterion selects, a row for each config; '' without records."""
     rows = []
-    for answer in (records.read(records.RESULTS / "selection.json") or {}).values():
+    for name, answer in (records.read(records.RESULTS / "selection.json") or {}).items():
+        mark = provenance.mark(records.read(records.RESULTS / f"seeds_{name}.json"))
         picks = [answer["criteria"].get(name) for name in CRITERIA]
         cells = [
             f"{pick['accuracy']:.3f} ({text_tables.number(pick['spearman'], 2)})" if pick else "-" for pick in picks
         ]
         rows.append(
-            [markdown.command(answer), str(answer["runs"]), *markdown.numbers(answer, 3, "best", "median"), *cells]
+            [
+                markdown.command(answer) + mark,
+                str(answer["runs"]),
+                *markdown.numbers(answer, 3, "best", "median"),
+                *cells,
+            ]
         )
     return markdown.table(_SELECTION_COLUMNS, rows)
 
@@ -173,7 +181,7 @@ def criteria_table() -> str:
             picks = [run["criteria"][name] for run in runs]
             accuracy, spearman = (statistics.mean(pick[key] for pick in picks) for key in ("accuracy", "spearman"))
             cells.append(f"{accuracy:.3f} ({spearman:.2f})")
-        rows.append([markdown.command({**record, "flags": []}), str(len(runs)), *cells])
+        rows.append([markdown.command({**record, "flags": []}) + provenance.mark(record), str(len(runs)), *cells])
     return markdown.table(_CRITERIA_COLUMNS, rows)
 
 
@@ -185,7 +193,7 @@ def files_table() -> str:
         columns[3:] = [f"{method}: accuracy, ARI" for method in scores]
         rows.append(
             [
-                name.replace("_", " "),
+                name.replace("_", " ") + provenance.mark(record),
                 f"{record['rows']:,} x {record['columns']:,}",
                 str(record["settings"]["model.num_clusters"]),
                 *(", ".join(markdown.numbers(of_method, 3, "accuracy", "ari")) for of_method in scores.values()),
@@ -219,7 +227,7 @@ def faults_table() -> str:
     """A Markdown table with a row for each kind of fault; '' without a record."""
     record = records.read(records.RESULTS / "faults_cpu.json")
     columns, *found = faults.rows(record) if record else [[]]
-    return markdown.table(columns, found)
+    return markdown.table(columns, markdown.marked(found, record or {}))
 
 
 def comparison_table() -> str:
@@ -230,7 +238,8 @@ def comparison_table() -> str:
         summaries = [table.summarize(runs.get(method, [])) for runs in found.values()]
         cells = [f"{summary['accuracy']:.3f} ({summary['worst']:.3f})" if summary else "-" for summary in summaries]
         if any(summaries):
-            rows.append([method, *cells])
+            measured = [runs[method] for runs in found.values() if method in runs]
+            rows.append([method + provenance.mark(measured), *cells])
     return markdown.table(["method", *found], rows)
 
 
@@ -240,7 +249,9 @@ def cells_table() -> str:
     for name in rivals.CONFIGS:
         if table.methods_of(name) or name in rivals.NOT_RUN:
             columns, *of_name = table.rows(name)
-            rows += [[name, *row] for row in of_name]
+            runs = table.methods_of(name)
+            marks = {method: provenance.mark(of_method) for method, of_method in runs.items()}
+            rows += [[name, method + marks.get(method, ""), *cells] for method, *cells in of_name]
     return markdown.table(["data", *columns], rows) if rows else ""
 
 
@@ -250,7 +261,7 @@ def likelihood_table() -> str:
     for path in sorted(records.RESULTS.glob("likelihood_*.json")):
         record = records.read(path) or {}
         columns, *found = likelihood.rows(record)
-        table_rows += [[markdown.command(record), *row] for row in found]
+        table_rows += [[markdown.command(record) + provenance.mark(record), *row] for row in found]
     return markdown.table(["command", *columns], table_rows) if table_rows else ""
 
 

@@ -1,6 +1,5 @@
 """The records of the benchmarks: JSON files with scores, settings, versions, device and commit."""
 
-import hashlib
 import json
 import os
 import re
@@ -80,17 +79,6 @@ def commit() -> str:
     return git("rev-parse", "HEAD") + (" dirty" if changed else "")
 
 
-def code_digest(*patterns: str) -> str:
-    """SHA-256 of the code that a run depends on, and of further files that match these patterns, in hexadecimal."""
-    digest = hashlib.sha256()
-    found = (
-        path for pattern in ("main.py", "configs/*.py", "vade_jax/**/*.py", *patterns) for path in ROOT.glob(pattern)
-    )
-    for path in sorted(found):
-        digest.update(f"{path.relative_to(ROOT)}\0{path.read_text()}\0".encode())
-    return digest.hexdigest()
-
-
 def processor() -> str | None:
     """The processor's name on Linux; None elsewhere."""
     try:
@@ -127,9 +115,10 @@ def _entry(run: dict[str, Any]) -> dict[str, Any]:
     """The part of a run that the record keeps."""
     if "failure" in run:
         kept = {name: run[name] for name in ("seed", "commit", "failure")}
-        return {**kept, "treatments": run.get("treatments", [])}
+        return {**kept, **_code(run), "treatments": run.get("treatments", [])}
     return {
         **{name: run[name] for name in _SCORES},
+        **_code(run),
         **_criteria(run),
         "initial_accuracy": run["initialization"]["accuracy"],
         "rounds": [found["accuracy"] for found in run["rounds"]],
@@ -138,6 +127,11 @@ def _entry(run: dict[str, Any]) -> dict[str, Any]:
         "treatments": run["treatments"],
         "seconds": {name: round(value, 1) for name, value in run["seconds"].items()},
     }
+
+
+def _code(run: dict[str, Any]) -> dict[str, Any]:
+    """The code of a run, as `benchmarks.provenance` notes it; {} if it was not noted."""
+    return {"code": run["code"]} if run.get("code") else {}
 
 
 def _criteria(run: dict[str, Any]) -> dict[str, float]:

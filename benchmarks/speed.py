@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import contenders, matrix_products, records, seeds, text_tables
+from benchmarks import arguments, contenders, matrix_products, provenance, records, text_tables
 
 _LIMIT_S = 900
 
@@ -22,7 +22,7 @@ _LIMIT_S = 900
 def main() -> None:
     """Runs every contender in every round and writes the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch_sizes", type=seeds.integers, default="100,256", help="separated by commas")
+    parser.add_argument("--batch_sizes", type=arguments.integers, default="100,256", help="separated by commas")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--num_rows", type=int, default=25_600)
     parser.add_argument(
@@ -58,7 +58,7 @@ def measure(
     record: dict[str, Any] = {
         "cpus": os.cpu_count(),
         "processor": records.processor(),
-        "commit": records.commit(),
+        **provenance.stamp(__file__),
         "num_rows": num_rows,
         "device": None,
         "versions": {"python": platform.python_version()},
