@@ -21,6 +21,7 @@ MARK = "†"
 CODE = "code"
 RUN = "seeds"  # the benchmark that trains the runs which other benchmarks score
 _PROGRAM, _TRAINING = "main.py", "vade_jax.commands.train"  # its other modes have no part in a training run
+_CONFIGS = "configs/"
 _IN_PROCESS = re.compile(r"benchmarks\.\w+")  # the argument of python -m
 # What these files show or store, they do not change. Configs count where they are used, by `of_config`.
 _ONLY_SHOW = re.compile(
@@ -61,8 +62,9 @@ def code(file: str) -> Code:
 
 def code_of_run(config: str) -> Code:
     """'code' of a run of main.py with a config that starts now."""
-    name = Path(config).stem
-    own = {f"configs/{name}": of_config(name)} if _file(f"vade_jax.configs.{name}") else {}
+    name = config.removeprefix(_CONFIGS).removesuffix(".py")
+    shipped = config.startswith(_CONFIGS) and _file(_config_module(name))
+    own = {f"{_CONFIGS}{name}": of_config(name)} if shipped else {}
     return {RUN: digest(f"benchmarks.{RUN}"), **own}
 
 
@@ -72,8 +74,12 @@ def is_of_today(measured_with: Mapping[str, str]) -> bool:
 
 
 def _today(name: str) -> str:
-    folder, _, config = name.rpartition("/")
-    return of_config(config) if folder else digest(f"benchmarks.{name}")
+    is_config = name.startswith(_CONFIGS)
+    return of_config(name.removeprefix(_CONFIGS)) if is_config else digest(f"benchmarks.{name}")
+
+
+def _config_module(name: str) -> str:
+    return f"vade_jax.configs.{name.replace('/', '.')}"
 
 
 def codes(part: Any) -> Iterator[Code | None]:
@@ -104,8 +110,8 @@ def digest(module: str) -> str:
 
 @functools.cache
 def of_config(name: str) -> str:
-    """The digest of a shipped config and of the configs and defaults that it changes."""
-    return _digest_of(sources(f"vade_jax.configs.{name}", with_configs=True))
+    """The digest of a shipped config, such as 'har' or 'paper/har', and of the configs and defaults that it changes."""
+    return _digest_of(sources(_config_module(name), with_configs=True))
 
 
 @functools.cache

@@ -28,6 +28,7 @@ FILES = {
     "vade_jax/reports/label_scores.py": "",
     "vade_jax/configs/base.py": "from vade_jax.settings import defaults\n",
     "vade_jax/configs/har.py": "from vade_jax.configs import base\n",
+    "vade_jax/configs/paper/har.py": "from vade_jax.configs import har\n",
     "vade_jax/settings/defaults.py": "K = 10\n",
 }
 CACHES = (provenance.sources, provenance.of_config, provenance._digest_of, provenance._tree, provenance._code_text)
@@ -102,6 +103,10 @@ def test_a_run_knows_its_config(root):
     clear()
     assert not provenance.is_of_today(code)
     assert provenance.code_of_run("/elsewhere/my_config.py").keys() == {"seeds"}
+    paper = provenance.code_of_run("configs/paper/har.py")
+    assert paper.keys() == {"seeds", "configs/paper/har"}
+    assert provenance.is_of_today(paper)
+    assert names("vade_jax.configs.paper.har", with_configs=True) > {"vade_jax/configs/har.py"}
 
 
 def test_in_this_project_training_is_reached_and_pages_are_not():
