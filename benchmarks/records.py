@@ -70,13 +70,16 @@ def is_of_today(record: dict[str, Any]) -> bool:
 
 
 def commit() -> str:
-    """The current commit, with ' dirty' appended if the code differs from it."""
+    """The current commit, with ' dirty' appended if the code differs from it; 'unknown' in a copy without git."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
-    changed = git("status", "--porcelain", "--", "vade_jax", "configs", "main.py")
-    return git("rev-parse", "HEAD") + (" dirty" if changed else "")
+    try:
+        changed = git("status", "--porcelain", "--", "vade_jax", "configs", "main.py")
+        return git("rev-parse", "HEAD") + (" dirty" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def processor() -> str | None:

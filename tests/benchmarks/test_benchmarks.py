@@ -86,6 +86,13 @@ def test_failed_runs_merge_with_any_device_and_do_not_count():
     assert seeds_of(records.merge(failed, make_record(make_run(0)))) == [0, 1]
 
 
+def test_a_copy_without_git_has_an_unknown_commit(tmp_path, monkeypatch):
+    assert len(records.commit().removesuffix(" dirty")) in (40, len("unknown"))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.setattr(records, "ROOT", tmp_path)
+    assert records.commit() == "unknown"
+
+
 def finish(folder, seed, content):
     workdir = folder / f"seed{seed}"
     workdir.mkdir(parents=True)
