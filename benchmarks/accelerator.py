@@ -38,6 +38,7 @@ _SPEED = ("vade_jax", "torch", "torch_compile", "runs_side_by_side", "jax_steps"
 _FROM_KMEANS = (
     "--config.init.method=kmeans",
     "--config.init.num_restarts=1",
+    "--config.init.soft_neighbors=0",
     "--config.guide.num_rounds=0",
     "--config.align.num_epochs=0",
 )
