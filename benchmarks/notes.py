@@ -82,6 +82,12 @@ def _by_config(kind: str) -> Callable[[], dict[str, set[int]]]:
     }
 
 
+def _selected() -> dict[str, set[int]]:
+    """The configs that have enough seeds to choose from."""
+    chosen = records.read(records.RESULTS / "selection.json") or {}
+    return {name: seeds for name, seeds in _by_config("seeds")().items() if name in chosen}
+
+
 def _by_key(name: str) -> Callable[[], dict[str, set[int]]]:
     """The keys of a record, which are data sets."""
 
@@ -104,7 +110,8 @@ def _with_gaps() -> dict[str, set[int]]:
 
 # Name of a table of scores -> function that returns its data sets and their seeds.
 SETS: dict[str, Callable[[], dict[str, set[int]]]] = {
-    **{name: _by_config("seeds") for name in ("results", "selection")},
+    "results": _by_config("seeds"),
+    "selection": _selected,
     **{name: _by_config(name) for name in ("ablation", "criteria", "likelihood")},
     **{name: _by_key(name) for name in ("calibration", "draws", "files", "judges", "mixed", "outliers", "unequal")},
     **{name: _compared for name in ("overview", "comparison", "cells")},

@@ -5,6 +5,9 @@ vade-jax --config=paper/har --config.data.path=har.npz --workdir=/tmp/paper_har
 As there: 120 epochs, rates of 2e-3 for the networks and 2e-5 for the prior, times 0.9 every ten epochs. The squared
 error counts 5 times, which is a Gaussian with a fixed sigma^2 of 1/10. The prior starts from one diagonal mixture.
 
+Accuracy with seed 100, the only one that was run: 0.636; the starting clusters have 0.576. It took 31 minutes on two
+busy CPU cores. The paper's 0.8446 is the best run from pretrained weights of its authors.
+
 Differences that remain: those of paper/mnist, and all 10,299 rows are used, where the code takes the first 10,200.
 """
 
