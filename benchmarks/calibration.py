@@ -25,7 +25,7 @@ from scipy.stats import multivariate_normal
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics.cluster import contingency_matrix
 
-from benchmarks import markdown, records, seeds, text_tables
+from benchmarks import arguments, markdown, provenance, records, seeds, text_tables
 from vade_jax.commands.load_rows import reload_rows
 from vade_jax.runs.run import read_run
 
@@ -55,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workdir", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--sets", type=lambda text: text.split(","), default=list(_CONFIGS), help=", ".join(_CONFIGS))
-    parser.add_argument("--seeds", type=seeds.integers, default="100,101,102", help="separated by commas")
+    parser.add_argument("--seeds", type=arguments.integers, default="100,101,102", help="separated by commas")
     parser.add_argument("--budget", type=float, default=math.inf, help="no run is started after this many minutes")
     options = parser.parse_args()
     deadline = time.monotonic() + 60 * options.budget
@@ -88,7 +88,9 @@ def _measure(name: str, seed: int, workdir: Path, deadline: float) -> list[dict[
             record = records.make_record(_CONFIGS[name], flags, [run])
             origin = {key: record[key] for key in ("device", "versions")}
             scores = _scores_of_run(folder / f"seed{seed}")
-            entries.append({"seed": seed, "memberships": kind, "commit": run["commit"], **origin, **scores})
+            entries.append(
+                {"seed": seed, "memberships": kind, **provenance.stamp_of_run(run, __file__), **origin, **scores}
+            )
     if name == "gaussians" and entries:
         _, labels, posterior = make_gaussians()
         entries.append({"seed": seed, "memberships": "true posterior", **scores_of(posterior, labels)})
@@ -193,8 +195,9 @@ def rows(record: dict[str, Any]) -> list[list[str]]:
 
 def markdown_table() -> str:
     """The table of `rows` in Markdown; '' without a record."""
-    columns, *found = rows(records.read(records.RESULTS / "calibration.json") or {})
-    return markdown.table(columns, found)
+    record = records.read(records.RESULTS / "calibration.json") or {}
+    columns, *found = rows(record)
+    return markdown.table(columns, markdown.marked(found, record))
 
 
 def _save_figure(path: Path, record: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from unittest import mock
 
 import numpy as np
 
-from benchmarks import records, speed, text_tables
+from benchmarks import provenance, records, text_tables
 
 Pair = tuple[Callable[[], Any], Callable[[], Any]]
 
@@ -29,8 +29,8 @@ def main() -> None:
     options = parser.parse_args()
     record = {
         "cpus": os.cpu_count(),
-        "processor": speed.processor(),
-        "commit": records.commit(),
+        "processor": records.processor(),
+        **provenance.stamp(__file__),
         "changes": {name: measure(CHANGES[name](), options.rounds) for name in options.changes},
     }
     path = records.RESULTS / f"changes_{options.name}.json"

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import contenders, records, speed, text_tables
+from benchmarks import contenders, provenance, records, text_tables
 from vade_jax.runs.metrics_log import read_metrics
 
 _NUM_ROWS, _BATCH_SIZE = 70_000, 256
@@ -37,8 +37,8 @@ def main() -> None:
         "config": options.config,
         "flags": options.flags,
         "cpus": os.cpu_count(),
-        "processor": speed.processor(),
-        "commit": records.commit(),
+        "processor": records.processor(),
+        **provenance.stamp(__file__),
         "cost": cost(options.workdir / "checkpoints", options.num_rows, options.pairs),
         "resume": resume(options.config, options.workdir / "run", options.flags),
     }

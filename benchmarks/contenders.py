@@ -7,6 +7,10 @@ not affect the times.
 
 import argparse
 import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +31,49 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="time to measure for, at least one epoch")
     options = parser.parse_args()
     print(json.dumps(CONTENDERS[options.name](options.batch_size, options.num_rows, options.seconds)))
+
+
+def run_in_process(
+    name: str,
+    batch_size: int,
+    num_rows: int,
+    seconds: float,
+    limit_s: float,
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Times a contender in a process of its own.
+
+    Args:
+      name: a key of CONTENDERS.
+      batch_size: B.
+      num_rows: number of random rows.
+      seconds: time to measure for.
+      limit_s: the process is killed after this many seconds.
+      environment: further variables of the process.
+
+    Returns:
+      The record that the contender printed, or its 'failure'.
+    """
+    arguments = [name, str(batch_size), f"--num_rows={num_rows}", f"--seconds={seconds}"]
+    command = with_environment([sys.executable, "-m", "benchmarks.contenders", *arguments], environment or {})
+    folder = Path(__file__).parent.parent
+    try:
+        answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        return {"failure": f"timed out after {limit_s:.0f} s"}
+    if answer.returncode:
+        return {"failure": (answer.stderr.strip() or f"exit status {answer.returncode}").splitlines()[-1]}
+    return last_line(answer.stdout)
+
+
+def with_environment(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """The command with further environment variables."""
+    return ["env", *(f"{name}={value}" for name, value in environment.items()), *command] if environment else [*command]
+
+
+def last_line(output: str) -> dict[str, Any]:
+    """The JSON in the last line that a process printed."""
+    return json.loads(output.splitlines()[-1])
 
 
 def made_rows(num_rows: int, num_features: int = NUM_FEATURES) -> np.ndarray:

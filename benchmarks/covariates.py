@@ -25,7 +25,7 @@ from sklearn.metrics import mutual_info_score
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from benchmarks import judges, markdown, records, seeds, text_tables
+from benchmarks import arguments, judges, markdown, provenance, records, seeds, text_tables
 from vade_jax.commands.load_rows import reload_rows
 from vade_jax.data.single_cells import log_normalized
 from vade_jax.inference.answers import make_embed
@@ -70,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workdir", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--names", type=lambda text: text.split(","), default=list(ROWS), help="separated by commas")
-    parser.add_argument("--seeds", type=seeds.integers, default="100,101,102", help="separated by commas")
+    parser.add_argument("--seeds", type=arguments.integers, default="100,101,102", help="separated by commas")
     parser.add_argument("--budget", type=float, default=math.inf, help="no run is started after this many minutes")
     options = parser.parse_args()
     deadline = time.monotonic() + 60 * options.budget
@@ -167,7 +167,7 @@ def _train(
             "told": told_from_embedding(folder / f"seed{seed}", made.batch),
             "seconds": run["seconds"]["total"],
             "origin": {
-                "commit": run["commit"],
+                **provenance.stamp_of_run(run, __file__),
                 "digest": workdir.read(folder / f"seed{seed}")[1]["digest"],
                 **{key: origin[key] for key in ("device", "versions")},
             },
@@ -211,8 +211,10 @@ def rows(record: dict[str, Any]) -> list[list[str]]:
 
 def markdown_table() -> str:
     """The table of `rows` in Markdown; '' without a record."""
-    columns, *found = rows(records.read(records.RESULTS / "covariates.json") or {})
-    return markdown.table(columns, found) if found else ""
+    record = records.read(records.RESULTS / "covariates.json") or {}
+    columns, *found = rows(record)
+    marked = [[name + provenance.mark(record[f"{name}, {kind}"]), kind, *cells] for name, kind, *cells in found]
+    return markdown.table(columns, marked) if found else ""
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import entropy
 
-from benchmarks import records, seeds
+from benchmarks import arguments, provenance, records, seeds
 from benchmarks.selection import spearman
 from vade_jax.data import sources, splits
 from vade_jax.inference.answers import make_embed
@@ -42,7 +42,7 @@ def main() -> None:
     """Trains the missing autoencoders, scores the candidates and writes the record."""
     parser = seeds.make_parser(__doc__, default_seeds="0")
     parser.add_argument(
-        "--neighbors", type=seeds.integers, default="10,15,30", help="of the layouts, separated by commas"
+        "--neighbors", type=arguments.integers, default="10,15,30", help="of the layouts, separated by commas"
     )
     options = parser.parse_args()
     flags = [*options.flags, *_AUTOENCODER]
@@ -51,7 +51,14 @@ def main() -> None:
     answers = []
     for run in records.finished(runs):
         found = candidates(options.workdir / f"seed{run['seed']}", options.neighbors)
-        answers.append({"seed": run["seed"], "commit": run["commit"], **compare_criteria(found), "candidates": found})
+        answers.append(
+            {
+                "seed": run["seed"],
+                **provenance.stamp_of_run(run, __file__),
+                **compare_criteria(found),
+                "candidates": found,
+            }
+        )
     record = {
         **records.make_record(options.config, flags, runs),
         "neighbors": options.neighbors,

@@ -22,7 +22,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import cross_val_score
 
-from benchmarks import markdown, records, seeds, text_tables
+from benchmarks import arguments, markdown, provenance, records, seeds, text_tables
 from vade_jax.commands.load_rows import reload_rows
 from vade_jax.commands.predict import clusters
 from vade_jax.inference import answers
@@ -60,7 +60,7 @@ def main() -> None:
     )
     parser.add_argument("--workdir", type=Path, required=True, help="folder for the files and the runs")
     parser.add_argument("--names", type=lambda text: text.split(","), default=list(DATA), help="separated by commas")
-    parser.add_argument("--seeds", type=seeds.integers, default="100,101,102", help="separated by commas")
+    parser.add_argument("--seeds", type=arguments.integers, default="100,101,102", help="separated by commas")
     parser.add_argument("flags", nargs="*", help="further flags of main.py, after --")
     options = parser.parse_args()
     path = records.RESULTS / "draws.json"
@@ -101,7 +101,7 @@ def measure(name: str, seed: int, shared: Path, folder: Path, flags: list[str]) 
     trained = folder / name / f"seed{seed}"
     (entry,) = record["runs"]
     entry |= {"rows": len(x), "columns": x.shape[1], "digest": workdir.read(trained)[1]["fingerprint"]}
-    return {**record, "runs": [{**entry, "models": of_run(trained, seed)}]}
+    return {**record, "runs": [{**entry, **provenance.stamp_of_run(run, __file__), "models": of_run(trained, seed)}]}
 
 
 def save_split(file: Path, x: np.ndarray, labels: np.ndarray, seed: int) -> None:
@@ -230,8 +230,9 @@ def rows(record: dict[str, Any]) -> list[list[str]]:
 
 def markdown_table() -> str:
     """The table of `rows` in Markdown; '' without a record."""
-    columns, *found = rows(records.read(records.RESULTS / "draws.json") or {})
-    return markdown.table(columns, found)
+    record = records.read(records.RESULTS / "draws.json") or {}
+    columns, *found = rows(record)
+    return markdown.table(columns, markdown.marked(found, record))
 
 
 def _wine(shared: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from benchmarks import inputs, records, storage_errors, text_tables, wrong_rows
+from benchmarks import inputs, provenance, records, storage_errors, text_tables, wrong_rows
 from benchmarks.run_difference import UNFINISHED, difference
 from vade_jax.commands.train import train
 from vade_jax.runs.metrics_log import read_metrics
@@ -89,6 +89,7 @@ def main() -> None:
     for name in chosen:
         record["parts"][name] = dict(parts[name]())
         record["commits"][name] = records.commit()
+        record.setdefault("codes", {})[name] = provenance.code(__file__)
         print(f"{name}: {record['parts'][name]}")
         records.write(path, record)
     print(text_tables.aligned(rows(record)))

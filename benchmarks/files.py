@@ -18,7 +18,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
-from benchmarks import records, seeds
+from benchmarks import arguments, records, seeds
 from vade_jax.data import sources
 from vade_jax.data.dataset import ReadOptions
 from vade_jax.data.scaling import SCALINGS
@@ -38,7 +38,7 @@ def main() -> None:
     )
     parser.add_argument("--workdir", type=Path, required=True, help="folder for the files and the runs")
     parser.add_argument("--names", type=lambda text: text.split(","), default=list(FILES), help="separated by commas")
-    parser.add_argument("--seeds", type=seeds.integers, default="0", help="separated by commas")
+    parser.add_argument("--seeds", type=arguments.integers, default="0", help="separated by commas")
     options = parser.parse_args()
     path = records.RESULTS / "files.json"
     for name in options.names:

@@ -18,7 +18,7 @@ from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer
 from sklearn.mixture import GaussianMixture
 
-from benchmarks import markdown, records, seeds, text_tables
+from benchmarks import arguments, markdown, provenance, records, seeds, text_tables
 from vade_jax.inference.imputation import impute
 from vade_jax.reports.label_scores import scores
 from vade_jax.runs import saved_model
@@ -42,7 +42,7 @@ def main() -> None:
     """Trains what is not trained yet, and writes the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workdir", type=Path, required=True, help="folder for the runs")
-    parser.add_argument("--seeds", type=seeds.integers, default="100,101,102", help="separated by commas")
+    parser.add_argument("--seeds", type=arguments.integers, default="100,101,102", help="separated by commas")
     parser.add_argument("--budget", type=float, default=math.inf, help="no run is started after this many minutes")
     options = parser.parse_args()
     deadline = time.monotonic() + 60 * options.budget
@@ -118,7 +118,11 @@ def _train(x: np.ndarray, labels: np.ndarray, seed: int, folder: Path, deadline:
             print(f"{folder}, seed {seed}: {run['failure']}")
             continue
         origin = records.make_record(_CONFIG, flags, [run])
-        return {"commit": run["commit"], "accuracy": run["accuracy"], **{k: origin[k] for k in ("device", "versions")}}
+        return {
+            **provenance.stamp_of_run(run, __file__),
+            "accuracy": run["accuracy"],
+            **{k: origin[k] for k in ("device", "versions")},
+        }
     return None
 
 
@@ -163,8 +167,9 @@ def rows(record: dict[str, Any]) -> list[list[str]]:
 
 def markdown_table() -> str:
     """The table of `rows` in Markdown; '' without a record."""
-    columns, *found = rows(records.read(records.RESULTS / "gaps.json") or {})
-    return markdown.table(columns, found)
+    record = records.read(records.RESULTS / "gaps.json") or {}
+    columns, *found = rows(record)
+    return markdown.table(columns, markdown.marked(found, record))
 
 
 if __name__ == "__main__":

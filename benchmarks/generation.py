@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks import records, seeds
+from benchmarks import arguments, records, seeds
 from vade_jax.commands.generate import generate
 from vade_jax.commands.load_rows import read_rows
 from vade_jax.inference import answers
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--config", default="configs/mnist.py")
     parser.add_argument("--workdir", type=Path, required=True, help="folder for the runs")
     parser.add_argument(
-        "--clusters", type=seeds.integers, default="7,14", help="other numbers of clusters, separated by commas"
+        "--clusters", type=arguments.integers, default="7,14", help="other numbers of clusters, separated by commas"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("flags", nargs="*", help="further flags of main.py, after --")

@@ -20,7 +20,7 @@ from scipy.sparse import csr_matrix
 from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.datasets import load_digits
 
-from benchmarks import markdown, records, text_tables, unequal
+from benchmarks import markdown, provenance, records, text_tables, unequal
 from benchmarks.judge_criteria import CRITERIA, MERGES, Rows, consensus, links_between, mean_ranks
 from benchmarks.selection import spearman
 from vade_jax.data.scaling import SCALINGS
@@ -59,7 +59,7 @@ def main() -> None:
             print(f"{name} is left out: {error}")
             continue
         found = judge(x, labels, options.rows)
-        record = {**(records.read(options.record) or {}), name: {"commit": records.commit(), **found}}
+        record = {**(records.read(options.record) or {}), name: {**provenance.stamp(__file__), **found}}
         records.write(options.record, record)
         print(f"{name}: {found['candidates']} candidates, the best index {found['best']:.3f}", flush=True)
     print(text_tables.aligned(table(records.read(options.record) or {})))
@@ -194,8 +194,9 @@ def table(record: Mapping[str, Any]) -> list[list[str]]:
 
 def markdown_table() -> str:
     """The table in Markdown; its header alone without a record."""
-    columns, *found = table(records.read(records.RESULTS / "judges.json") or {})
-    return markdown.table(columns, found)
+    record = records.read(records.RESULTS / "judges.json") or {}
+    columns, *found = table(record)
+    return markdown.table(columns, markdown.marked(found, record))
 
 
 def _digits() -> tuple[np.ndarray, np.ndarray]:

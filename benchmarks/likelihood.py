@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks import records, seeds, text_tables
+from benchmarks import arguments, provenance, records, seeds, text_tables
 from vade_jax.commands.load_rows import reload_rows
 from vade_jax.core import mixture_prior
 from vade_jax.data.dataset import sample_row_indices
@@ -33,8 +33,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default="configs/mnist.py")
     parser.add_argument("--workdir", type=Path, required=True, help="folder for the runs")
-    parser.add_argument("--seeds", type=seeds.integers, default="0", help="separated by commas")
-    parser.add_argument("--draws", type=seeds.integers, default="1,10,100,1000,5000", help="L, separated by commas")
+    parser.add_argument("--seeds", type=arguments.integers, default="0", help="separated by commas")
+    parser.add_argument("--draws", type=arguments.integers, default="1,10,100,1000,5000", help="L, separated by commas")
     parser.add_argument(
         "--rows", type=int, default=1000, help="size of the random sample of the split 'test'; 0 for all rows"
     )
@@ -53,7 +53,7 @@ def main() -> None:
                 print(f"{name}, seed {run['seed']}: {run['failure']}")
                 continue
             answer = bounds(folder / f"seed{run['seed']}", name == "VAE", options.draws, options.rows)
-            entry = {"commit": run["commit"], "accuracy": run["accuracy"], **answer}
+            entry = {**provenance.stamp_of_run(run, __file__), "accuracy": run["accuracy"], **answer}
             origin = records.make_record(options.config, flags, [run])
             record = with_bounds(records.read(path), origin, name, run["seed"], entry)
             records.write(path, record)

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 from sklearn.datasets import load_digits, load_wine
 
-from benchmarks import markdown, records, text_tables
+from benchmarks import markdown, provenance, records, text_tables
 from vade_jax import VaDE
 from vade_jax.commands.predict import predict
 from vade_jax.system.console import progress_bar, silence
@@ -49,7 +49,7 @@ def main() -> None:
     path = records.RESULTS / f"long_process_{options.name}.json"
     fits, model = soak_fits(options.fits)
     record = {
-        "commit": records.commit(),
+        **provenance.stamp(__file__),
         "versions": {"python": platform.python_version(), "jax": jax.__version__, "numpy": np.__version__},
         "cpus": os.cpu_count(),
         "settings": _FAST,
@@ -170,7 +170,7 @@ def markdown_table() -> str:
     if record is None:
         return ""
     columns, *found = rows(record)
-    return markdown.table(columns, found)
+    return markdown.table(columns, markdown.marked(found, record))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmarks import records, text_tables
+from benchmarks import provenance, records, text_tables
 
 
 def command(record: dict[str, Any]) -> str:
@@ -38,6 +38,21 @@ def table(columns: Sequence[str], rows: Sequence[Iterable[str]]) -> str:
     return "".join(map(_row, [columns, ["---"] * len(columns), *rows])) if rows else ""
 
 
+def marked(rows: Sequence[Sequence[str]], record: dict[str, Any]) -> list[list[str]]:
+    """Rows with a mark on the first cell of those that were measured with older code.
+
+    Args:
+      rows: of a table. If the first cell is a key of the record, the row shows that part of it; else all of it.
+      record: the record.
+    """
+
+    def mark(name: str) -> str:
+        part = record.get(name)
+        return provenance.mark(part if any(True for _ in provenance.codes(part)) else record)
+
+    return [[name + mark(name), *cells] for name, *cells in rows]
+
+
 def machine_table(kind: str, rows: Callable[[dict[str, Any]], list[list[str]]]) -> str:
     """One Markdown table of all records of a kind, with the machine in each row; a row of a failure is padded."""
     full: list[list[str]] = []
@@ -47,6 +62,7 @@ def machine_table(kind: str, rows: Callable[[dict[str, Any]], list[list[str]]]) 
         device = record.get("device") or "cpu"
         machine = f"{record['cpus']} cores, {record['processor']}" if device == "cpu" else device
         columns, *found = rows(record)
+        machine += provenance.mark(record)
         full += [[machine, *row, *[""] * (len(columns) - len(row))] for row in found]
     return table(["machine", *columns], full)
 

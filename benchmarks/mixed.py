@@ -21,7 +21,7 @@ import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
-from benchmarks import markdown, records, seeds, text_tables
+from benchmarks import arguments, markdown, provenance, records, text_tables
 from vade_jax import VaDE
 from vade_jax.reports.label_scores import scores
 
@@ -33,11 +33,11 @@ _PACKAGES = ("jax", "numpy", "scikit-learn", "palmerpenguins", "kmodes")
 def main() -> None:
     """Measures every table, method and seed, and writes the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=seeds.integers, default="100,101,102", help="separated by commas")
+    parser.add_argument("--seeds", type=arguments.integers, default="100,101,102", help="separated by commas")
     options = parser.parse_args()
     path = records.RESULTS / "mixed.json"
     record: dict[str, Any] = {
-        "commit": records.commit(),
+        **provenance.stamp(__file__),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
     }
     for name, make in TABLES.items():
@@ -151,8 +151,9 @@ def rows(record: dict[str, Any]) -> list[list[str]]:
 
 def markdown_table() -> str:
     """The table of `rows` in Markdown; '' without a record."""
-    columns, *found = rows(records.read(records.RESULTS / "mixed.json") or {})
-    return markdown.table(columns, found) if found else ""
+    record = records.read(records.RESULTS / "mixed.json") or {}
+    columns, *found = rows(record)
+    return markdown.table(columns, markdown.marked(found, record))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 
-from benchmarks import markdown, records, seeds, text_tables
+from benchmarks import arguments, markdown, provenance, records, seeds, text_tables
 from vade_jax.commands.predict import log_likelihoods
 from vade_jax.inference.outliers import outlier_threshold
 from vade_jax.reports.results import LOG_LIKELIHOODS
@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workdir", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--sets", type=lambda text: text.split(","), default=list(_CONFIGS), help=", ".join(_CONFIGS))
-    parser.add_argument("--seeds", type=seeds.integers, default="100,101,102", help="separated by commas")
+    parser.add_argument("--seeds", type=arguments.integers, default="100,101,102", help="separated by commas")
     parser.add_argument("--budget", type=float, default=math.inf, help="no run is started after this many minutes")
     options = parser.parse_args()
     deadline = time.monotonic() + 60 * options.budget
@@ -65,7 +65,12 @@ def _measure(name: str, seed: int, folder: Path, deadline: float) -> dict[str, A
             continue
         record = records.make_record(_CONFIGS[name], flags, [run])
         origin = {key: record[key] for key in ("device", "versions")}
-        return {"seed": seed, "commit": run["commit"], **origin, **_shares(folder / f"seed{seed}", new, foreign)}
+        return {
+            "seed": seed,
+            **provenance.stamp_of_run(run, __file__),
+            **origin,
+            **_shares(folder / f"seed{seed}", new, foreign),
+        }
     return None
 
 
@@ -98,8 +103,9 @@ def rows(record: dict[str, Any]) -> list[list[str]]:
 
 def markdown_table() -> str:
     """The table of `rows` in Markdown; '' without a record."""
-    columns, *found = rows(records.read(records.RESULTS / "outliers.json") or {})
-    return markdown.table(columns, found)
+    record = records.read(records.RESULTS / "outliers.json") or {}
+    columns, *found = rows(record)
+    return markdown.table(columns, markdown.marked(found, record))
 
 
 def _digits() -> tuple[np.ndarray, np.ndarray]:

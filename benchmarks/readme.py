@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Callable
 
 from benchmarks import (
+    accelerator_tables,
     calibration,
     changes,
     checkpointing,
@@ -17,7 +18,9 @@ from benchmarks import (
     long_process,
     markdown,
     mixed,
+    notes,
     outliers,
+    provenance,
     records,
     rivals,
     scaling,
@@ -71,17 +74,6 @@ _CRITERIA_COLUMNS = (
     *(f"picked by {name.replace('_', ' ')} (rank correlation)" for name in criteria.CRITERIA),
 )
 
-# column -> prefix of the names of its stages.
-_STAGES = {
-    "load": "load",
-    "autoencoder": "pretrain",
-    "finding clusters": "initialize",
-    "guide": "guide",
-    "align": "align",
-    "cluster": "cluster",
-    "evaluation": "evaluate",
-}
-
 
 def with_tables(readme: str) -> str:
     """A page's text with its tables written again; a table without markers or without a record is left as it is."""
@@ -91,7 +83,7 @@ def with_tables(readme: str) -> str:
         _, closing, after = rest.partition(end)
         rows = make()
         if opening and closing and rows:
-            readme = before + begin + rows + end + after
+            readme = before + begin + rows + notes.below(name, rows) + end + after
     return readme
 
 
@@ -104,7 +96,7 @@ def results_table() -> str:
         above = "-" if not summary else "yes" if summary["accuracy"] > summary["initial_accuracy"] else "no"
         rows.append(
             [
-                markdown.command(record) + markdown.age(record),
+                markdown.command(record) + markdown.age(record) + provenance.mark(record),
                 records.count(record["runs"]),
                 *markdown.numbers(summary, 3, "accuracy", "worst", "best", "initial_accuracy"),
                 above,
@@ -125,20 +117,15 @@ def stages_table() -> str:
         ended = records.finished(record["runs"])
         if not ended or not records.is_of_today(record):
             continue
-        shares = []
-        for prefix in _STAGES.values():
-            spent = [sum(t for name, t in run["seconds"].items() if name.startswith(prefix)) for run in ended]
-            of_runs = [part / run["seconds"]["total"] for part, run in zip(spent, ended, strict=True)]
-            shares.append(f"{statistics.median(of_runs):.0%}")
         rows.append(
             [
-                markdown.command(record),
+                markdown.command(record) + provenance.mark(record),
                 records.count(record["runs"]),
                 markdown.minutes(records.summarize(ended)),
-                *shares,
+                *(f"{share:.0%}" for share in records.stage_shares(ended).values()),
             ]
         )
-    return markdown.table(["config", "seeds", "minutes a run", *_STAGES], rows)
+    return markdown.table(["config", "seeds", "minutes a run", *records.STAGES], rows)
 
 
 def ablation_table() -> str:
@@ -152,7 +139,7 @@ def ablation_table() -> str:
             rows.append(
                 [
                     markdown.command(record),
-                    name + markdown.age(cell),
+                    name + markdown.age(cell) + provenance.mark(cell),
                     f"`{changes}`" if changes else "",
                     records.count(cell["runs"]),
                     *markdown.numbers(summary, 3, "accuracy", "worst", "best", "initial_accuracy"),
@@ -166,13 +153,19 @@ def ablation_table() -> str:
 def selection_table() -> str:
     """A Markdown table of what each criterion selects, a row for each config; '' without records."""
     rows = []
-    for answer in (records.read(records.RESULTS / "selection.json") or {}).values():
+    for name, answer in (records.read(records.RESULTS / "selection.json") or {}).items():
+        mark = provenance.mark(records.read(records.RESULTS / f"seeds_{name}.json"))
         picks = [answer["criteria"].get(name) for name in CRITERIA]
         cells = [
             f"{pick['accuracy']:.3f} ({text_tables.number(pick['spearman'], 2)})" if pick else "-" for pick in picks
         ]
         rows.append(
-            [markdown.command(answer), str(answer["runs"]), *markdown.numbers(answer, 3, "best", "median"), *cells]
+            [
+                markdown.command(answer) + mark,
+                str(answer["runs"]),
+                *markdown.numbers(answer, 3, "best", "median"),
+                *cells,
+            ]
         )
     return markdown.table(_SELECTION_COLUMNS, rows)
 
@@ -189,7 +182,7 @@ def criteria_table() -> str:
             picks = [run["criteria"][name] for run in runs]
             accuracy, spearman = (statistics.mean(pick[key] for pick in picks) for key in ("accuracy", "spearman"))
             cells.append(f"{accuracy:.3f} ({spearman:.2f})")
-        rows.append([markdown.command({**record, "flags": []}), str(len(runs)), *cells])
+        rows.append([markdown.command({**record, "flags": []}) + provenance.mark(record), str(len(runs)), *cells])
     return markdown.table(_CRITERIA_COLUMNS, rows)
 
 
@@ -201,7 +194,7 @@ def files_table() -> str:
         columns[3:] = [f"{method}: accuracy, ARI" for method in scores]
         rows.append(
             [
-                name.replace("_", " "),
+                name.replace("_", " ") + provenance.mark(record),
                 f"{record['rows']:,} x {record['columns']:,}",
                 str(record["settings"]["model.num_clusters"]),
                 *(", ".join(markdown.numbers(of_method, 3, "accuracy", "ari")) for of_method in scores.values()),
@@ -235,7 +228,7 @@ def faults_table() -> str:
     """A Markdown table with a row for each kind of fault; '' without a record."""
     record = records.read(records.RESULTS / "faults_cpu.json")
     columns, *found = faults.rows(record) if record else [[]]
-    return markdown.table(columns, found)
+    return markdown.table(columns, markdown.marked(found, record or {}))
 
 
 def comparison_table() -> str:
@@ -246,7 +239,8 @@ def comparison_table() -> str:
         summaries = [table.summarize(runs.get(method, [])) for runs in found.values()]
         cells = [f"{summary['accuracy']:.3f} ({summary['worst']:.3f})" if summary else "-" for summary in summaries]
         if any(summaries):
-            rows.append([method, *cells])
+            measured = [runs[method] for runs in found.values() if method in runs]
+            rows.append([method + provenance.mark(measured), *cells])
     return markdown.table(["method", *found], rows)
 
 
@@ -256,7 +250,9 @@ def cells_table() -> str:
     for name in rivals.CONFIGS:
         if table.methods_of(name) or name in rivals.NOT_RUN:
             columns, *of_name = table.rows(name)
-            rows += [[name, *row] for row in of_name]
+            runs = table.methods_of(name)
+            marks = {method: provenance.mark(of_method) for method, of_method in runs.items()}
+            rows += [[name, method + marks.get(method, ""), *cells] for method, *cells in of_name]
     return markdown.table(["data", *columns], rows) if rows else ""
 
 
@@ -266,7 +262,7 @@ def likelihood_table() -> str:
     for path in sorted(records.RESULTS.glob("likelihood_*.json")):
         record = records.read(path) or {}
         columns, *found = likelihood.rows(record)
-        table_rows += [[markdown.command(record), *row] for row in found]
+        table_rows += [[markdown.command(record) + provenance.mark(record), *row] for row in found]
     return markdown.table(["command", *columns], table_rows) if table_rows else ""
 
 
@@ -288,6 +284,7 @@ _TABLES: dict[str, Callable[[], str]] = {
     "comparison": comparison_table,
     "cells": cells_table,
     "likelihood": likelihood_table,
+    "accelerator": accelerator_tables.markdown_table,
 }
 _TABLES |= {
     benchmark.__name__.rpartition(".")[2]: benchmark.markdown_table

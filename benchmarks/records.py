@@ -1,6 +1,5 @@
 """The records of the benchmarks: JSON files with scores, settings, versions, device and commit."""
 
-import hashlib
 import json
 import os
 import re
@@ -9,17 +8,26 @@ import subprocess
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from absl.flags import FlagValues
-from ml_collections import ConfigDict, config_flags
 from scipy.stats import entropy
 
-from vade_jax.runs.workdir import settings_that_change_training
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 _SCORES = ("seed", "commit", "accuracy", "nmi", "ari", "elbo", "log_likelihood", "occupancy")
+# Title in a table -> prefix of the names of its stages.
+STAGES = {
+    "load": "load",
+    "autoencoder": "pretrain",
+    "finding clusters": "initialize",
+    "guide": "guide",
+    "align": "align",
+    "cluster": "cluster",
+    "evaluation": "evaluate",
+}
 # An innermost list or object of indented JSON. JSON strings hold no line breaks, so no text can match by accident.
 _FLAT = re.compile(r"([\[{])\n\s*([^\[\]{}]*?)\n\s*([\]}])")
 
@@ -35,11 +43,17 @@ def trained_settings(path: Path) -> dict[str, Any] | None:
 
 
 def _without_seed(settings: dict[str, Any]) -> dict[str, Any]:
+    from vade_jax.runs.workdir import settings_that_change_training
+
     return {name: value for name, value in settings_that_change_training(settings).items() if name != "seed"}
 
 
-def read_config(path: str, flags: Sequence[str]) -> ConfigDict:
+def read_config(path: str, flags: Sequence[str]) -> "ConfigDict":
     """The config after the flags are applied, as main.py reads it."""
+    # Not all that reads a record has these installed: benchmarks.accelerator.
+    from absl.flags import FlagValues
+    from ml_collections import config_flags
+
     values = FlagValues()
     argv = ["main.py", f"--config={path}", *flags]
     config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
@@ -56,24 +70,25 @@ def is_of_today(record: dict[str, Any]) -> bool:
 
 
 def commit() -> str:
-    """The current commit, with ' dirty' appended if the code differs from it."""
+    """The current commit, with ' dirty' appended if the code differs from it; 'unknown' in a copy without git."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
-    changed = git("status", "--porcelain", "--", "vade_jax", "configs", "main.py")
-    return git("rev-parse", "HEAD") + (" dirty" if changed else "")
+    try:
+        changed = git("status", "--porcelain", "--", "vade_jax", "configs", "main.py")
+        return git("rev-parse", "HEAD") + (" dirty" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
-def code_digest(*patterns: str) -> str:
-    """SHA-256 of the code that a run depends on, and of further files that match these patterns, in hexadecimal."""
-    digest = hashlib.sha256()
-    found = (
-        path for pattern in ("main.py", "configs/*.py", "vade_jax/**/*.py", *patterns) for path in ROOT.glob(pattern)
-    )
-    for path in sorted(found):
-        digest.update(f"{path.relative_to(ROOT)}\0{path.read_text()}\0".encode())
-    return digest.hexdigest()
+def processor() -> str | None:
+    """The processor's name on Linux; None elsewhere."""
+    try:
+        with open("/proc/cpuinfo") as lines:
+            return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
+    except OSError:
+        return None
 
 
 def make_record(config: str, flags: Sequence[str], runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -103,9 +118,10 @@ def _entry(run: dict[str, Any]) -> dict[str, Any]:
     """The part of a run that the record keeps."""
     if "failure" in run:
         kept = {name: run[name] for name in ("seed", "commit", "failure")}
-        return {**kept, "treatments": run.get("treatments", [])}
+        return {**kept, **_code(run), "treatments": run.get("treatments", [])}
     return {
         **{name: run[name] for name in _SCORES},
+        **_code(run),
         **_criteria(run),
         "initial_accuracy": run["initialization"]["accuracy"],
         "rounds": [found["accuracy"] for found in run["rounds"]],
@@ -114,6 +130,11 @@ def _entry(run: dict[str, Any]) -> dict[str, Any]:
         "treatments": run["treatments"],
         "seconds": {name: round(value, 1) for name, value in run["seconds"].items()},
     }
+
+
+def _code(run: dict[str, Any]) -> dict[str, Any]:
+    """The code of a run, as `benchmarks.provenance` notes it; {} if it was not noted."""
+    return {"code": run["code"]} if run.get("code") else {}
 
 
 def _criteria(run: dict[str, Any]) -> dict[str, float]:
@@ -204,3 +225,12 @@ def summarize(runs: Sequence[dict[str, Any]]) -> dict[str, float] | None:
         **{name: statistics.median(run[name] for run in ended) for name in ("initial_accuracy", "nmi", "elbo")},
         "seconds": statistics.median(run["seconds"]["total"] for run in ended),
     }
+
+
+def stage_shares(runs: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Each stage's share of a run's seconds, medians over runs that did not fail, by the stage's name in a table."""
+    shares = {}
+    for title, prefix in STAGES.items():
+        spent = [sum(t for name, t in run["seconds"].items() if name.startswith(prefix)) for run in runs]
+        shares[title] = statistics.median(part / run["seconds"]["total"] for part, run in zip(spent, runs, strict=True))
+    return shares

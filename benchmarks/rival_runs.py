@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from benchmarks import records, seeds
+from benchmarks import provenance, records, seeds
 from benchmarks.rivals import AE_GMM, METHODS, Deep, Shallow
 from vade_jax.data import sources, splits
 from vade_jax.data.scaling import SCALINGS
@@ -73,7 +73,7 @@ def _fit(
     clusters = how.fit(rows, settings.model.num_clusters, seed)
     run = {
         "seed": seed,
-        "commit": records.commit(),
+        **provenance.stamp(__file__),
         **label_scores.scores(labels, clusters),
         "seconds": round(time.perf_counter() - started, 1),
         "rows": len(rows),
@@ -109,7 +109,7 @@ def _train(
             return None
         own.append(f"--config.pretrain.workdir={pretrained}")
     for run in seeds.measure(config, [seed], folder, [*flags, *own], deadline):
-        kept = {"seed": seed, "commit": run["commit"]}
+        kept = {"seed": seed, **provenance.stamp_of_run(run, __file__)}
         if "failure" in run:
             return {"settings": dict(how.flags), "device": None, "versions": None, "run": {**kept, **_failure(run)}}
         seconds = dict(run["seconds"])

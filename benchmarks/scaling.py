@@ -17,7 +17,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks import records, seeds, speed, text_tables
+from benchmarks import arguments, provenance, records, text_tables
 from benchmarks.scaling_point import BASE, measure
 
 AXES = {
@@ -40,7 +40,7 @@ def main() -> None:
         "--axes", type=lambda text: text.split(","), default=[*AXES, "num_rows", "predicted", "streaming"]
     )
     parser.add_argument(
-        "--num_rows", type=seeds.integers, default=list(NUM_ROWS), help="of streamed runs, separated by commas"
+        "--num_rows", type=arguments.integers, default=list(NUM_ROWS), help="of streamed runs, separated by commas"
     )
     parser.add_argument("--seconds", type=float, default=3.0, help="time to measure each point for")
     parser.add_argument("--name", default="cpu", help="name of the record")
@@ -53,10 +53,11 @@ def main() -> None:
         return
     path = records.RESULTS / f"scaling_{options.name}.json"
     record = records.read(path) or {"axes": {}, "commits": {}}
-    record |= {"cpus": os.cpu_count(), "processor": speed.processor(), "base": BASE}
+    record |= {"cpus": os.cpu_count(), "processor": records.processor(), "base": BASE}
     for axis in options.axes:
         record["axes"][axis] = [_in_processes(point, options.seconds) for point in points(axis, options.num_rows)]
         record["commits"][axis] = records.commit()
+        record.setdefault("codes", {})[axis] = provenance.code(__file__)
         records.write(path, record)
     print(text_tables.aligned(rows(record)))
     save_figure(path.with_suffix(".png"), record)

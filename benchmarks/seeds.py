@@ -17,9 +17,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks import records, text_tables
+from benchmarks import arguments, provenance, records, text_tables
 from vade_jax.runs.metrics_log import read_metrics
 
+_CODE = "code.json"  # in a run's folder: the code that it was trained with
 _COLUMNS = ("seed", "initial accuracy", "accuracy", "NMI", "ARI", "ELBO", "smallest cluster", "seconds")
 
 
@@ -51,17 +52,12 @@ def make_parser(description: str | None, default_seeds: str) -> argparse.Argumen
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True, help="for example configs/digits.py")
-    parser.add_argument("--seeds", type=integers, default=default_seeds, help="separated by commas")
+    parser.add_argument("--seeds", type=arguments.integers, default=default_seeds, help="separated by commas")
     parser.add_argument("--workdir", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--name", help="name of the record; the config's name by default")
     parser.add_argument("--budget", type=float, default=math.inf, help="no run is started after this many minutes")
     parser.add_argument("flags", nargs="*", help="further flags of main.py, after --")
     return parser
-
-
-def integers(text: str) -> list[int]:
-    """The integers of a text such as '0,1,2'."""
-    return [int(number) for number in text.split(",")]
 
 
 def measure(
@@ -77,7 +73,8 @@ def measure(
       deadline: as in time.monotonic(). After it no run is started, and only finished runs are read.
 
     Yields:
-      The content of each run's results.json, with 'seed', 'commit', 'settings' and 'stage_starts'. 'settings' are flat,
+      The content of each run's results.json, with 'seed', 'commit', 'code' (None if it was not noted), 'settings'
+      and 'stage_starts'. 'settings' are flat,
       without the seed, and None if the run failed before it wrote them. A failed run has 'failure'.
     """
     for seed in seeds:
@@ -96,6 +93,7 @@ def _run(config: str, seed: int, workdir: Path, flags: Sequence[str]) -> dict[st
     if not path.exists():
         workdir.mkdir(parents=True, exist_ok=True)
         (workdir / "commit.txt").write_text(records.commit())
+        records.write(workdir / _CODE, provenance.code_of_run(config))
         status = subprocess.run(command, cwd=records.ROOT, check=False).returncode
     results = json.loads(path.read_text()) if path.exists() else {"failure": f"exit status {status}"}
     metrics = read_metrics(workdir / "metrics.jsonl")
@@ -103,6 +101,7 @@ def _run(config: str, seed: int, workdir: Path, flags: Sequence[str]) -> dict[st
         **results,
         "seed": seed,
         "commit": (workdir / "commit.txt").read_text(),
+        provenance.CODE: records.read(workdir / _CODE),
         "settings": records.trained_settings(workdir / "config.json"),
         "stage_starts": {record["stage"]: record["total_epochs"] - record["epoch"] for record in metrics},
     }

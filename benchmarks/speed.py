@@ -7,16 +7,14 @@ Only this benchmark needs PyTorch (`python -m pip install torch`). Without it, i
 """
 
 import argparse
-import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import contenders, matrix_products, records, seeds, text_tables
+from benchmarks import arguments, contenders, matrix_products, provenance, records, text_tables
 
 _LIMIT_S = 900
 
@@ -24,7 +22,7 @@ _LIMIT_S = 900
 def main() -> None:
     """Runs every contender in every round and writes the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch_sizes", type=seeds.integers, default="100,256", help="separated by commas")
+    parser.add_argument("--batch_sizes", type=arguments.integers, default="100,256", help="separated by commas")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--num_rows", type=int, default=25_600)
     parser.add_argument(
@@ -59,8 +57,8 @@ def measure(
     """
     record: dict[str, Any] = {
         "cpus": os.cpu_count(),
-        "processor": processor(),
-        "commit": records.commit(),
+        "processor": records.processor(),
+        **provenance.stamp(__file__),
         "num_rows": num_rows,
         "device": None,
         "versions": {"python": platform.python_version()},
@@ -70,36 +68,13 @@ def measure(
     for number in range(num_rounds):
         for name in names:
             if name in contenders.RATES:
-                _add(record, record["rates"], name, _run(name, 1, num_rows, seconds))
+                _add(record, record["rates"], name, contenders.run_in_process(name, 1, num_rows, seconds, _LIMIT_S))
                 continue
             for batch_size in batch_sizes:
-                _add(record, record["training"][str(batch_size)], name, _run(name, batch_size, num_rows, seconds))
+                answer = contenders.run_in_process(name, batch_size, num_rows, seconds, _LIMIT_S)
+                _add(record, record["training"][str(batch_size)], name, answer)
         print(f"round {number + 1} of {num_rounds} done", file=sys.stderr)
     return record
-
-
-def processor() -> str | None:
-    """The processor's name on Linux; None elsewhere."""
-    try:
-        with open("/proc/cpuinfo") as lines:
-            return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
-    except OSError:
-        return None
-
-
-def _run(name: str, batch_size: int, num_rows: int, seconds: float) -> dict[str, Any]:
-    """The record that a contender printed, or its 'failure'."""
-    arguments = [name, str(batch_size), f"--num_rows={num_rows}", f"--seconds={seconds}"]
-    command = [sys.executable, "-m", "benchmarks.contenders", *arguments]
-    try:
-        answer = subprocess.run(
-            command, cwd=records.ROOT, capture_output=True, text=True, check=False, timeout=_LIMIT_S
-        )
-    except subprocess.TimeoutExpired:
-        return {"failure": f"timed out after {_LIMIT_S} s"}
-    if answer.returncode:
-        return {"failure": (answer.stderr.strip() or f"exit status {answer.returncode}").splitlines()[-1]}
-    return json.loads(answer.stdout.splitlines()[-1])
 
 
 def _add(record: dict[str, Any], entries: dict[str, Any], name: str, answer: dict[str, Any]) -> None:

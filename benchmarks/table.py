@@ -17,7 +17,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks import markdown, records, seeds, text_tables
+from benchmarks import arguments, markdown, provenance, records, text_tables
 from benchmarks.rival_runs import SCORES, measure
 from benchmarks.rivals import CONFIGS, METHODS, NOT_RUN, OURS, PUBLISHED
 
@@ -44,7 +44,7 @@ def main() -> None:
     )
     split, text = _split_at(";"), "separated by semicolons, because some names contain a comma; all by default"
     parser.add_argument("--methods", type=split, default=list(METHODS), help=text)
-    parser.add_argument("--seeds", type=seeds.integers, default="0,1,2", help="separated by commas")
+    parser.add_argument("--seeds", type=arguments.integers, default="0,1,2", help="separated by commas")
     text = "workdir of benchmarks.seeds on the same data set, to use its autoencoders; by default they are trained"
     parser.add_argument("--autoencoders", type=Path, help=text)
     parser.add_argument("--budget", type=float, default=math.inf, help="no run is started after this many minutes")
@@ -178,7 +178,8 @@ def overview_table() -> str:
             cells = [
                 f"{found['accuracy']:.3f} ({found['worst']:.3f})" if found else "-" for found in summaries.values()
             ]
-            lines.append([f"{name}, {count:,} rows" if count else name, *cells, f"{ours['seconds'] / 60:.0f}"])
+            mark = provenance.mark([runs[method] for method in _OVERVIEW if method in runs])
+            lines.append([(f"{name}, {count:,} rows" if count else name) + mark, *cells, f"{ours['seconds'] / 60:.0f}"])
     return markdown.table(["data", *_OVERVIEW.values(), "minutes"], lines)
 
 

@@ -40,9 +40,24 @@ def training_record(
         "epochs": len(later),
         "steps": num_steps,
         "first_epoch_seconds": first,
+        "peak_device_mib": peak_device_mib(library),
         "version": f"{library} {metadata.version(library)}",
         "device": device,
     }
+
+
+def peak_device_mib(library: str) -> int | None:
+    """The most memory of an accelerator that this process has held through jax or torch, MiB; None on a CPU."""
+    peak = None
+    if library == "jax":
+        import jax
+
+        peak = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    elif library == "torch":
+        import torch
+
+        peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
+    return None if peak is None else round(peak / 2**20)
 
 
 def rate_record(call: Callable[[], Any], amount: float, seconds: float, library: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
-from benchmarks import markdown, records, seeds, text_tables
+from benchmarks import arguments, markdown, provenance, records, text_tables
 from vade_jax import VaDE
 from vade_jax.initialization.communities import find_communities
 from vade_jax.initialization.neighbor_graphs import find_neighbors
@@ -136,7 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mixtures", type=lambda text: text.split(";"), default=list(MIXTURES), help="separated by ;")
     parser.add_argument("--methods", type=lambda text: text.split(","), default=list(METHODS), help=", ".join(METHODS))
-    parser.add_argument("--seeds", type=seeds.integers, default="100,101", help="separated by commas")
+    parser.add_argument("--seeds", type=arguments.integers, default="100,101", help="separated by commas")
     parser.add_argument("--rows", type=int, default=3000, help="of each mixture")
     parser.add_argument("--workdir", type=Path, default=records.RESULTS, help="folder for the record and the figure")
     parser.add_argument("--budget", type=float, default=math.inf, help="nothing is started after this many minutes")
@@ -172,7 +172,7 @@ def measure(name: str, seed: int, num_rows: int, methods: Sequence[str], deadlin
         scores[method] = _scores(labels, clusters, time.perf_counter() - start)
         print(f"{name}, seed {seed}, {method}: {scores[method]}")
     settings = mixture._asdict()
-    return {"seed": seed, "rows": num_rows, "commit": records.commit(), "settings": settings, "scores": scores}
+    return {"seed": seed, "rows": num_rows, **provenance.stamp(__file__), "settings": settings, "scores": scores}
 
 
 def _scores(labels: np.ndarray, clusters: np.ndarray, seconds: float) -> dict[str, float]:
@@ -247,8 +247,9 @@ def table(record: dict[str, Any]) -> list[list[str]]:
 
 def markdown_table() -> str:
     """The table of `table` in Markdown; '' without a record."""
-    columns, *found = table(records.read(records.RESULTS / "unequal.json") or {})
-    return markdown.table(columns, found)
+    record = records.read(records.RESULTS / "unequal.json") or {}
+    columns, *found = table(record)
+    return markdown.table(columns, markdown.marked(found, record))
 
 
 def _mean(entries: Sequence[dict[str, Any]], method: str) -> float | None:

@@ -24,7 +24,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import process_usage, records, seeds, speed, waiting_parts, waiting_tables
+from benchmarks import arguments, process_usage, provenance, records, waiting_parts, waiting_tables
 from benchmarks.waiting_parts import Contender, Part
 
 _FIRST_SEED = 100
@@ -57,7 +57,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--clustpy_python", default="", help="interpreter of an environment that has ClustPy")
     parser.add_argument("--configs", type=_names, default="configs/mnist.py", help="of the part configs")
     text = "numbers of rows of the part growth, separated by commas; the first is also that of its other sizes"
-    parser.add_argument("--growth_rows", type=seeds.integers, default="10000,100000,1000000", help=text)
+    parser.add_argument("--growth_rows", type=arguments.integers, default="10000,100000,1000000", help=text)
     parser.add_argument("--limit", type=float, default=720.0, help="a process is killed after this many minutes")
     options = parser.parse_args()
     options.parts = options.parts or [*small, *(large if options.large else ())]
@@ -121,10 +121,9 @@ def with_part(earlier: dict[str, Any] | None, name: str, found: dict[str, Any]) 
     device, versions = found["device"], found["versions"]
     part = {key: found[key] for key in ("sizes", "contenders")}
     record = {
-        "code": records.code_digest("benchmarks/waiting_p*.py"),
         "cpus": os.cpu_count(),
-        "processor": speed.processor(),
-        "commit": records.commit(),
+        "processor": records.processor(),
+        **provenance.stamp(__file__),
     }
     kept: dict[str, Any] = {"device": None, "versions": {}, "parts": {}}
     if earlier:

@@ -10,13 +10,14 @@ import pytest
 from helpers.seed_records import FAILURE, GPU, make_record, make_run, seeds_of
 from sklearn.datasets import make_blobs
 
-from benchmarks import ablation, criteria, files, readme, records, seeds, selection, text_tables
+from benchmarks import ablation, criteria, files, provenance, readme, records, seeds, selection, text_tables
 from vade_jax.configs import base
 
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
     monkeypatch.setattr(records, "RESULTS", tmp_path)
+    monkeypatch.setattr(provenance, "mark", lambda *parts: "")  # of today
     return tmp_path
 
 
@@ -85,6 +86,13 @@ def test_failed_runs_merge_with_any_device_and_do_not_count():
     assert seeds_of(records.merge(failed, make_record(make_run(0)))) == [0, 1]
 
 
+def test_a_copy_without_git_has_an_unknown_commit(tmp_path, monkeypatch):
+    assert len(records.commit().removesuffix(" dirty")) in (40, len("unknown"))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.setattr(records, "ROOT", tmp_path)
+    assert records.commit() == "unknown"
+
+
 def finish(folder, seed, content):
     workdir = folder / f"seed{seed}"
     workdir.mkdir(parents=True)
@@ -101,7 +109,7 @@ def test_measure_reads_finished_runs_and_starts_none_after_the_deadline(tmp_path
     finish(tmp_path, 0, make_run(0))
     finish(tmp_path, 2, {"failure": "no more", "treatments": []})
     well, failed = seeds.measure("configs/digits.py", [0, 1, 2], tmp_path, [], deadline=-math.inf)
-    assert well == make_run(0, commit="c1", stage_starts={"pretrain": 0, "align": 2})
+    assert well == make_run(0, commit="c1", code=None, stage_starts={"pretrain": 0, "align": 2})
     assert (failed["seed"], failed["commit"], failed["failure"]) == (2, "c1", "no more")
     assert "seed1 was not run" in capfd.readouterr().out
     assert not (tmp_path / "seed1").exists()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 
-from benchmarks import readme, records, rivals, table
+from benchmarks import provenance, readme, records, rivals, table
 from vade_jax.reports import label_scores
 from vade_jax.settings import field_names, rules
 
@@ -27,6 +27,7 @@ SMALL = (
 @pytest.fixture
 def results(tmp_path, monkeypatch):
     monkeypatch.setattr(records, "RESULTS", tmp_path)
+    monkeypatch.setattr(provenance, "mark", lambda *parts: "")  # of today
     return tmp_path
 
 

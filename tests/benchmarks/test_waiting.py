@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import process_usage, records, waiting, waiting_parts
+from benchmarks import process_usage, provenance, records, waiting, waiting_parts
 from benchmarks.waiting_parts import Contender, Options, Part
 
 
@@ -52,22 +52,9 @@ def test_parts_of_the_same_code_and_machine_are_kept(monkeypatch, capsys):
     assert both["device"] == "cpu"
     again = waiting.with_part(both, "wine", {**found, "contenders": {"b": []}})
     assert again["parts"]["wine"]["contenders"] == {"b": []}
-    monkeypatch.setattr(records, "code_digest", lambda *patterns: "other")
+    monkeypatch.setattr(provenance, "digest", lambda module: "other")
     assert waiting.with_part(both, "digits", found)["parts"].keys() == {"digits"}
     assert "left out: wine, table" in capsys.readouterr().out
-
-
-def test_code_digest_depends_on_the_code(tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "ROOT", tmp_path)
-    (tmp_path / "vade_jax" / "core").mkdir(parents=True)
-    digests = set()
-    for text in ("x = 1", "x = 2"):
-        (tmp_path / "vade_jax" / "core" / "a.py").write_text(text)
-        digests |= {records.code_digest(), records.code_digest()}
-    (tmp_path / "notes.md").write_text("x")
-    assert records.code_digest() in digests
-    assert records.code_digest("*.md") not in digests
-    assert len(digests) == 2
 
 
 def test_tables_are_standardized_for_other_methods(tmp_path):

@@ -20,6 +20,11 @@ def test_a_shipped_config_is_found_beside_a_folder_of_its_name(tmp_path, monkeyp
     assert Path(config_file("mnist")).is_file()
 
 
+def test_a_shipped_config_may_be_in_a_folder():
+    assert "paper/har" in shipped_configs()
+    assert Path(config_file("paper/har")).read_text().startswith('"""HAR by the schedule of the authors')
+
+
 def test_other_text_is_a_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").touch()

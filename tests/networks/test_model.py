@@ -1,12 +1,14 @@
 """Draws x ~ p(x|z) of every likelihood, and of one without `sample`."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from vade_jax.networks.likelihood_base import Likelihood
-from vade_jax.networks.likelihoods import Bernoulli, StudentT, make_likelihood
+from vade_jax.networks.likelihoods import Bernoulli, FixedGaussian, StudentT, make_likelihood
 from vade_jax.networks.model import Model
 
 DRAWS, FEATURES = 20_000, 5
@@ -15,11 +17,11 @@ DRAWS, FEATURES = 20_000, 5
 def heads_of(likelihood):
     one = np.random.default_rng(0).normal(size=(3, 1, FEATURES)).astype(np.float32)
     one[2] += 5  # degrees of freedom, so that draws have a variance
-    count = {Bernoulli: 1, StudentT: 3}.get(type(likelihood), 2)
+    count = {Bernoulli: 1, FixedGaussian: 1, StudentT: 3}.get(type(likelihood), 2)
     return [jnp.broadcast_to(head, (DRAWS, FEATURES)) for head in one[:count]]
 
 
-@pytest.mark.parametrize("name", ["bernoulli", "gaussian", "gaussian_shared", "student_t"])
+@pytest.mark.parametrize("name", ["bernoulli", "gaussian", "gaussian_shared", "gaussian_fixed", "student_t"])
 def test_draws_have_the_mean_and_the_log_prob_of_the_likelihood(name):
     likelihood = make_likelihood(name, -1.0)  # a bound that changes the variance
     heads = heads_of(likelihood)
@@ -55,3 +57,11 @@ def test_a_likelihood_without_sample_still_has_a_mean():
     np.testing.assert_array_equal(model.mean_x({"decoder": {}}, z), z)
     with pytest.raises(NotImplementedError, match=r"^WithoutSample cannot draw x: define its method sample"):
         jax.jit(model.sample_x)({"decoder": {}}, jax.random.key(0), z)
+
+
+def test_a_fixed_gaussian_weights_the_squared_error():
+    x, mean = np.random.default_rng(0).normal(size=(2, 3, FEATURES)).astype(np.float32)
+    likelihood = make_likelihood("gaussian_fixed", math.log(1 / 10))
+    error = np.square(x - mean).sum(-1)
+    constant = -FEATURES / 2 * math.log(2 * math.pi / 10)
+    np.testing.assert_allclose(likelihood.log_prob(x, mean), constant - 5 * error, rtol=1e-5)

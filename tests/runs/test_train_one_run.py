@@ -243,6 +243,20 @@ def test_an_inactive_latent_space_ends_the_run(tmp_path, monkeypatch, capsys):
     assert "cluster, epoch 1: inactive_latent" in capsys.readouterr().out
 
 
+def test_a_collapse_is_only_reported_if_no_cure_is_allowed(tmp_path, monkeypatch):
+    start_from(monkeypatch, join_two)
+    results = train(tiny(**SOUND | {"doctor__max_cures": 0}), tmp_path)
+    (treatment,) = results["treatments"]  # once, though the cluster stays empty
+    assert (treatment["diagnosis"], treatment["cure"]) == ("empty_clusters", "none")
+    assert results["occupancy"].count(0) >= 1
+
+
+def test_numbers_that_are_not_finite_end_a_run_without_cures(tmp_path, monkeypatch):
+    break_gradients(monkeypatch, every=1797 // 64 - 1)
+    with pytest.raises(DivergedError, match="not_finite in epoch 1 of stage 'pretrain'"):
+        train(tiny(pretrain__num_epochs=1, doctor__max_cures=0), tmp_path)
+
+
 def break_gradients(monkeypatch, every):
     """Makes the autoencoder's loss have a gradient that is not finite in every n-th step; its value stays finite."""
     real = objectives.PRETRAINING["autoencoder"]

@@ -12,8 +12,9 @@ _FOLDER = Path(__file__).parents[1] / "configs"
 
 
 def shipped_configs() -> list[str]:
-    """Returns the names of the shipped configs, sorted."""
-    return sorted(path.stem for path in _FOLDER.glob("*.py") if path.stem != "__init__")
+    """Returns the names of the shipped configs, sorted; one in a folder is FOLDER/NAME."""
+    files = (path.relative_to(_FOLDER).with_suffix("") for path in _FOLDER.rglob("*.py") if path.stem != "__init__")
+    return sorted(path.as_posix() for path in files)
 
 
 def config_file(name: str) -> str:

@@ -5,7 +5,29 @@ import numpy as np
 
 from vade_jax.core.mixture_prior import GMMPrior
 
+MOMENTS, EQUAL_WEIGHTS, UNIT_VARIANCES = PRIORS = ("moments", "equal_weights", "unit_variances")
 MIN_VAR = 1e-3  # added to every variance, relative to the rows' mean variance
+
+
+def fit_prior(kind: str, z_mean: np.ndarray, z_var: np.ndarray, memberships: np.ndarray) -> GMMPrior:
+    """Returns the mixture prior of clusters in the embedding.
+
+    Args:
+      kind: 'moments': `prior_from_memberships`. 'equal_weights': the same for the latent means without their variances,
+        as of a mixture that is fitted to them, with equal weights. 'unit_variances': the means of the clusters, equal
+        weights and variances of 1. The last two are what the authors' code starts from.
+      z_mean: [N, J].
+      z_var: [N, J], variances of q(z|x).
+      memberships: [N, K], q(c|x).
+
+    Returns:
+      The prior, float32.
+    """
+    if kind == MOMENTS:
+        return prior_from_memberships(z_mean, z_var, memberships)
+    prior = prior_from_memberships(z_mean, np.zeros_like(z_var), memberships)
+    log_vars = prior.log_vars if kind == EQUAL_WEIGHTS else jnp.zeros_like(prior.log_vars)
+    return prior._replace(logits=jnp.zeros_like(prior.logits), log_vars=log_vars)
 
 
 def prior_from_memberships(z_mean: np.ndarray, z_var: np.ndarray, memberships: np.ndarray) -> GMMPrior:

@@ -103,6 +103,34 @@ class SharedGaussian(Gaussian):
 
 
 @dataclass(frozen=True)
+class FixedGaussian(Gaussian):
+    """p(x|z) = N(x | mean, sigma^2 I) with a fixed sigma: log sigma^2 is min_log_var. The head is the mean.
+
+    -log p(x|z) is the squared error times 1 / (2 sigma^2), plus a constant.
+    """
+
+    num_heads = 1
+
+    def log_prob(self, x: jax.Array, *heads: jax.Array) -> jax.Array:
+        """Returns log p(x|z) [...] in nats, for x [..., D]."""
+        (mean,) = heads
+        return log_prob_x_gaussian(x, mean, self._fixed(mean))
+
+    def mean(self, *heads: jax.Array) -> jax.Array:
+        """Returns E[x|z] [..., D]."""
+        (mean,) = heads
+        return mean
+
+    def sample(self, key: jax.Array, *heads: jax.Array) -> jax.Array:
+        """Returns a draw x ~ p(x|z) [..., D]."""
+        (mean,) = heads
+        return sample_x_gaussian(key, mean, self._fixed(mean))
+
+    def _fixed(self, mean: jax.Array) -> jax.Array:
+        return jnp.full_like(mean, self.min_log_var)
+
+
+@dataclass(frozen=True)
 class StudentT(Likelihood):
     """p(x|z) = prod_d t(x_d | mean_d, scale_d, df_d), a Gaussian with heavier tails.
 
@@ -162,6 +190,7 @@ LIKELIHOODS: Registry[LikelihoodFactory] = Registry(
         "bernoulli": _without_scale(Bernoulli),
         "gaussian": Gaussian,
         "gaussian_shared": SharedGaussian,
+        "gaussian_fixed": FixedGaussian,
         "student_t": StudentT,
         "poisson": _without_scale(Poisson),
         "negative_binomial": _without_scale(NegativeBinomial),

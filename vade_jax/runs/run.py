@@ -15,6 +15,7 @@ from vade_jax.data.covariates import KnownCovariates
 from vade_jax.data.scaling import Scaling
 from vade_jax.networks.by_columns import Column
 from vade_jax.networks.model import Model, init_params, make_model
+from vade_jax.networks.weights import redraw_weights
 from vade_jax.runs import workdir
 from vade_jax.settings import defaults, field_names, rules
 from vade_jax.settings.columns import read_columns
@@ -213,6 +214,8 @@ def initial_state(run: Run) -> TrainState:
     """Returns the state before the first stage, without an optimizer and with a scaling that changes nothing."""
     sizes = run.config.model
     params = init_params(run.key(KeyUse.PARAMS), run.model, run.num_features, sizes.num_clusters, sizes.latent_dim)
+    networks = {name: params[name] for name in ("encoder", "decoder")}
+    params |= redraw_weights(sizes.weights, run.key(KeyUse.PARAMS), networks)
     shape = 1, run.num_features + run.model.covariates.count
     unscaled = Scaling(jnp.zeros(shape, jnp.float32), jnp.ones(shape, jnp.float32))
     return replicate(TrainState.create(params, run.key(KeyUse.STAGES), unscaled))

@@ -7,7 +7,7 @@ from typing import Protocol
 import jax.numpy as jnp
 import numpy as np
 
-from vade_jax.core.fit_prior import prior_from_memberships
+from vade_jax.core.fit_prior import fit_prior
 from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.data.scaling import Scaling, fitted_scaling
 from vade_jax.inference.answers import make_embed
@@ -120,7 +120,7 @@ def start_from_clusters(run: Run, name: str, state: TrainState, x: np.ndarray) -
     if _round_is_redundant(run, name, clusters):
         return None
     memberships = clusters.memberships * count_equal_rows(run)[:, None]  # the prior's weights are shares of all rows
-    return _replace_prior(state, prior_from_memberships(z_mean, np.exp(z_log_var), memberships))
+    return _replace_prior(state, fit_prior(run.config.init.prior, z_mean, np.exp(z_log_var), memberships))
 
 
 def _write_starting_clusters(

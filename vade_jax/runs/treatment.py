@@ -104,6 +104,8 @@ def apply_cure(
     Raises:
       DivergedError: the collapse has no cure, or the stage has used up its cures.
     """
+    if context.run.config.doctor.max_cures == 0 and diagnosis.name != "not_finite":
+        return EpochOutcome(state, _report_once(progress, diagnosis), is_saved=False)
     earlier_cures = _cures_of_stage(progress)
     if diagnosis.name == "empty_clusters" and "none" in earlier_cures:
         return EpochOutcome(state, progress, is_saved=False)  # refilling did not raise the bound in this stage
@@ -123,6 +125,12 @@ def apply_cure(
         f"{len(earlier_cures)} cures. The last checkpoint is intact. {_REMEDY}",
         progress.treatments,
     )
+
+
+def _report_once(progress: Progress, diagnosis: Diagnosis) -> Progress:
+    """Records a diagnosis that is not treated, if it is the first of its kind in the stage."""
+    known = {(treatment["stage"], treatment["diagnosis"]) for treatment in progress.treatments}
+    return progress if (progress.stage, diagnosis.name) in known else record_treatment(progress, diagnosis, "none")
 
 
 def _cures_of_stage(progress: Progress) -> list[str]:

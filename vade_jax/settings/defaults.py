@@ -79,10 +79,12 @@ def get_config() -> ConfigDict:
     # Widths of the MLP encoder; the decoder has them in reverse order. auto: by the number of rows. 8,000 rows or more
     # get the paper's (500, 500, 2000).
     config.model.hidden = ("auto",)
-    # p(x|z): 'bernoulli' (x in [0, 1]); 'gaussian', 'gaussian_shared', 'student_t' (any x); 'poisson',
-    # 'negative_binomial', 'zero_inflated_negative_binomial' (counts; a row's total is its size factor); 'by_columns':
-    # by the kind of each column, see data.columns; 'auto': chosen from the rows; or another name in
-    # vade_jax.networks.likelihoods.LIKELIHOODS, or package.module:factory.
+    # First weights of the networks: 'lecun_normal' (each network's own) or 'glorot_uniform'.
+    config.model.weights = "lecun_normal"
+    # p(x|z): 'bernoulli' (x in [0, 1]); 'gaussian', 'gaussian_shared', 'gaussian_fixed' (with the log sigma_x^2 of
+    # min_log_var), 'student_t' (any x); 'poisson', 'negative_binomial', 'zero_inflated_negative_binomial' (counts; a
+    # row's total is its size factor); 'by_columns': by the kind of each column, see data.columns; 'auto': chosen from
+    # the rows; or another name in vade_jax.networks.likelihoods.LIKELIHOODS, or package.module:factory.
     config.model.likelihood = "bernoulli"
     config.model.min_log_var = -6.0  # lower bound of log sigma_x^2 of the Gaussian likelihoods
 
@@ -139,6 +141,9 @@ def get_config() -> ConfigDict:
     # Clusters are found on at most this many random rows, no two of them equal. A row that equals one of them takes its
     # memberships, and the other rows those of their neighbours.
     config.init.max_rows = 100_000
+    # The prior that is fitted to them: 'moments' (weights, means and variances of the clusters), 'equal_weights' (means
+    # and variances of their latent means, equal weights) or 'unit_variances' (means, equal weights, variances of 1).
+    config.init.prior = "moments"
     config.init.log_var = -4.0  # log sigma_z^2 of the encoder when clustering starts
 
     config.guide = ConfigDict()  # stage 2: the ELBO with q(c|x) fixed to these clusters
@@ -170,7 +175,9 @@ def get_config() -> ConfigDict:
     config.train.kl_warmup_epochs = 0  # the weight of the KL term rises from 0 to 1 in this many epochs
 
     config.doctor = ConfigDict()  # checks every epoch for collapse, and applies cures
-    config.doctor.max_cures = 3  # for each stage, then the run ends with exit status 3
+    # For each stage, then the run ends with exit status 3. 0: a collapse is reported and the run goes on; only numbers
+    # that are not finite end it.
+    config.doctor.max_cures = 3
     # An epoch with a NaN or infinite loss or parameter: 'retreat' rolls back to the last checkpoint; 'skip' leaves out
     # the steps whose gradient is not finite, and counts them.
     config.doctor.not_finite = "retreat"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vade_jax.core.elbo import ESTIMATORS
+from vade_jax.core.fit_prior import PRIORS
 from vade_jax.data.scaling import SCALINGS
 from vade_jax.data.single_cells import NORMALIZATIONS
 from vade_jax.data.sources import SOURCES
@@ -16,6 +17,7 @@ from vade_jax.networks.by_columns import BY_COLUMNS
 from vade_jax.networks.column_families import KINDS
 from vade_jax.networks.encoders_decoders import NETWORKS
 from vade_jax.networks.likelihoods import LIKELIHOODS
+from vade_jax.networks.weights import WEIGHTS
 from vade_jax.settings.field_names import flatten
 from vade_jax.settings.rule_forms import Rule, integer, is_a, is_share, number, one_of, registered, rule_of
 from vade_jax.system.errors import InputError
@@ -122,6 +124,7 @@ RULES: dict[str, Rule] = {
     "model.network": registered(NETWORKS),
     "model.hidden": _WIDTHS,
     "model.likelihood": registered(LIKELIHOODS, AUTO, BY_COLUMNS),
+    "model.weights": one_of(WEIGHTS),
     "model.min_log_var": _NUMBER,
     "augment.max_degrees": number(lambda value: 0 <= value <= 180, "a number in [0, 180]"),
     "augment.max_shift": _FRACTION,
@@ -151,6 +154,7 @@ RULES: dict[str, Rule] = {
     "init.part_rows": integer(0),
     "init.soft_neighbors": integer(0),
     "init.max_rows": integer(1),
+    "init.prior": one_of(PRIORS),
     "init.log_var": _NUMBER,
     "guide.num_rounds": integer(0),
     "guide.num_epochs": integer(0),

@@ -1,0 +1,1 @@
+"""The schedules of the authors' code, from scratch: their pretrained weights are not used."""
