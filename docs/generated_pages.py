@@ -124,9 +124,10 @@ def _escape(app: object, kind: str, name: str, documented: object, options: obje
             lines[number] = re.sub(r"(?<=: )([A-Z]\.)$", r"\\\1", line)
 
 
-def _skip_field(app: object, kind: str, name: str, member: object, skip: bool, options: object) -> bool | None:
-    """Leaves out the fields of named tuples, which the class's docstring describes."""
-    return True if type(member).__name__ == "_tuplegetter" else None
+def _skip_member(app: object, kind: str, name: str, member: object, skip: bool, options: object) -> bool | None:
+    """Leaves out fields of named tuples, which the class's docstring describes, and scikit-learn's set_*_request."""
+    is_request = name.startswith("set_") and name.endswith("_request")
+    return True if is_request or type(member).__name__ == "_tuplegetter" else None
 
 
 def _strip_code(app: object, doctree: Any) -> None:
@@ -144,6 +145,6 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("source-read", _insert_parts)
     app.connect("include-read", _move_links)
     app.connect("autodoc-process-docstring", _escape, priority=400)  # before napoleon adds its own markup
-    app.connect("autodoc-skip-member", _skip_field)
+    app.connect("autodoc-skip-member", _skip_member)
     app.connect("doctree-read", _strip_code)
     return {"parallel_read_safe": True}
