@@ -221,7 +221,8 @@ def _calibration_temperature(run: Run, posterior: Posterior) -> float:
     found, rows = starting_clusters.read_with_rows(run, stage)
     responsibilities = posterior.responsibilities[rows]
     confidence = float(found.memberships.max(axis=1).mean(dtype=np.float64))
-    points = starting_clusters.read_points(run) if run.config.init.soft_neighbors else None
+    softened = run.config.init.soft_neighbors and not found.are_probabilities
+    points = starting_clusters.read_points(run) if softened else None
     if points is not None:
         num_clusters = responsibilities.shape[1]
         confidence = soft_memberships.confidence(posterior.clusters[rows], num_clusters, points, run.config.seed)

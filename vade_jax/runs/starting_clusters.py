@@ -43,6 +43,7 @@ class StartingClusters(NamedTuple):
       modularity: [], of these clusters, the mean over the input graphs.
       unchanged: [], bool, whether they are the clusters of the stage before, because the new ones are not better.
       resolution: [], of modularity; the first stage chooses it, and later ones find and compare clusters at it.
+      are_probabilities: [], bool, whether memberships were not softened, because they say how certain each row is.
     """
 
     memberships: np.ndarray
@@ -51,6 +52,7 @@ class StartingClusters(NamedTuple):
     modularity: np.ndarray
     unchanged: np.ndarray
     resolution: np.ndarray = np.array(1.0)
+    are_probabilities: np.ndarray = np.array(False)
 
 
 def find_starting_clusters(
@@ -118,6 +120,7 @@ def find_starting_clusters(
         modularity=modularity,
         unchanged=np.array(False),
         resolution=np.array(resolution),
+        are_probabilities=np.array(are_probabilities),
     )
 
 
@@ -222,6 +225,7 @@ def write(run: Run, stage: str, clusters: StartingClusters) -> None:
             found_modularity=clusters.found_modularity,
             modularity=clusters.modularity,
             resolution=clusters.resolution,
+            are_probabilities=clusters.are_probabilities,
             rows=clustered_row_indices(run),
             basis=_basis(run),
         )
@@ -269,7 +273,7 @@ def _read_file(run: Run, stage: str) -> tuple[StartingClusters, dict[str, np.nda
             found_modularity=arrays["found_modularity"],
             modularity=arrays["modularity"],
             unchanged=arrays["settled"],
-            resolution=arrays["resolution"] if "resolution" in arrays else np.array(1.0),
+            **{name: arrays[name] for name in ("resolution", "are_probabilities") if name in arrays},
         )
         return clusters, {name: arrays[name] for name in ("rows", "basis") if name in arrays}
 
