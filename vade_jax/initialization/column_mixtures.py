@@ -190,7 +190,9 @@ def _log_prob_numbers(mixture: Mixture, numbers: np.ndarray) -> np.ndarray:
         squares = values**2 @ precisions.T - 2 * values @ (means * precisions).T
         return -0.5 * (squares + seen @ (means**2 * precisions - np.log(precisions) + log_scale).T)
     log_prob = np.empty((len(numbers), len(means)))
-    patterns, pattern_of = np.unique(seen, axis=0, return_inverse=True)
+    patterns, pattern_of = seen[:1], np.zeros(len(numbers), np.int64)
+    if not seen.all():
+        patterns, pattern_of = np.unique(seen, axis=0, return_inverse=True)
     for number, pattern in enumerate(patterns):
         rows = np.flatnonzero(pattern_of.ravel() == number)
         values = numbers[rows][:, pattern]

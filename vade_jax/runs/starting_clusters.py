@@ -77,7 +77,8 @@ def find_starting_clusters(
       points: [M, d], the inputs or the autoencoder's embedding, which no clusters have influenced. Memberships are
         softened in it.
       input_graphs: [M, M] each, from `load_input_graphs`.
-      last: the clusters of the stage before, or None. If they are unchanged, they are returned without a search.
+      last: the clusters of the stage before, or None. If they are unchanged, or no embedding has a part in them, they
+        are returned without a search.
       input_neighbors: from `load_input_neighbors`.
       inputs: [M, D], scaled, for the methods that use them.
       columns: of M rows, for the methods that use them.
@@ -85,8 +86,8 @@ def find_starting_clusters(
     Returns:
       The clusters.
     """
-    if last is not None and last.unchanged:
-        return last
+    if last is not None and (last.unchanged or last.are_probabilities):
+        return last._replace(unchanged=np.array(True))
     config = run.config
     options = methods.ClusteringOptions(
         num_clusters=config.model.num_clusters,
