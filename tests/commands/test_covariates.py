@@ -165,5 +165,5 @@ def test_cells_are_clustered_and_predicted_with_columns_of_obs(tmp_path):
     predicted = anndata.read_h5ad(predict(tmp_path / "run", str(tmp_path / "new.h5ad"), str(tmp_path / "out.h5ad")))
     assert predicted.obsm["X_vade"].shape == (len(X), 3)
     with np.load(tmp_path / "run" / "assignments.npz") as trained:
-        np.testing.assert_array_equal(predicted.obs["cluster"].astype(int), trained["cluster"])
+        np.testing.assert_array_equal(predicted.obs["vade_cluster"].astype(int), trained["cluster"])
     assert predicted.obs["batch"].tolist() == TABLE["batch"].tolist()

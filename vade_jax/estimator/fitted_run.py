@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vade_jax.commands.load_rows import options_of_model, read_options, suit_model
-from vade_jax.commands.predict import clusters, describe_rows_outside, latent_means, of_clusters, outliers
+from vade_jax.commands.predict import annotations, clusters, describe_rows_outside, latent_means, outliers
 from vade_jax.data.annotated_cells import is_cells
 from vade_jax.data.column_checks import checked_values, is_frame
 from vade_jax.data.column_names import check_names, column_indices, match_columns
@@ -128,12 +128,9 @@ class FittedRun(BaseEstimator):
         run, state = self._trained()
         threshold = outlier_threshold(self._log_likelihoods, run.config.predict.outlier_share)
         probabilities = calibrated(clusters(run, state, x).responsibilities, self.results_["temperature"])
-        obs = {
-            "vade_cluster": self.labels_,
-            "vade_probability": of_clusters(probabilities, self.labels_),
-            "vade_outlier": outliers(run, state, x, threshold),
-        }
-        return obs, {"X_vade": latent_means(run, state, x), "vade_probabilities": probabilities}
+        answers = {"cluster": self.labels_, "probabilities": probabilities}
+        answers["outlier"] = outliers(run, state, x, threshold)
+        return annotations(answers, latent_means(run, state, x))
 
     def _named_columns(self, stored: np.ndarray) -> list[np.ndarray]:
         """The columns of rows [N, D], as stored, in the units of X, with the names of levels."""
