@@ -8,6 +8,7 @@ import pytest
 from helpers.runs import tiny
 from sklearn.datasets import make_blobs
 
+from vade_jax import VaDE
 from vade_jax.commands.evaluate import evaluate
 from vade_jax.commands.generate import generate
 from vade_jax.commands.load_rows import reload_rows
@@ -91,6 +92,14 @@ def test_new_rows_are_seen_with_their_covariates_in_any_order(trained):
     other = predicted(trained, TABLE.assign(batch="one"), "other.csv")
     np.testing.assert_array_equal(known[BATCH == 0], other[BATCH == 0])
     assert (known["log_likelihood"] != other["log_likelihood"])[BATCH == 1].all()
+
+
+def test_the_estimator_loads_the_run_and_asks_for_covariates(trained):
+    model = VaDE.load(trained / "run")
+    with np.load(trained / "run" / "assignments.npz") as assignments:
+        np.testing.assert_array_equal(model.predict(TABLE), assignments["cluster"])
+    with pytest.raises(InputError, match=r"^covariates: got None, expected the covariates of the training rows, batch"):
+        model.predict(TABLE[list("abcd")])
 
 
 def test_levels_that_training_did_not_have_are_answered_with_a_warning(trained):

@@ -143,7 +143,15 @@ class VaDE(Answers, Insights):
 
     @with_parameter_errors
     @with_storage_errors
-    def fit(self, X: Any, y: object = None, *, layer: str | None = None) -> "VaDE":
+    def fit(
+        self,
+        X: Any,
+        y: object = None,
+        *,
+        covariates: Any = None,
+        sample_weight: Any = None,
+        layer: str | None = None,
+    ) -> "VaDE":
         """Clusters the rows of X [N, D].
 
         An AnnData is read as the command line reads an .h5ad: counts are normalized, and the genes that `var` marks as
@@ -153,6 +161,10 @@ class VaDE(Answers, Insights):
         Args:
           X: rows, as an array, a frame or an AnnData.
           y: not read.
+          covariates: how each row was measured, such as its batch, which the clusters are not to follow. Names of
+            columns of X or, for an AnnData, of its obs, which are then no features; or a pandas frame, or an array
+            [N, S] or [N]. Text, and whole numbers of at most 20 different values, are levels.
+          sample_weight: [N], numbers >= 0: how much each row counts in the losses and in the prior; None for 1.
           layer: of an AnnData, the layer to read in place of X, also for new cells; None for X.
 
         Raises:
@@ -167,7 +179,7 @@ class VaDE(Answers, Insights):
         if layer is not None:
             config.data.layer = _checked_layer(layer, X)
         with tempfile.TemporaryDirectory() as temporary, _shown(self.verbose):
-            rows = self._cells(X, config) if is_cells(X) else self._rows(X, ensure_min_samples=2)
+            rows = self._training_rows(X, config, covariates, sample_weight)
             config, source = bounded(config, self.max_epochs, len(rows.x)), Source({"train": rows})
             if self.n_clusters == AUTO:
                 config.model.num_clusters = recommended_clusters(config, source, Path(temporary, "autoencoder"))
@@ -175,8 +187,12 @@ class VaDE(Answers, Insights):
             train(config, folder, source, owner="VaDE.fit", callbacks=_checked(self.callbacks))
             self._keep(folder, allow_import=True)  # only what this estimator's own parameters name
             if is_cells(X):
-                annotate(X, *self._annotations(rows.x))
+                annotate(X, *self._annotations(rows.inputs))
         return self
+
+    def fit_transform(self, X: Any, y: object = None, *, covariates: Any = None, **fit_params: Any) -> Any:
+        """Fits, and returns the mean of q(z|x) of each row of X [N, D], as [N, J]; the arguments are those of `fit`."""
+        return self.fit(X, y, covariates=covariates, **fit_params).transform(X, covariates=covariates)
 
     @with_parameter_errors
     @with_storage_errors
