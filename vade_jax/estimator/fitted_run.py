@@ -36,7 +36,7 @@ from vade_jax.runs.workdir import read
 from vade_jax.settings.columns import read_levels
 from vade_jax.system.console import silence
 from vade_jax.system.devices import replicate
-from vade_jax.system.errors import with_storage_errors
+from vade_jax.system.errors import InputError, with_storage_errors
 from vade_jax.system.forks import check_not_forked
 from vade_jax.training.train_state import TrainState
 
@@ -150,6 +150,21 @@ class FittedRun(BaseEstimator):
             rows = self._rows(self._own_columns(X), options, reset=False)
         rows = rows._replace(covariates=covariates_of_new_rows(covariates, X, len(rows.x), known))
         return suit_model(rows, read_levels(self._description), run.model.likelihood.takes_gaps, "X", "X", known)
+
+    def _more_rows(self, X: Any, covariates: Any, sample_weight: Any) -> Dataset:
+        """New rows to train on, with their weights.
+
+        Raises:
+          InputError: they have values that the likelihood does not take.
+        """
+        run, state = self._trained()
+        rows = self._new_rows(X, covariates)
+        if description := describe_rows_outside(run, state, rows.inputs):
+            got = f"{description.partition(' have ')[0]} outside the range of the training rows"
+            raise InputError("X", got, "values in this range, for the likelihood", "Fit again on all rows.")
+        if sample_weight is None:
+            return rows
+        return rows._replace(weights=checked_weights(sample_weight, len(rows.x), "sample_weight"))
 
     def _annotations(self, x: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """What `obs` and `obsm` of an AnnData get of its training rows x [N, D + S], as stored: name -> array."""
