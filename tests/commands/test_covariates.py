@@ -8,6 +8,7 @@ import pytest
 from helpers.runs import tiny
 from sklearn.datasets import make_blobs
 
+from vade_jax import VaDE
 from vade_jax.commands.evaluate import evaluate
 from vade_jax.commands.generate import generate
 from vade_jax.commands.load_rows import reload_rows
@@ -93,6 +94,14 @@ def test_new_rows_are_seen_with_their_covariates_in_any_order(trained):
     assert (known["log_likelihood"] != other["log_likelihood"])[BATCH == 1].all()
 
 
+def test_the_estimator_loads_the_run_and_asks_for_covariates(trained):
+    model = VaDE.load(trained / "run")
+    with np.load(trained / "run" / "assignments.npz") as assignments:
+        np.testing.assert_array_equal(model.predict(TABLE), assignments["cluster"])
+    with pytest.raises(InputError, match=r"^covariates: got None, expected the covariates of the training rows, batch"):
+        model.predict(TABLE[list("abcd")])
+
+
 def test_levels_that_training_did_not_have_are_answered_with_a_warning(trained):
     with pytest.warns(
         UserWarning, match=r"unknown.csv with three in the column batch, .* mean of its levels .rows: 180"
@@ -165,5 +174,5 @@ def test_cells_are_clustered_and_predicted_with_columns_of_obs(tmp_path):
     predicted = anndata.read_h5ad(predict(tmp_path / "run", str(tmp_path / "new.h5ad"), str(tmp_path / "out.h5ad")))
     assert predicted.obsm["X_vade"].shape == (len(X), 3)
     with np.load(tmp_path / "run" / "assignments.npz") as trained:
-        np.testing.assert_array_equal(predicted.obs["cluster"].astype(int), trained["cluster"])
+        np.testing.assert_array_equal(predicted.obs["vade_cluster"].astype(int), trained["cluster"])
     assert predicted.obs["batch"].tolist() == TABLE["batch"].tolist()

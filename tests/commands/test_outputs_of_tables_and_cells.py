@@ -103,21 +103,23 @@ def test_cells_get_their_clusters_in_a_copy_of_their_file(tmp_path):
     cells.uns["note"] = "kept"
     cells.write_h5ad(tmp_path / "x.h5ad")
     run(tmp_path, tmp_path / "x.h5ad")
-    for path, output in (("", "out.h5ad"), (str(tmp_path / "x.h5ad"), "x.h5ad")):
+    for path, output in (("", "out.h5ad"), (str(tmp_path / "out.h5ad"), "out.h5ad")):
         annotated = anndata.read_h5ad(
             predict(tmp_path / "run", path, str(tmp_path / output), with_responsibilities=True)
         )
         assert annotated.obs["cluster"].tolist() == ["mine"] * 150
         with np.load(tmp_path / "run" / "assignments.npz") as arrays:
-            assert annotated.obs["cluster_vade"].tolist() == [str(cluster) for cluster in arrays["cluster"]]
+            assert annotated.obs["vade_cluster"].tolist() == [str(cluster) for cluster in arrays["cluster"]]
             np.testing.assert_allclose(annotated.obsm["vade_probabilities"], arrays["probabilities"], atol=1e-5)
-        assert str(annotated.obs["cluster_vade"].dtype) == "category"
-        np.testing.assert_array_equal(annotated.obs["probability"], annotated.obsm["vade_probabilities"].max(axis=1))
-        assert annotated.obs["outlier"].dtype == bool
+        assert str(annotated.obs["vade_cluster"].dtype) == "category"
+        largest = annotated.obsm["vade_probabilities"].max(axis=1)
+        np.testing.assert_array_equal(annotated.obs["vade_probability"], largest)
+        assert annotated.obs["vade_outlier"].dtype == bool
         assert annotated.obsm["X_vade"].shape == (150, 3)
         assert annotated.obsm["vade_responsibilities"].shape == (150, 3)
         np.testing.assert_array_equal(annotated.X.toarray(), cells.X.toarray())
         assert annotated.uns["note"] == "kept"
+        assert [*annotated.obs] == ["cluster", "vade_cluster", "vade_probability", "vade_outlier"]
     frame().to_csv(tmp_path / "new.csv", index=False)
     with pytest.raises(
         InputError, match=r"config.predict.output: .* a file that ends in one of .csv, .parquet, .npz, in"

@@ -47,8 +47,9 @@ def predict(
     log_likelihood, the importance-weighted bound in nats, and outlier: whether the bound is below that of all but a
     share outlier_share of rows that were not trained on, or is not finite.
 
-    An .h5ad is a copy of that of the rows. Its obs has cluster, probability (of that cluster) and outlier, and its obsm
-    has X_vade, the means of q(z|x), and vade_probabilities; with with_responsibilities also vade_responsibilities.
+    An .h5ad is a copy of that of the rows. Its obs has vade_cluster, vade_probability (of that cluster) and
+    vade_outlier, and its obsm has X_vade, the means of q(z|x), and vade_probabilities; with with_responsibilities also
+    vade_responsibilities. Those of the same name are replaced.
 
     Values outside the range of the training rows are clipped to it if the likelihood needs x in [0, 1]. A line says how
     many rows have such values. If one is outside by more than 16 times this range, log p(x) is -inf.
@@ -92,7 +93,7 @@ def predict(
         bound = log_likelihoods(run, state, x, target.parent)
         columns |= {"log_likelihood": bound, "outlier": are_outliers(bound, threshold)}
     if output_files.ending(target) == CELLS:
-        _write_cells(target, source, columns, latent_means(run, state, x))
+        annotated_cells.write(target, source, *annotations(columns, latent_means(run, state, x)))
         return target
     numbers = range(run.config.model.num_clusters)
     names = {
@@ -103,14 +104,20 @@ def predict(
     return target
 
 
-def _write_cells(target: Path, source: Path, columns: Mapping[str, np.ndarray], means: np.ndarray) -> None:
-    """Writes a copy of the .h5ad of the rows with these answers and the means of q(z|x) [N, J]."""
-    obs = {"cluster": columns["cluster"], "probability": of_clusters(columns["probabilities"], columns["cluster"])}
-    obs |= {name: columns[name] for name in ("outlier",) if name in columns}
-    obsm = {"X_vade": means} | {
-        f"vade_{name}": columns[name] for name in ("probabilities", "responsibilities") if name in columns
-    }
-    annotated_cells.write(target, source, obs, obsm)
+def annotations(
+    answers: Mapping[str, np.ndarray], means: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """What obs and obsm of cells get, as name -> array. Others' obs often has a column `cluster`: ours is vade_cluster.
+
+    Args:
+      answers: cluster [N] and probabilities [N, K]; if they are known, also outlier [N] and responsibilities [N, K].
+      means: of q(z|x), [N, J].
+    """
+    of_cells = {"cluster": answers["cluster"], "probability": of_clusters(answers["probabilities"], answers["cluster"])}
+    of_cells |= {name: answers[name] for name in ("outlier",) if name in answers}
+    arrays = {name: answers[name] for name in ("probabilities", "responsibilities") if name in answers}
+    obs, obsm = ({f"vade_{name}": array for name, array in part.items()} for part in (of_cells, arrays))
+    return obs, {"X_vade": means} | obsm
 
 
 def of_clusters(probabilities: np.ndarray, clusters: np.ndarray) -> np.ndarray:

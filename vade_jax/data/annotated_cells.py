@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from vade_jax.data.output_files import different_names
 from vade_jax.system.atomic_files import atomic_write
 from vade_jax.system.optional_imports import import_extra
 
@@ -18,7 +17,7 @@ CELLS = ".h5ad"
 def write(path: Path, source: Path, obs: Mapping[str, np.ndarray], obsm: Mapping[str, np.ndarray]) -> None:
     """Writes a copy of an .h5ad with more columns of obs and more arrays of obsm, completely or not at all.
 
-    A column of the same name stays, and `_vade` is added to ours. An array of obsm of the same name is replaced.
+    Those of the same name are replaced.
 
     Args:
       path: the copy; it can be the file itself.
@@ -33,8 +32,7 @@ def write(path: Path, source: Path, obs: Mapping[str, np.ndarray], obsm: Mapping
         shutil.copyfile(source, partial)
         with h5py.File(partial, "r+") as file:
             frame = anndata.io.read_elem(file["obs"])
-            names = different_names([*obs, *frame.columns])[: len(obs)]
-            for name, values in zip(names, obs.values(), strict=True):
+            for name, values in obs.items():
                 frame[name] = obs_column(values)
             anndata.io.write_elem(file, "obs", frame)
             if "obsm" not in file:

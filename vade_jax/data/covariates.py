@@ -86,7 +86,7 @@ def read_covariates(frame: Any, entries: Sequence[str], where: str) -> Dataset |
     """
     if not entries:
         return None
-    kinds = _asked_kinds(entries, frame, where)
+    kinds = asked_kinds(entries, frame, where)
     columns = [_read_column(name, frame[name], kind, where) for name, kind in kinds.items()]
     values, levels = zip(*columns, strict=True)
     names = tuple(map(str, kinds))
@@ -95,8 +95,12 @@ def read_covariates(frame: Any, entries: Sequence[str], where: str) -> Dataset |
     )
 
 
-def _asked_kinds(entries: Sequence[str], frame: Any, where: str) -> dict[str, str]:
-    """The kind of each covariate by its name; '' for what it looks like."""
+def asked_kinds(entries: Sequence[str], frame: Any, where: str) -> dict[str, str]:
+    """Returns the kind of each covariate by its name; '' for what it looks like.
+
+    Raises:
+      InputError: the frame has no such column.
+    """
     kinds = {}
     for entry in entries:
         name, _, kind = entry.rpartition("=")

@@ -98,13 +98,13 @@ def _iterate_frames(columns: Columns, names: ColumnNames) -> Iterator[Any]:
     import pandas
 
     widest = max(columns.values(), key=lambda array: array.ndim)
-    headings = different_names([name for key in columns for name in names.get(key, [key])])
+    headings = _different_names([name for key in columns for name in names.get(key, [key])])
     for rows in row_slices(widest):
         values = [column for array in columns.values() for column in np.atleast_2d(array[rows].T)]
         yield pandas.DataFrame(dict(zip(headings, values, strict=True)))
 
 
-def different_names(names: list[str]) -> list[str]:
+def _different_names(names: list[str]) -> list[str]:
     """The names with `_vade` added to each one that a later column has, once or more."""
     taken: set[str] = set()
     different = []

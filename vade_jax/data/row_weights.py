@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from vade_jax.system.errors import InputError
+from vade_jax.system.errors import InputError, first_line
 
 
 def read_weights(frame: Any, name: str, where: str) -> np.ndarray | None:
@@ -40,8 +40,13 @@ def checked_weights(weights: Any, num_rows: int, field: str) -> np.ndarray:
     Raises:
       InputError: they are not N finite numbers >= 0, some of them > 0.
     """
-    array = np.asarray(weights, np.float64)
     expected = "a finite number >= 0 for each row, and one > 0"
+    try:
+        array = np.asarray(weights, np.float64)
+    except (TypeError, ValueError) as error:  # text
+        raise InputError(
+            field, f"values that are no numbers ({first_line(error)})", expected, "Correct them."
+        ) from error
     if array.shape != (num_rows,):
         raise InputError(field, f"weights of shape {array.shape} for {num_rows} rows", expected, "Correct them.")
     wrong = np.flatnonzero(~(np.isfinite(array) & (array >= 0)))

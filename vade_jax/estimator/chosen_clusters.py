@@ -49,13 +49,14 @@ def recommended_clusters(config: ConfigDict, source: Source, folder: Path) -> in
     fields = flatten(config.to_dict())
     train(ConfigDict(nested(fields | _AUTOENCODER_ONLY)), folder, source)
     rows = load_rows(config, folder, source).train
-    num_distinct = int(is_first(first_equal_rows(rows.x)).sum())
+    x = rows.inputs
+    num_distinct = int(is_first(first_equal_rows(x)).sum())
     most = max(config.select_k.min_clusters, min(config.select_k.max_clusters, num_distinct // 2 - 1))
     chosen = {name: value for name, (value, _) in resolve_auto_settings(config.to_dict(), rows).items()}
     asked = {name: value for name, value in (fields | chosen).items() if name.startswith(("init.", "evaluate."))}
     run = with_run_settings(read_run(folder, allow_import=True), asked | {"select_k.max_clusters": most})
     with matmul_precision(run.config.precision):
-        recommendation = recommend(measure(run, load_autoencoder(run), rows.x, None).scores)
+        recommendation = recommend(measure(run, load_autoencoder(run), x, None).scores)
     print_line(
         f"n_clusters = {recommendation.num_clusters}: recommended among {config.select_k.min_clusters} to {most}"
     )

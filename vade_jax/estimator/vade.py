@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from vade_jax.commands.continue_training import continue_training
 from vade_jax.commands.train import train
 from vade_jax.data.annotated_cells import annotate, is_cells
 from vade_jax.data.dataset import Source
 from vade_jax.estimator.answers import Answers
+from vade_jax.estimator.argument_checks import checked_callbacks, checked_layer
 from vade_jax.estimator.chosen_clusters import recommended_clusters
 from vade_jax.estimator.insights import Insights
 from vade_jax.estimator.parameter_errors import with_parameter_errors
@@ -32,6 +34,7 @@ from vade_jax.system.console import lines_without_bars, silence
 from vade_jax.system.errors import InputError, with_storage_errors
 from vade_jax.system.forks import check_not_forked
 
+_FEW_EPOCHS = 5
 _NESTED = "settings__"  # before a field's name in searches
 
 
@@ -143,7 +146,15 @@ class VaDE(Answers, Insights):
 
     @with_parameter_errors
     @with_storage_errors
-    def fit(self, X: Any, y: object = None, *, layer: str | None = None) -> "VaDE":
+    def fit(
+        self,
+        X: Any,
+        y: object = None,
+        *,
+        covariates: Any = None,
+        sample_weight: Any = None,
+        layer: str | None = None,
+    ) -> "VaDE":
         """Clusters the rows of X [N, D].
 
         An AnnData is read as the command line reads an .h5ad: counts are normalized, and the genes that `var` marks as
@@ -153,6 +164,10 @@ class VaDE(Answers, Insights):
         Args:
           X: rows, as an array, a frame or an AnnData.
           y: not read.
+          covariates: how each row was measured, such as its batch, which the clusters are not to follow. Names of
+            columns of X or, for an AnnData, of its obs, which are then no features; or a pandas frame, or an array
+            [N, S] or [N]. Text, and whole numbers of at most 20 different values, are levels.
+          sample_weight: [N], numbers >= 0: how much each row counts in the losses and in the prior; None for 1.
           layer: of an AnnData, the layer to read in place of X, also for new cells; None for X.
 
         Raises:
@@ -165,18 +180,58 @@ class VaDE(Answers, Insights):
         check_not_forked()
         config = config_of(self.get_params(deep=False))
         if layer is not None:
-            config.data.layer = _checked_layer(layer, X)
+            config.data.layer = checked_layer(layer, X)
         with tempfile.TemporaryDirectory() as temporary, _shown(self.verbose):
-            rows = self._cells(X, config) if is_cells(X) else self._rows(X, ensure_min_samples=2)
+            rows = self._training_rows(X, config, covariates, sample_weight)
             config, source = bounded(config, self.max_epochs, len(rows.x)), Source({"train": rows})
             if self.n_clusters == AUTO:
                 config.model.num_clusters = recommended_clusters(config, source, Path(temporary, "autoencoder"))
             folder = user_path(self.workdir or Path(temporary, "run"))
-            train(config, folder, source, owner="VaDE.fit", callbacks=_checked(self.callbacks))
+            train(config, folder, source, owner="VaDE.fit", callbacks=checked_callbacks(self.callbacks))
             self._keep(folder, allow_import=True)  # only what this estimator's own parameters name
             if is_cells(X):
-                annotate(X, *self._annotations(rows.x))
+                annotate(X, *self._annotations(rows.inputs))
         return self
+
+    @with_parameter_errors
+    @with_storage_errors
+    def partial_fit(self, X: Any, y: object = None, *, covariates: Any = None, sample_weight: Any = None) -> "VaDE":
+        """Goes on from the trained model: at most five more epochs of the last stage, on new rows X [N, D] alone.
+
+        The scaling, K and the numbers of the clusters stay, but rows can change their cluster. A cluster that the new
+        rows lack loses weight. The probabilities change. The temperature is fitted again, so that those of the new rows
+        are as certain, on average, as before. The threshold of outliers, `labels_`, `results_`, `summary` and the
+        report are of the new rows; `history_` goes on. Parameters that were set after the fit are not used, but for
+        `callbacks`, `max_epochs` and `verbose`. The workdir keeps the fit.
+
+        Before any fit it is `fit`. The arguments are those of `fit`; of an AnnData the layer of the fit is read.
+
+        Raises:
+          InputError: X cannot be used, has fewer different rows than clusters, or has values outside the range of the
+            training rows where the likelihood needs values in it.
+          DivergedError: the loss is not finite. The model stays as it was.
+          StorageError: a temporary file cannot be written, such as on a full disk.
+        """
+        if not hasattr(self, "labels_"):
+            return self.fit(X, y, covariates=covariates, sample_weight=sample_weight)
+        _, state = self._trained()
+        with tempfile.TemporaryDirectory() as temporary, _shown(self.verbose):
+            rows = self._more_rows(X, covariates, sample_weight)
+            epochs, folder = min(_FEW_EPOCHS, self.max_epochs or _FEW_EPOCHS), Path(temporary, "run")
+            callbacks = checked_callbacks(self.callbacks)
+            settings, trained = self._settings, (state, self._progress, self.results_.get("temperature", 1.0))
+            continue_training(settings, self._description, *trained, self._records, rows, folder, epochs, callbacks)
+            self._keep(folder, allow_import=True)  # what the trained model has imported already
+            # The fit's settings have more epochs and stages. The run has ended all the same.
+            self._settings, self._progress = settings, self._progress._replace(stopped=True)
+            self._on_devices = None
+            if is_cells(X):
+                annotate(X, *self._annotations(rows.inputs))
+        return self
+
+    def fit_transform(self, X: Any, y: object = None, *, covariates: Any = None, **fit_params: Any) -> Any:
+        """Fits, and returns the mean of q(z|x) of each row of X [N, D], as [N, J]; the arguments are those of `fit`."""
+        return self.fit(X, y, covariates=covariates, **fit_params).transform(X, covariates=covariates)
 
     @with_parameter_errors
     @with_storage_errors
@@ -229,19 +284,3 @@ def _shown(verbose: bool | int) -> AbstractContextManager[None]:
     if not verbose:
         return silence()
     return lines_without_bars() if verbose == 2 and not sys.stderr.isatty() else nullcontext()
-
-
-def _checked(callbacks: Sequence[EpochCallback] | None) -> Sequence[EpochCallback]:
-    """The callbacks; raises an InputError if they are no sequence of functions."""
-    if callbacks is None:
-        return ()
-    if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
-        raise InputError("callbacks", repr(callbacks), "a list of functions", "Write callbacks=[function].")
-    return callbacks
-
-
-def _checked_layer(layer: str, X: Any) -> str:
-    """The layer; raises an InputError if X is no AnnData."""
-    if not is_cells(X):
-        raise InputError("layer", f"{layer!r} for rows of {type(X).__name__}", "None, or an AnnData", "Leave it out.")
-    return layer

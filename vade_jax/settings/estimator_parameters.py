@@ -29,6 +29,9 @@ _STAGES = ("pretrain", "guide", "align", "train")
 _PARAMETERS = {field: parameter for parameter, field in _FIELDS.items()} | {
     "seed": "random_state",
     _COLUMNS: "column_types",
+    "data.covariates": "covariates",
+    "data.weights": "sample_weight",
+    "generate.covariates": "covariates",
     "data.path": "X",
     "data.train_split": "X",
 }
