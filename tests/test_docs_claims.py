@@ -144,37 +144,38 @@ CLAIMS = {
         ],
         "Each process reads its part of the rows and gathers the others' on its devices": [
             "training/test_data_feed.py::test_each_process_reads_its_part_of_the_rows",
-            "system/test_processes.py::test_only_the_first_process_finds_clusters_and_writes_to_the_workdir",
+            "system/test_processes_in_step.py::test_only_the_first_process_finds_clusters_and_writes_to_the_workdir",
             "system/test_processes.py::test_several_processes_train_the_run_of_one",
         ],
         "If a process ends, the others end within a minute": [
             "system/test_processes.py::test_a_killed_process_ends_the_others_and_the_run_goes_on_with_another_number",
-            "system/test_processes.py::test_a_barrier_with_a_dead_process_fails",
+            "system/test_processes_in_step.py::test_a_barrier_with_a_dead_process_fails",
         ],
         "The same commands resume from the last checkpoint": [
             "system/test_processes.py::test_a_killed_process_ends_the_others_and_the_run_goes_on_with_another_number",
         ],
         "A process may load its rows minutes longer than another": [
-            "system/test_processes.py::test_a_process_may_load_its_rows_much_longer_than_another",
+            "system/test_processes.py::test_a_process_may_load_its_rows_a_minute_longer_than_another",
         ],
         "If one keeps the others waiting for a minute": [
-            "system/test_processes.py::test_processes_that_are_missing_at_a_barrier_are_named",
+            "system/test_processes_in_step.py::test_processes_that_are_missing_at_a_barrier_are_named",
         ],
         "Process 0 finds clusters, writes and scores, and decides on cures": [
-            "system/test_processes.py::test_the_first_process_decides",
-            "system/test_processes.py::test_all_processes_apply_the_cure_of_the_first",
+            "system/test_processes_in_step.py::test_the_first_process_decides",
+            "system/test_processes_in_step.py::test_all_processes_apply_the_cure_of_the_first",
+            "system/test_processes.py::test_if_one_process_finds_a_collapse_all_do_as_the_first_says",
         ],
         "Only `--mode=train` runs on several processes": [
             "test_main.py::test_flags_that_a_mode_would_ignore_are_refused",
         ],
         "| a TPU pod slice |": [
-            "system/test_processes.py::test_auto_leaves_the_addresses_to_jax_which_knows_the_clusters",
+            "system/test_processes_in_step.py::test_auto_leaves_the_addresses_to_jax_which_knows_the_clusters",
         ],
         "| SLURM |": [
             "system/test_processes.py::test_tasks_of_slurm_find_each_other",
         ],
         "| Kubernetes |": [
-            "system/test_processes.py::test_auto_leaves_the_addresses_to_jax_which_knows_the_clusters",
+            "system/test_processes_in_step.py::test_auto_leaves_the_addresses_to_jax_which_knows_the_clusters",
             "system/test_processes.py::test_two_processes_train_the_run_of_two_devices",
         ],
         "Measured on the loopback of one machine with two cores only": [
