@@ -84,7 +84,7 @@ def _write_parquet(path: Path, columns: Columns, names: ColumnNames) -> None:
     writer = None
     with path.open("wb") as file:  # pyarrow cannot open a name that is no UTF-8
         for frame in _iterate_frames(columns, names):
-            for name in frame.select_dtypes(object):  # nor write such text
+            for name in frame.columns[frame.dtypes == object]:  # nor write such text
                 frame[name] = [printable(value) if isinstance(value, str) else value for value in frame[name]]
             table = pyarrow.Table.from_pandas(frame, preserve_index=False)
             writer = writer or ParquetWriter(file, table.schema)
@@ -101,7 +101,16 @@ def _iterate_frames(columns: Columns, names: ColumnNames) -> Iterator[Any]:
     headings = _different_names([name for key in columns for name in names.get(key, [key])])
     for rows in row_slices(widest):
         values = [column for array in columns.values() for column in np.atleast_2d(array[rows].T)]
-        yield pandas.DataFrame(dict(zip(headings, values, strict=True)))
+        # The text of pandas 3 cannot hold names of files that are no UTF-8; objects can.
+        frame = pandas.DataFrame(
+            {number: pandas.Series(column, dtype=_objects_for_text(column)) for number, column in enumerate(values)}
+        )
+        frame.columns = pandas.Index(headings, dtype=object)
+        yield frame
+
+
+def _objects_for_text(column: np.ndarray) -> type | None:
+    return object if column.dtype.kind in "OU" else None
 
 
 def _different_names(names: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from vade_jax.data.column_names import abbreviate, repeated_names
 from vade_jax.data.problems import Problem
 from vade_jax.data.text_layouts import SEPARATORS, Layout, find_layout, opened, text_ending
-from vade_jax.data.written_numbers import GAPS, is_number
+from vade_jax.data.written_numbers import ALL_GAPS, GAPS, is_number
 from vade_jax.system.console import print_line
 from vade_jax.system.errors import InputError
 
@@ -81,22 +81,36 @@ class TextTable:
 
     def frame(self) -> Any:
         """The table as a pandas frame."""
-        # a converter gets the text of a value; dtype=str would take 'NA' as missing
-        options: dict[str, Any] = {"converters": dict.fromkeys(self._text_columns, str)}
+        self._check_first_line()
+        gaps = {name or f"Unnamed: {number}": sorted(ALL_GAPS) for number, name in enumerate(self._names)}
+        options: dict[str, Any] = {
+            "dtype": dict.fromkeys(self._text_columns, object),
+            "keep_default_na": False,
+            "na_values": gaps | dict.fromkeys(self._text_columns, ()),
+        }
         try:
-            frame = self._read(**options)
+            return self._read(**options)
         except self._pandas.errors.ParserError:
             if not self._find_long_lines():
                 raise
-            frame = self._read(**options, on_bad_lines="skip")
-        if not isinstance(frame.index, self._pandas.RangeIndex):  # pandas took the first values as the rows' names
+            return self._read(**options, on_bad_lines="skip")
+
+    def _check_first_line(self) -> None:
+        """Raises an InputError if the first line of values has more than there are names.
+
+        Pandas would take the first ones as the rows' names.
+        """
+        try:
+            first = self._read(header=None, nrows=1, skiprows=self._layout.first + 1)
+        except self._pandas.errors.EmptyDataError:
+            return
+        if first.shape[1] > len(self._names):
             raise InputError(
                 "config.data.path",
                 f"{self._path} with {len(self._names)} names and lines of more values",
                 "a name for each column",
                 "Add the missing names to its first line.",
             )
-        return frame
 
     def written(self, columns: list[int]) -> Any:
         """The columns of these ascending numbers as they are written, a pandas frame of text; gaps are missing."""
