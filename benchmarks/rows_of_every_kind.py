@@ -12,7 +12,7 @@ from sklearn.datasets import load_wine
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _DTYPES = (*_INTEGERS, "float16", "float32", "longdouble", "bool", "complex64")
 _TOO_LARGE = -(10**400)  # for float64
-_NO_NUMBERS: tuple[Any, ...] = (None, "a", "nan", [1.0], {}, 1j, _TOO_LARGE, np.nan, np.datetime64("NaT"), pd.NA)
+_NO_NUMBERS: tuple[Any, ...] = (None, "a", "nan", [1.0], {}, 1j, _TOO_LARGE, np.nan, np.datetime64("NaT", "ns"), pd.NA)
 
 Rows = Callable[[np.ndarray], Any]  # rows of the training data, [N, D], float64 -> rows to ask
 

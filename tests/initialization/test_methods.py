@@ -33,7 +33,7 @@ def blobs():
 @pytest.mark.parametrize("method", sorted(METHODS.keys() - {"random"}))
 def test_methods_find_separated_clusters(blobs, method, options):
     embeddings, labels = blobs
-    memberships, scores, _ = METHODS[method](embeddings, options)
+    memberships, scores, *_ = METHODS[method](embeddings, options)
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.98
     np.testing.assert_allclose(memberships.sum(axis=1), 1)
     assert len(scores) >= 3
@@ -42,7 +42,7 @@ def test_methods_find_separated_clusters(blobs, method, options):
 @pytest.mark.parametrize("covariance", COVARIANCES)
 def test_prior_has_the_weights_means_and_variances_of_the_mixture(blobs, covariance):
     embeddings, labels = blobs
-    memberships, scores, _ = gmm(embeddings, THREE._replace(covariance=covariance))
+    memberships, scores, *_ = gmm(embeddings, THREE._replace(covariance=covariance))
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.99
     prior = prior_from_memberships(embeddings, np.zeros_like(embeddings), memberships)
     order = np.argsort(np.asarray(prior.means)[:, 0])
@@ -75,7 +75,7 @@ def test_same_seed_gives_identical_memberships(method):
 def test_gmm_takes_the_likeliest_restart():
     embeddings = np.random.default_rng(0).normal(size=(200, 3))  # no clusters: restarts end in different optima
     options = ClusteringOptions(num_clusters=5, seed=0, num_restarts=6)
-    memberships, scores, _ = gmm(embeddings, options)
+    memberships, scores, *_ = gmm(embeddings, options)
     assert len(set(scores)) > 1
     best = int(np.argmax(scores))
     shorter = [gmm(embeddings, options._replace(num_restarts=count)).memberships for count in (best, best + 1) if count]
@@ -95,7 +95,7 @@ def test_manifold_maximises_modularity_and_gives_outliers_no_cluster(components,
     likeliest = gmm(rows, THREE._replace(num_restarts=5)).memberships.argmax(axis=1)
     assert clustering_accuracy(labels, likeliest) < 0.7
     options = THREE._replace(num_restarts=5, components=components)
-    memberships, scores, _ = manifold(rows, options)
+    memberships, scores, *_ = manifold(rows, options)
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.97
     nearest = NearestNeighbors(n_neighbors=num_neighbors(len(rows), 3, THREE.neighbor_share)).fit(rows)
     graph = neighbor_graph(np.arange(len(rows)), nearest.kneighbors(return_distance=False), len(rows))
@@ -103,9 +103,9 @@ def test_manifold_maximises_modularity_and_gives_outliers_no_cluster(components,
     other_graph = neighbor_graph(
         np.arange(len(rows)), nearest.kneighbors(n_neighbors=5, return_distance=False), len(rows)
     )
-    memberships, scores, _ = manifold(rows, options._replace(input_graphs=[other_graph], part_rows=0))
+    memberships, scores, *_ = manifold(rows, options._replace(input_graphs=[other_graph], part_rows=0))
     np.testing.assert_allclose(max(scores), modularity(other_graph, memberships.argmax(axis=1)))
-    memberships, scores, _ = manifold(rows, options._replace(input_graphs=[other_graph, graph], part_rows=0))
+    memberships, scores, *_ = manifold(rows, options._replace(input_graphs=[other_graph, graph], part_rows=0))
     np.testing.assert_allclose(max(scores), mean_modularity([other_graph, graph], memberships.argmax(axis=1)))
 
 
@@ -141,7 +141,7 @@ def test_manifold_takes_the_layout_with_the_best_clusters(blobs, monkeypatch):
         return embeddings if len(seeds) == 2 else noise
 
     monkeypatch.setattr("vade_jax.initialization.best_of_layouts.umap_layout", second_is_good)
-    memberships, scores, _ = manifold(embeddings, THREE._replace(num_layouts=3))
+    memberships, scores, *_ = manifold(embeddings, THREE._replace(num_layouts=3))
     assert clustering_accuracy(labels, memberships.argmax(axis=1)) > 0.98
     assert len(set(seeds)) == 3
     assert len(scores) >= 3 * THREE.num_restarts

@@ -51,10 +51,10 @@ def choose_matrix(cells: Any, path: object, options: ReadOptions) -> CellMatrix:
         return CellMatrix(_by_rows(cells.raw.X), tuple(map(str, cells.raw.var_names)), cells.raw.var, "raw: ")
     names = tuple(map(str, cells.var_names))
     if options.layer:
-        _check_name("layer", options.layer, cells.layers.keys(), path)
+        _check_name("layer", options.layer, _layers(cells), path)
         return CellMatrix(_by_rows(cells.layers[options.layer]), names, cells.var, f"layer {options.layer}: ")
     if "X" not in cells.file if cells.isbacked else cells.X is None:
-        has = {"layers": [*cells.layers.keys()], "obsm": [*cells.obsm.keys()], "raw": ["X"] if cells.raw else []}
+        has = {"layers": _layers(cells), "obsm": [*cells.obsm.keys()], "raw": ["X"] if cells.raw else []}
         listed = "; ".join(f"{name} {abbreviate(found)}" for name, found in has.items() if found)
         raise InputError(
             "config.data.path",
@@ -71,6 +71,11 @@ def _of_obsm(cells: Any, path: object, name: str) -> CellMatrix:
     if hasattr(x, "iloc"):
         return CellMatrix(x.to_numpy(), tuple(map(str, x.columns)), None, f"obsm {name}: ")
     return CellMatrix(_by_rows(x), tuple(f"{name}_{number}" for number in range(x.shape[1])), None, f"obsm {name}: ")
+
+
+def _layers(cells: Any) -> list[str]:
+    """The names of the layers; anndata 0.13 lists X among them, as None."""
+    return [name for name in cells.layers.keys() if name is not None]
 
 
 def _check_name(field: str, name: str, names: Collection[str], path: object) -> None:

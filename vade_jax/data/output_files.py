@@ -84,7 +84,7 @@ def _write_parquet(path: Path, columns: Columns, names: ColumnNames) -> None:
     writer = None
     with path.open("wb") as file:  # pyarrow cannot open a name that is no UTF-8
         for frame in _iterate_frames(columns, names):
-            for name in frame.columns[frame.dtypes == object]:  # nor write such text
+            for name in frame.columns[[dtype.kind == "O" for dtype in frame.dtypes]]:  # nor write such text
                 frame[name] = [printable(value) if isinstance(value, str) else value for value in frame[name]]
             table = pyarrow.Table.from_pandas(frame, preserve_index=False)
             writer = writer or ParquetWriter(file, table.schema)
