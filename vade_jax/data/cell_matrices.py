@@ -75,7 +75,7 @@ def _of_obsm(cells: Any, path: object, name: str) -> CellMatrix:
 
 def _layers(cells: Any) -> list[str]:
     """The names of the layers; anndata 0.13 lists X among them, as None."""
-    return [name for name in cells.layers.keys() if name is not None]
+    return [name for name in cells.layers if name is not None]
 
 
 def _check_name(field: str, name: str, names: Collection[str], path: object) -> None:
