@@ -4,9 +4,10 @@ Exit status: 2 for input that cannot be used, 3 for training that collapsed beyo
 written or has damaged files, 143 after SIGTERM and 130 after SIGINT.
 """
 
+import atexit
 import shlex
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import NoReturn
 
@@ -41,6 +42,9 @@ def _main(argv: list[str]) -> None:
     from vade_jax.system.signals import Interrupted, exit_after_grace, handle_signals
 
     _set_log_level()
+    until_exit = ExitStack()  # answers may come while an error is printed
+    until_exit.enter_context(no_late_answers())
+    atexit.register(until_exit.close)
     try:
         rules.check_fields(FLAGS.config.to_dict())
         check_flags()
@@ -48,7 +52,7 @@ def _main(argv: list[str]) -> None:
         if FLAGS.coordinator:
             processes.initialize_distributed(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
         shown = nullcontext() if processes.is_first() else console.silence()
-        with handle_signals(), shown, no_late_answers(), kept_programs(config.compilation_cache):
+        with handle_signals(), shown, kept_programs(config.compilation_cache):
             answer = _MODES[FLAGS.mode](config, paths.user_path(FLAGS.workdir))
         if processes.is_first():
             print(console.printable(answer))
