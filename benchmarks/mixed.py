@@ -128,7 +128,17 @@ def _prototypes(frame: pd.DataFrame, num_clusters: int, seed: int) -> np.ndarray
     return KPrototypes(num_clusters, n_init=_STARTS, random_state=seed).fit_predict(columns, categorical=categorical)
 
 
-TABLES: dict[str, Callable[[], tuple[pd.DataFrame, np.ndarray]]] = {"penguins": penguins, "made": made}
+def penguins_without_sex() -> tuple[pd.DataFrame, np.ndarray]:
+    """The penguins without the column that splits each species in two."""
+    frame, labels = penguins()
+    return frame.drop(columns="sex"), labels
+
+
+TABLES: dict[str, Callable[[], tuple[pd.DataFrame, np.ndarray]]] = {
+    "penguins": penguins,
+    "penguins without sex": penguins_without_sex,
+    "made": made,
+}
 METHODS: dict[str, Cluster] = {
     "VaDE": _vade,
     "one-hot + KMeans": _kmeans,
