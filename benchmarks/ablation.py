@@ -16,7 +16,7 @@ from benchmarks import records, seeds, text_tables
 from vade_jax.core.elbo import ESTIMATORS
 from vade_jax.data import sources, splits
 from vade_jax.runs.run import stage_length
-from vade_jax.settings.field_names import flatten
+from vade_jax.settings.field_names import STAGES, flatten
 
 _STARTS: dict[str, dict[str, Any]] = {
     "manifold": {"init.method": "manifold"},
@@ -26,7 +26,6 @@ _STARTS: dict[str, dict[str, Any]] = {
     "random": {"init.method": "random", "init.soft_neighbors": 0},
 }
 _UNGUIDED = {"guide.num_rounds": 0, "align.num_epochs": 0}
-_STAGES = ("pretrain", "guide", "align", "train")
 _COLUMNS = ("cell", "seeds", "initial accuracy", "accuracy", "worst", "best", "ELBO", "seconds")
 
 
@@ -111,7 +110,7 @@ def _pretraining(recipe: Mapping[str, Any], num_rows: int, factor: float) -> dic
     def length(stage: str, asked: int) -> int:
         return math.prod(stage_length(asked, recipe[f"{stage}.batch_size"], num_rows, recipe["optimizer.min_steps"]))
 
-    lengths = {f"{stage}.num_epochs": length(stage, recipe[f"{stage}.num_epochs"]) for stage in _STAGES}
+    lengths = {f"{stage}.num_epochs": length(stage, recipe[f"{stage}.num_epochs"]) for stage in STAGES}
     lengths["pretrain.num_epochs"] = math.ceil(factor * lengths["pretrain.num_epochs"])
     if lengths["pretrain.num_epochs"] == length("pretrain", lengths["pretrain.num_epochs"]):
         return {"pretrain.num_epochs": lengths["pretrain.num_epochs"]}

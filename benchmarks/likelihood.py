@@ -23,8 +23,8 @@ from vade_jax.core import mixture_prior
 from vade_jax.data.dataset import sample_row_indices
 from vade_jax.inference.answers import log_likelihood
 from vade_jax.runs import saved_model
+from vade_jax.settings.field_names import STAGES
 
-_STAGES = ("pretrain", "guide", "align", "train")
 _COLUMNS = ("model", "seed", "L", "log p(x), lower bound", "standard error", "rows")
 
 
@@ -66,7 +66,7 @@ def vae_flags(config: str, flags: list[str]) -> list[str]:
     """The flags that turn a config into a VAE, trained for as many epochs as all of its stages together."""
     settings = records.read_config(config, flags)
     times = {"guide": settings.guide.num_rounds}
-    total = sum(times.get(stage, 1) * settings[stage].num_epochs for stage in _STAGES)
+    total = sum(times.get(stage, 1) * settings[stage].num_epochs for stage in STAGES)
     changes = {
         "model.num_clusters": 1,
         "pretrain.objective": "vae",

@@ -4,24 +4,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.models import small_model
 
 from vade_jax.core import mixture_prior
 from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.inference import answers
 from vade_jax.inference.answers import decode, generate, interpolate
-from vade_jax.networks.model import init_params, make_model
+from vade_jax.networks.model import init_params
 
 
 def made(likelihood):
-    model = make_model(
-        network="mlp",
-        likelihood=likelihood,
-        num_features=4,
-        image_shape=None,
-        latent_dim=3,
-        hidden=(8,),
-        min_log_var=-6.0,
-    )
+    model = small_model(likelihood, 4, 3, 8)
     params = init_params(jax.random.key(0), model, 4, 2, 3)
     prior = GMMPrior(jnp.log(jnp.array([0.2, 0.8])), jnp.array([[-3.0, 0, 0], [3.0, 0, 0]]), jnp.zeros((2, 3)))
     return model, {**params, "prior": prior}

@@ -4,12 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.models import small_model
 from scipy import special, stats
 
 from vade_jax.core.elbo import elbo_terms
 from vade_jax.inference.far_rows import BoundedModel
 from vade_jax.networks.covariates import NO_COVARIATES, Covariates
-from vade_jax.networks.model import init_params, make_model
+from vade_jax.networks.model import init_params
 from vade_jax.training.augmentation import random_gaps
 from vade_jax.training.objectives import batch_elbo_terms, sample_z_each
 
@@ -20,17 +21,7 @@ ENCODED = np.array([[1, 0, 0, 0.3], [0, 0, 1, -1.0], [1 / 3, 1 / 3, 1 / 3, 0]]) 
 
 
 def made(covariates=(3, 0), gaps=False):
-    model = make_model(
-        network="mlp",
-        likelihood="gaussian_shared",
-        num_features=FEATURES,
-        image_shape=None,
-        latent_dim=LATENT,
-        hidden=(5,),
-        min_log_var=-6.0,
-        gaps=gaps,
-        covariates=covariates,
-    )
+    model = small_model("gaussian_shared", FEATURES, LATENT, 5, gaps=gaps, covariates=covariates)
     params = init_params(jax.random.key(0), model, FEATURES, CLUSTERS, LATENT)
     rng = np.random.default_rng(0)
     return model, jax.tree.map(lambda leaf: leaf + 0.3 * jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), params)

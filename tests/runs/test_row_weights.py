@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pandas as pd
 import pytest
+from helpers.models import small_model
 from helpers.runs import params_of, tiny
 from sklearn.datasets import make_blobs
 
@@ -16,7 +17,7 @@ from vade_jax.commands.predict import predict
 from vade_jax.commands.train import train
 from vade_jax.data.row_weights import checked_weights, read_weights
 from vade_jax.data.scaling import Scaling
-from vade_jax.networks.model import init_params, make_model
+from vade_jax.networks.model import init_params
 from vade_jax.runs import starting_clusters
 from vade_jax.runs.input_graphs import count_equal_rows
 from vade_jax.runs.row_weights import row_weights
@@ -27,15 +28,7 @@ from vade_jax.training.objectives import WEIGHTS, guided_negative_elbo, negative
 from vade_jax.training.train_state import TrainState
 
 FEATURES, LATENT, CLUSTERS = 5, 2, 3
-MODEL = make_model(
-    network="mlp",
-    likelihood="gaussian_shared",
-    num_features=FEATURES,
-    image_shape=None,
-    latent_dim=LATENT,
-    hidden=(6,),
-    min_log_var=-6.0,
-)
+MODEL = small_model("gaussian_shared", FEATURES, LATENT, 6)
 X = np.random.default_rng(0).normal(size=(4, FEATURES)).astype(np.float32)
 WEIGHT = np.array([2, 0, 1, 3])
 OBJECTIVES = {

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from helpers.models import small_model
 
 from vade_jax.data.scaling import Scaling
-from vade_jax.networks.model import init_params, make_model
+from vade_jax.networks.model import init_params
 from vade_jax.system.devices import replicate
 from vade_jax.training.epoch import make_epoch, make_epoch_of_runs
 from vade_jax.training.objectives import negative_elbo
@@ -20,15 +21,7 @@ X = np.random.default_rng(0).integers(0, 256, (ROWS, FEATURES)).astype(np.uint8)
 
 @pytest.fixture
 def model():
-    return make_model(
-        network="mlp",
-        likelihood="bernoulli",
-        num_features=FEATURES,
-        image_shape=None,
-        latent_dim=LATENT_DIM,
-        hidden=(8,),
-        min_log_var=-6.0,
-    )
+    return small_model("bernoulli", FEATURES, LATENT_DIM, 8)
 
 
 def start(model, tx, seed=0):

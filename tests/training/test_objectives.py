@@ -4,12 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.models import small_model
 from scipy.special import rel_entr
 
 from vade_jax.core.elbo import elbo_terms, sample_z
 from vade_jax.core.likelihoods import log_prob_x_bernoulli
 from vade_jax.core.mixture_prior import GMMPrior, log_responsibilities
-from vade_jax.networks.model import init_params, make_model
+from vade_jax.networks.model import init_params
 from vade_jax.training.objectives import ENCODER_INPUT, dec, guided_negative_elbo, negative_elbo, reconstruction, vae
 
 BATCH, FEATURES, LATENT_DIM, CLUSTERS = 6, 12, 3, 4
@@ -17,15 +18,7 @@ BATCH, FEATURES, LATENT_DIM, CLUSTERS = 6, 12, 3, 4
 
 @pytest.fixture
 def setting():
-    model = make_model(
-        network="mlp",
-        likelihood="bernoulli",
-        num_features=FEATURES,
-        image_shape=None,
-        latent_dim=LATENT_DIM,
-        hidden=(9,),
-        min_log_var=-6.0,
-    )
+    model = small_model("bernoulli", FEATURES, LATENT_DIM, 9)
     params = init_params(jax.random.key(0), model, FEATURES, CLUSTERS, LATENT_DIM)
     means = jax.random.normal(jax.random.key(1), (CLUSTERS, LATENT_DIM))
     params["prior"] = params["prior"]._replace(means=means)

@@ -17,14 +17,12 @@ from vade_jax.runs.row_weights import write_row_weights
 from vade_jax.runs.run import make_run
 from vade_jax.runs.train_many_runs import train_runs
 from vade_jax.runs.treatment import EpochCallback
-from vade_jax.settings.data_dependent import count_distinct_rows
+from vade_jax.settings.data_dependent import batch_sizes_of_all_rows, count_distinct_rows
 from vade_jax.settings.field_names import flatten, nested
 from vade_jax.system import compile_time
 from vade_jax.system.errors import DivergedError, InputError, with_storage_errors
 from vade_jax.system.precision import matmul_precision
 from vade_jax.training.train_state import TrainState
-
-_STAGES = ("pretrain", "guide", "align", "train")
 
 
 @with_storage_errors
@@ -68,7 +66,7 @@ def continue_training(
         expected = f"at least {least}, the number of clusters" if least > 2 else "at least 2"
         raise InputError("X", f"{len(x)} rows, some of them equal", f"{expected}, different ones", "Add rows.")
     flat |= ONLY_LAST_STAGE | {"train.num_epochs": min(num_epochs, flat["train.num_epochs"])}
-    flat |= {f"{stage}.batch_size": min(len(x), flat[f"{stage}.batch_size"]) for stage in _STAGES}
+    flat |= batch_sizes_of_all_rows(flat, len(x))
     described = {name: value for name, value in description.items() if name != "weights"}
     described |= {name: value for name, value in identify(rows).items() if name != "covariates"} | {"test": None}
     workdir.claim(folder, nested(flat), described)

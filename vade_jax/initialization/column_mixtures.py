@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
 from vade_jax.initialization.column_kinds import Columns
+from vade_jax.initialization.gaussian_mixtures import ROWS_PER_DIM
 from vade_jax.system.process_wide import filtered_warnings
 
 _MAX_ITERATIONS = 200
@@ -25,7 +26,6 @@ _FOLDS, _STARTS = 3, 2
 _TEST_ROWS, _FIT_ROWS = 3_000, 20_000
 _LEAST_TEST_ROWS = 10  # for each of 2 K clusters
 _COMPLETE_SHARE = 0.5  # of the rows, whose numbers have no gap: with fewer, covariances are not tried
-_ROWS_PER_DIM = 3  # of an average cluster, at least; the covariances of fewer rows are not known
 # On tables for tuning with shares from 0.82 on, mixtures were better than communities; two moons have 0.24.
 _LEAST_SHARE = 0.7
 
@@ -73,7 +73,7 @@ def fit_columns(rows: Columns, num_clusters: int, seeds: Sequence[int]) -> Mixtu
     rows = rows.spaced(_FIT_ROWS)
     complete, num_dims = _complete(rows), rows.numbers.shape[1]
     is_full = False
-    if num_dims > 1 and complete.sum() >= max(_COMPLETE_SHARE * len(complete), _ROWS_PER_DIM * num_clusters * num_dims):
+    if num_dims > 1 and complete.sum() >= max(_COMPLETE_SHARE * len(complete), ROWS_PER_DIM * num_clusters * num_dims):
         known = rows.take(complete).spaced(_TEST_ROWS)
         diagonal, full = (_held_out(known, num_clusters, covariances) for covariances in (False, True))
         is_full = bool(full.mean() > diagonal.mean())
@@ -100,8 +100,7 @@ def clusters_of_columns(
 
 def memberships(mixture: Mixture, rows: Columns) -> np.ndarray:
     """The probabilities of the clusters of each row, [N, K]."""
-    joint = _log_joint(mixture, rows)
-    return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+    return _expect(mixture, rows)[0]
 
 
 def explained_share(rows: Columns, num_clusters: int, is_full: bool) -> float:
@@ -132,9 +131,8 @@ def _fit(rows: Columns, start: np.ndarray, is_full: bool) -> MixtureFit:
     found, last = start, -np.inf
     for _ in range(_MAX_ITERATIONS):
         mixture = _maximize(rows, found, is_full)
-        joint = _log_joint(mixture, rows)
-        log_prob = logsumexp(joint, axis=1, keepdims=True)
-        found, mean = np.exp(joint - log_prob), float(log_prob.mean())
+        found, log_prob = _expect(mixture, rows)
+        mean = float(log_prob.mean())
         if mean - last < _TOLERANCE:
             break
         last = mean
@@ -170,6 +168,13 @@ def _gaussians(numbers: np.ndarray, found: np.ndarray, is_full: bool) -> tuple[n
         for own, mean, size in zip(found.T, means, sizes, strict=True)
     ]
     return means, np.array(covariances) + _LEAST_VAR * np.eye(means.shape[1])
+
+
+def _expect(mixture: Mixture, rows: Columns) -> tuple[np.ndarray, np.ndarray]:
+    """The probabilities of the clusters of each row, [N, K], and log p(x), [N], nats."""
+    joint = _log_joint(mixture, rows)
+    log_prob = logsumexp(joint, axis=1, keepdims=True)
+    return np.exp(joint - log_prob), log_prob[:, 0]
 
 
 def _log_joint(mixture: Mixture, rows: Columns) -> np.ndarray:
@@ -210,7 +215,7 @@ def _held_out(rows: Columns, num_clusters: int, is_full: bool) -> np.ndarray:
     log_prob = np.empty(len(rows.numbers))
     for kept, out in KFold(_FOLDS, shuffle=True, random_state=0).split(rows.numbers):
         fit = _likeliest(rows.take(kept), num_clusters, is_full, range(_STARTS))
-        log_prob[out] = logsumexp(_log_joint(fit.mixture, rows.take(out)), axis=1)
+        log_prob[out] = _expect(fit.mixture, rows.take(out))[1]
     return log_prob
 
 

@@ -17,7 +17,7 @@ _COMPONENTS = 10  # principal components; with many more a mixture's probabiliti
 _ROWS_PER_CLUSTER = 400  # with half as many, 2 K Gaussians are not known well enough to win
 _FOLDS, _STARTS = 3, 3
 _STANDARD_ERRORS = 2.0
-_ROWS_PER_DIM = 3  # of an average cluster, at least; the covariances of fewer rows are not known
+ROWS_PER_DIM = 3  # of an average cluster, at least; the covariances of fewer rows are not known
 
 
 def fit_mixture(rows: np.ndarray, covariance: str, num_clusters: int, seed: int) -> GaussianMixture:
@@ -67,7 +67,7 @@ def gaussians_suffice(rows: np.ndarray, num_clusters: int, seed: int) -> bool:
     Returns:
       False too if there are fewer than 3 d rows for each cluster.
     """
-    if len(rows) < _ROWS_PER_DIM * rows.shape[1] * num_clusters:
+    if len(rows) < ROWS_PER_DIM * rows.shape[1] * num_clusters:
         return False
     rows = rows[:: max(1, len(rows) // (_ROWS_PER_CLUSTER * num_clusters))]
     few, many = (_held_out_log_likelihoods(rows, count, seed) for count in (num_clusters, 2 * num_clusters))

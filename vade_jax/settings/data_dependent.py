@@ -57,9 +57,8 @@ def resolve_auto_settings(settings: Mapping[str, Any], rows: Dataset) -> dict[st
     flat = flatten(settings)
     num_rows = len(rows.x)
     batches: dict[str, tuple[Any, str]] = {
-        name: (num_rows, f"{value} is more than the {num_rows} rows")
-        for name, value in flat.items()
-        if name.endswith(".batch_size") and not name.startswith("evaluate.") and value > num_rows
+        name: (value, f"{flat[name]} is more than the {num_rows} rows")
+        for name, value in batch_sizes_of_all_rows(flat, num_rows).items()
     }
     by_columns = _by_columns_reason(flat, rows)
     if is_auto(flat["augment.hide_share"]) and has_gaps(rows.x):
@@ -68,6 +67,15 @@ def resolve_auto_settings(settings: Mapping[str, Any], rows: Dataset) -> dict[st
     sized = {name: (value, f"{num_rows} rows") for name, value in by_size.items() if is_auto(flat[name])}
     suited = _for_columns(flat, by_columns) if by_columns else _resolve_scaling_and_likelihood(flat, rows)
     return suited | sized | batches
+
+
+def batch_sizes_of_all_rows(flat: Mapping[str, Any], num_rows: int) -> dict[str, int]:
+    """Returns the number of rows as the batch size of each stage whose own is larger, by dotted name."""
+    return {
+        name: num_rows
+        for name, value in flat.items()
+        if name.endswith(".batch_size") and not name.startswith("evaluate.") and value > num_rows
+    }
 
 
 def _by_columns_reason(flat: Mapping[str, Any], rows: Dataset) -> str:

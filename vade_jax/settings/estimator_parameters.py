@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from sklearn.utils import check_random_state
 
 from vade_jax.settings import defaults, rules
-from vade_jax.settings.field_names import flatten, nested
+from vade_jax.settings.field_names import STAGES, flatten, nested
 from vade_jax.settings.rule_forms import is_a
 from vade_jax.settings.rules import AUTO, RULES
 from vade_jax.system.errors import InputError
@@ -24,7 +24,6 @@ _FIELDS = {
     "scaling": "data.scaling",
 }
 _COLUMNS = "data.columns"
-_STAGES = ("pretrain", "guide", "align", "train")
 # setting -> the parameter or the argument that its errors name
 _PARAMETERS = {field: parameter for parameter, field in _FIELDS.items()} | {
     "seed": "random_state",
@@ -79,8 +78,8 @@ def bounded(config: ConfigDict, max_epochs: int | None, num_rows: int) -> Config
         raise InputError("max_epochs", repr(max_epochs), "an integer >= 1, or None", "Set one of these.")
     rules.check_fields(config.to_dict())
     flat = flatten(config.to_dict())
-    steps = min(num_rows // min(num_rows, flat[f"{stage}.batch_size"]) for stage in _STAGES)
-    epochs = {f"{stage}.num_epochs": min(flat[f"{stage}.num_epochs"], int(max_epochs)) for stage in _STAGES}
+    steps = min(num_rows // min(num_rows, flat[f"{stage}.batch_size"]) for stage in STAGES)
+    epochs = {f"{stage}.num_epochs": min(flat[f"{stage}.num_epochs"], int(max_epochs)) for stage in STAGES}
     min_steps = min(flat["optimizer.min_steps"], int(max_epochs) * steps)
     return ConfigDict(nested(flat | epochs | {"optimizer.min_steps": min_steps}))
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+STAGES = ("pretrain", "guide", "align", "train")  # the sections of the stages of training
+
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Returns nested sections as one dict of dotted names."""
