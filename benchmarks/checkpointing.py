@@ -53,6 +53,7 @@ def cost(folder: Path, num_rows: int, pairs: int) -> dict[str, Any]:
 
     from vade_jax.runs.checkpoints import Checkpoints
     from vade_jax.runs.progress import BEGINNING
+    from vade_jax.runs.run import epochs_between_checkpoints
     from vade_jax.settings.defaults import get_config
     from vade_jax.system.devices import replicate
     from vade_jax.training.epoch import make_epoch
@@ -61,6 +62,7 @@ def cost(folder: Path, num_rows: int, pairs: int) -> dict[str, Any]:
     state, run = replicate(state), make_epoch(objective, tx, _BATCH_SIZE)
     data = {"x": replicate(contenders.made_rows(num_rows))}
     settings = get_config().checkpoint
+    every = epochs_between_checkpoints(settings.every_epochs, num_rows // _BATCH_SIZE)
 
     def timed(save: bool) -> float:
         nonlocal state
@@ -79,8 +81,8 @@ def cost(folder: Path, num_rows: int, pairs: int) -> dict[str, Any]:
     return {
         "epoch_seconds": epoch,
         "checkpoint_seconds": added,
-        "every_epochs": settings.every_epochs,
-        "share": added / (settings.every_epochs * epoch),
+        "every_epochs": every,
+        "share": added / (every * epoch),
         "pairs": found,
     }
 

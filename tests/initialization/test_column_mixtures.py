@@ -110,6 +110,7 @@ def test_curved_clusters_are_left_to_communities():
     found = gaussians_or_communities(inputs, options._replace(columns=rows))
     np.testing.assert_array_equal(found.memberships, communities(inputs, options).memberships)
     assert not found.are_probabilities
+    assert not found.of_inputs
 
 
 def test_too_few_rows_are_left_to_communities():

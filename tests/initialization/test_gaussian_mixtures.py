@@ -39,6 +39,7 @@ def test_clusters_are_gaussians_of_the_inputs_where_these_suffice():
     useless = np.random.default_rng(0).normal(size=(len(x), 2))
     found = gaussians_or_communities(useless, options._replace(inputs=inputs))
     assert clustering_accuracy(labels, found.memberships.argmax(axis=1)) > 0.95
+    assert found.of_inputs
     without = gaussians_or_communities(inputs, options)
     np.testing.assert_array_equal(without.memberships, communities(inputs, options).memberships)
 
@@ -49,6 +50,15 @@ def test_clusters_are_communities_where_gaussians_do_not_suffice():
     found = gaussians_or_communities(inputs, options._replace(inputs=inputs))
     np.testing.assert_array_equal(found.memberships, communities(inputs, options).memberships)
     assert clustering_accuracy(labels, found.memberships.argmax(axis=1)) > 0.98
+    assert not found.of_inputs
+
+
+def test_mixtures_are_tried_in_the_first_stage_only(monkeypatch):
+    inputs, _ = make_moons(600, noise=0.05, random_state=0)
+    options = ClusteringOptions(num_clusters=2, seed=0, num_restarts=2, inputs=inputs)
+    monkeypatch.setattr("vade_jax.initialization.methods.gaussians_suffice", lambda *_: pytest.fail("fitted again"))
+    found = gaussians_or_communities(inputs, options._replace(resolution=1.0))
+    np.testing.assert_array_equal(found.memberships, communities(inputs, options._replace(resolution=1.0)).memberships)
 
 
 def test_components_that_leave_out_columns_are_not_used_for_more_clusters_than_components():

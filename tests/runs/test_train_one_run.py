@@ -4,10 +4,10 @@ import json
 import os
 import signal
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.collapses import break_loss_once, scaled
 from helpers.runs import assert_same_bits, params_of, tiny, training_template
 
 from benchmarks.run_difference import difference
@@ -15,35 +15,16 @@ from vade_jax.commands.train import train
 from vade_jax.initialization import methods
 from vade_jax.initialization.methods import Clustering
 from vade_jax.networks.encoders_decoders import with_constant_log_var
-from vade_jax.runs import stage_starts, train_one_run
+from vade_jax.runs import stage_starts
 from vade_jax.runs.checkpoints import Checkpoints
 from vade_jax.runs.metrics_log import Tracker, read_metrics
 from vade_jax.runs.progress import BEGINNING
 from vade_jax.runs.run import read_run
-from vade_jax.runs.train_one_run import _run_epoch, _with_stages
+from vade_jax.runs.train_one_run import _with_stages
 from vade_jax.system import signals
 from vade_jax.system.errors import DivergedError, InputError
 from vade_jax.training import objectives
 from vade_jax.training.epoch import is_finite
-
-
-def break_loss_once(monkeypatch, value, stage, epoch):
-    """Makes one epoch of a stage report this loss and NaN parameters, the first time that it is trained."""
-    real, made = _run_epoch, []
-
-    def through_epoch(at, state, progress, rows):
-        state, then, record = yield from real(at, state, progress, rows)
-        if at.name == stage and then.epoch == epoch and not made:
-            made.append(True)
-            state = state.replace(params={**state.params, "encoder": _scaled(state.params["encoder"], np.nan)})
-            record, then = {**record, "loss": value}, then._replace(losses=[*then.losses[:-1], value])
-        return state, then, record
-
-    monkeypatch.setattr(train_one_run, "_run_epoch", through_epoch)
-
-
-def _scaled(tree, factor):
-    return jax.tree.map(lambda leaf: leaf * np.float32(factor), tree)
 
 
 @pytest.mark.parametrize(("value", "name"), [(float("nan"), "not_finite"), (1e6, "exploding_loss")])
@@ -230,7 +211,7 @@ def test_an_empty_cluster_stays_if_refilling_does_not_raise_the_bound(tmp_path, 
 def test_an_inactive_latent_space_ends_the_run(tmp_path, monkeypatch, capsys):
     def asleep(encoder, log_var):
         params = with_constant_log_var(encoder, log_var)["params"]
-        return {"params": {**params, "z_mean": _scaled(params["z_mean"], 0)}}
+        return {"params": {**params, "z_mean": scaled(params["z_mean"], 0)}}
 
     monkeypatch.setattr(stage_starts, "with_constant_log_var", asleep)
     config = tiny(pretrain__num_epochs=0, train__learning_rate=1e-9, doctor__max_cures=1)

@@ -18,5 +18,4 @@ def get_config() -> ConfigDict:
     config.init.method = "communities"
     for stage in (config.pretrain, config.guide, config.align, config.train):
         stage.batch_size = 64
-    config.checkpoint.every_epochs = 50  # a checkpoint takes as long as two epochs
     return config

@@ -34,12 +34,14 @@ class Clustering(NamedTuple):
         the layouts with the fewest emptied clusters and the lowest resolution.
       resolution: of the modularity by which these clusters are to be compared with others, at most 1.
       are_probabilities: whether memberships say how certain each row is, and need no softening.
+      of_inputs: whether they were found in the inputs alone, and would be the same for other embeddings.
     """
 
     memberships: np.ndarray
     scores: list[float]
     resolution: float = 1.0
     are_probabilities: bool = False
+    of_inputs: bool = False
 
 
 class ClusteringOptions(NamedTuple):
@@ -62,7 +64,7 @@ class ClusteringOptions(NamedTuple):
       inputs: [N, D], scaled. 'gaussians_or_communities' compares Gaussians with communities in them, and communities
         choose their resolution by them; None: neither is done.
       columns: the inputs by kinds of columns, for 'gaussians_or_communities', if some are no numbers.
-      resolution: of the clusters that these are to be compared with, for communities; None to choose it.
+      resolution: of the communities of the stage before, with which these are to be compared; None to choose it.
     """
 
     num_clusters: int
@@ -191,6 +193,7 @@ def gaussians_or_communities(embeddings: np.ndarray, options: ClusteringOptions)
     inputs K Gaussians are compared with 2 K; see `gaussian_mixtures.gaussians_suffice`. If K suffice, their mixture is
     taken, as by `gmm` with full covariances. Components that leave out columns do not hold more clusters than
     components, and are not used for more. For rows by kinds of columns the mixtures are those of `column_mixtures`.
+    Where the stage before took communities, so does this one.
 
     Args:
       embeddings: [N, J], real, for `communities`.
@@ -199,17 +202,19 @@ def gaussians_or_communities(embeddings: np.ndarray, options: ClusteringOptions)
     Returns:
       The memberships and scores of the method that was taken.
     """
-    if options.columns is not None and len(embeddings) >= _MIN_GRAPH_ROWS:
+    if options.resolution is not None or len(embeddings) < _MIN_GRAPH_ROWS:
+        return communities(embeddings, options)
+    if options.columns is not None:
         found = clusters_of_columns(
             options.columns, options.num_clusters, _make_seeds(options.seed, options.num_restarts)
         )
         if found is not None:
-            return Clustering(*found, are_probabilities=True)
-    elif options.inputs is not None and len(embeddings) >= _MIN_GRAPH_ROWS:
+            return Clustering(*found, are_probabilities=True, of_inputs=True)
+    elif options.inputs is not None:
         points = leading_components(options.inputs, options.seed)
         holds_clusters = points.shape[1] == options.inputs.shape[1] or points.shape[1] >= options.num_clusters
         if holds_clusters and gaussians_suffice(points, options.num_clusters, options.seed):
-            return gmm(points, options._replace(covariance="full"))
+            return gmm(points, options._replace(covariance="full"))._replace(of_inputs=True)
     return communities(embeddings, options)
 
 
@@ -219,9 +224,6 @@ def random_memberships(embeddings: np.ndarray, options: ClusteringOptions) -> Cl
     Args:
       embeddings: [N, J]; only N is read.
       options: num_clusters and seed are read.
-
-    Returns:
-      Hard memberships, one score of 0.
     """
     clusters = np.random.default_rng(options.seed).integers(options.num_clusters, size=len(embeddings))
     return Clustering(np.eye(options.num_clusters)[clusters], [0.0])
@@ -233,9 +235,6 @@ def one_cluster_each(embeddings: np.ndarray, options: ClusteringOptions) -> Clus
     Args:
       embeddings: [N, J], N < K; only N is read.
       options: num_clusters is read.
-
-    Returns:
-      Hard memberships, one score of 0.
     """
     return Clustering(np.eye(len(embeddings), options.num_clusters), [0.0])
 

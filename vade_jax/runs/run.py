@@ -23,6 +23,7 @@ from vade_jax.system.devices import replicate
 from vade_jax.training.augmentation import Augmentation, in_turn, make_random_affine, make_random_gaps
 from vade_jax.training.train_state import TrainState
 
+_LEAST_EPOCHS, _LEAST_STEPS = 10, 1000  # between checkpoints; a small network trains so many steps in few seconds
 _MOST_HELD_OUT = 1000  # with as many rows, the share of outliers among new rows is known to a factor of 1.3
 
 
@@ -132,6 +133,14 @@ def stage_length(asked: int, batch_size: int, num_rows: int, min_steps: int) -> 
     passes = max(asked, math.ceil(min_steps / (num_rows // batch_size)))
     each = passes // asked
     return math.ceil(passes / each), each
+
+
+def epochs_between_checkpoints(every: int, steps_per_epoch: int) -> int:
+    """Returns how many epochs of so many steps lie between two checkpoints, for `checkpoint.every_epochs`.
+
+    It depends on no clock, so that a rollback to the last checkpoint has the same result each time.
+    """
+    return every or max(_LEAST_EPOCHS, math.ceil(_LEAST_STEPS / steps_per_epoch))
 
 
 def make_run(config: ConfigDict, folder: Path, description: dict[str, Any]) -> Run:

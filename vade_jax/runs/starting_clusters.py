@@ -31,6 +31,7 @@ from vade_jax.system.atomic_files import atomic_write, exists, write_array
 from vade_jax.system.errors import damaged_file_errors
 
 _ROWS_AT_A_TIME = 2**16
+_NEWER_FIELDS = "resolution", "are_probabilities", "of_inputs"  # older files lack them
 
 
 class StartingClusters(NamedTuple):
@@ -44,6 +45,7 @@ class StartingClusters(NamedTuple):
       unchanged: [], bool, whether they are the clusters of the stage before, because the new ones are not better.
       resolution: [], of modularity; the first stage chooses it, and later ones find and compare clusters at it.
       are_probabilities: [], bool, whether memberships were not softened, because they say how certain each row is.
+      of_inputs: [], bool, whether no embedding had a part in them.
     """
 
     memberships: np.ndarray
@@ -53,6 +55,7 @@ class StartingClusters(NamedTuple):
     unchanged: np.ndarray
     resolution: np.ndarray = np.array(1.0)
     are_probabilities: np.ndarray = np.array(False)
+    of_inputs: np.ndarray = np.array(False)
 
 
 def find_starting_clusters(
@@ -86,7 +89,7 @@ def find_starting_clusters(
     Returns:
       The clusters.
     """
-    if last is not None and (last.unchanged or last.are_probabilities):
+    if last is not None and (last.unchanged or last.of_inputs):
         return last._replace(unchanged=np.array(True))
     config = run.config
     options = methods.ClusteringOptions(
@@ -108,7 +111,7 @@ def find_starting_clusters(
     )
     enough_rows = len(embeddings) >= config.model.num_clusters
     method = methods.METHODS[config.init.method] if enough_rows else methods.one_cluster_each
-    memberships, scores, resolution, are_probabilities = method(embeddings, options)
+    memberships, scores, resolution, are_probabilities, of_inputs = method(embeddings, options)
     modularity = np.array(mean_modularity(input_graphs, memberships.argmax(axis=1), resolution))
     if last is not None and modularity <= last.modularity:
         return last._replace(scores=np.array(scores), found_modularity=modularity, unchanged=np.array(True))
@@ -122,6 +125,7 @@ def find_starting_clusters(
         unchanged=np.array(False),
         resolution=np.array(resolution),
         are_probabilities=np.array(are_probabilities),
+        of_inputs=np.array(of_inputs),
     )
 
 
@@ -227,6 +231,7 @@ def write(run: Run, stage: str, clusters: StartingClusters) -> None:
             modularity=clusters.modularity,
             resolution=clusters.resolution,
             are_probabilities=clusters.are_probabilities,
+            of_inputs=clusters.of_inputs,
             rows=clustered_row_indices(run),
             basis=_basis(run),
         )
@@ -274,7 +279,7 @@ def _read_file(run: Run, stage: str) -> tuple[StartingClusters, dict[str, np.nda
             found_modularity=arrays["found_modularity"],
             modularity=arrays["modularity"],
             unchanged=arrays["settled"],
-            **{name: arrays[name] for name in ("resolution", "are_probabilities") if name in arrays},
+            **{name: arrays[name] for name in _NEWER_FIELDS if name in arrays},
         )
         return clusters, {name: arrays[name] for name in ("rows", "basis") if name in arrays}
 

@@ -11,9 +11,10 @@ from tqdm import tqdm
 from vade_jax.runs.checkpoints import Checkpoints
 from vade_jax.runs.metrics_log import Tracker
 from vade_jax.runs.progress import BEGINNING, Progress
-from vade_jax.runs.run import KeyUse, Run, initial_state
+from vade_jax.runs.run import KeyUse, Run, epochs_between_checkpoints, initial_state
 from vade_jax.runs.saved_model import save_model
 from vade_jax.runs.stages import Stage, make_stages
+from vade_jax.runs.states_in_memory import StatesInMemory
 from vade_jax.runs.treatment import (
     SKIP,
     EpochCallback,
@@ -87,11 +88,7 @@ def train_run(run: Run, x: np.ndarray, quiet: bool = False, callbacks: Sequence[
     names = [stage.name for stage in stages]
     state = initial_state(run)
     state = replicate(start_stage(state, stages[0].tx, state.key))
-    folder = run.folder / CHECKPOINTS
-    with (
-        processes.writable_folder(run.folder) as written,
-        Checkpoints(folder, run.config.checkpoint.keep, exclusive=True) as checkpoints,
-    ):
+    with processes.writable_folder(run.folder) as written, _opened_checkpoints(run) as checkpoints:
         state, progress = checkpoints.restore(state) or (state, BEGINNING)
         progress = _with_stages(progress, names)
         watch = Watch(run._replace(folder=written), x, progress.total_epochs, _num_epochs_left(stages, progress))
@@ -109,6 +106,12 @@ def train_run(run: Run, x: np.ndarray, quiet: bool = False, callbacks: Sequence[
                 state, progress = yield from _run_stage(context, stage, state, progress)
     save_model(run, state, progress)
     return state, progress
+
+
+def _opened_checkpoints(run: Run) -> Checkpoints | StatesInMemory:
+    """Returns the checkpoints in the run's folder, or in memory if none are to be kept there."""
+    keep = run.config.checkpoint.keep
+    return Checkpoints(run.folder / CHECKPOINTS, keep, exclusive=True) if keep else StatesInMemory()
 
 
 def _with_stages(progress: Progress, names: list[str]) -> Progress:
@@ -160,7 +163,8 @@ def _begin_stage(
 
 def _run_stage(context: RunContext, stage: Stage, state: TrainState, progress: Progress) -> TrainingSteps:
     """Trains the stage's remaining epochs, with checkpoints on schedule, at the end and at a signal."""
-    every = context.run.config.checkpoint.every_epochs
+    steps = stage.num_passes * (context.run.num_rows // stage.batch_size)
+    every = epochs_between_checkpoints(context.run.config.checkpoint.every_epochs, steps)
     with context.tracker.stage(stage.name, stage.num_epochs, progress.epoch) as bar:
         while progress.epoch < stage.num_epochs and not progress.stopped:
             with signals.defer_signals():

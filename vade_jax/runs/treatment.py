@@ -12,6 +12,7 @@ from vade_jax.runs.metrics_log import Tracker
 from vade_jax.runs.progress import Progress
 from vade_jax.runs.run import Run
 from vade_jax.runs.stages import Stage
+from vade_jax.runs.states_in_memory import StatesInMemory
 from vade_jax.runs.watched_rows import Watch, WatchedPosterior
 from vade_jax.system import processes
 from vade_jax.system.console import print_line
@@ -48,7 +49,7 @@ class RunContext(NamedTuple):
     x: np.ndarray
     watch: Watch
     tracker: Tracker
-    checkpoints: Checkpoints
+    checkpoints: Checkpoints | StatesInMemory
     callbacks: Sequence[EpochCallback] = ()
 
 

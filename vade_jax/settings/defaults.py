@@ -191,8 +191,10 @@ def get_config() -> ConfigDict:
     config.evaluate.bound_rows = 1000
 
     config.checkpoint = ConfigDict()
-    config.checkpoint.every_epochs = 10  # and at the end of each stage
-    config.checkpoint.keep = 2  # number of checkpoints that are kept, the last ones
+    # Besides those at the beginning and the end of each stage; 0: every 10, or as many as 1,000 steps take.
+    config.checkpoint.every_epochs = 0
+    # Number of checkpoints that are kept, the last ones. 0: none is written, and a run that is cut off begins anew.
+    config.checkpoint.keep = 2
 
     config.predict = ConfigDict()  # --mode=predict: clusters of the rows in data.path
     # The .csv, .parquet or .npz to write, for cells also an .h5ad, a copy of theirs; '' for predictions.npz in the

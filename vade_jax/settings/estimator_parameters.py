@@ -24,6 +24,7 @@ _FIELDS = {
     "scaling": "data.scaling",
 }
 _COLUMNS = "data.columns"
+_WITHOUT_WORKDIR = {"report": False, "checkpoint.keep": 0}  # nothing is kept that the estimator does not read
 # setting -> the parameter or the argument that its errors name
 _PARAMETERS = {field: parameter for parameter, field in _FIELDS.items()} | {
     "seed": "random_state",
@@ -60,7 +61,7 @@ def config_of(parameters: Mapping[str, Any]) -> ConfigDict:
         "seed": _seed(parameters["random_state"]),
         "data.name": "file",
         _COLUMNS: tuple(f"{column}={kind}" for column, kind in (parameters["column_types"] or {}).items()),
-        "report": parameters["workdir"] is not None,
+        **(_WITHOUT_WORKDIR if parameters["workdir"] is None else {}),
         **settings,
     }
     return ConfigDict(nested({**flatten(defaults.get_config().to_dict()), **given}))
@@ -87,6 +88,7 @@ def bounded(config: ConfigDict, max_epochs: int | None, num_rows: int) -> Config
 def parameters_of(fields: Mapping[str, Any], description: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the parameters of an estimator whose run has these settings and this description of its rows."""
     asked, usual = flatten(fields), flatten(defaults.get_config().to_dict())
+    asked = {name: value for name, value in asked.items() if (name, value) not in _WITHOUT_WORKDIR.items()}
     named = {name: asked.pop(field) for name, field in _FIELDS.items()}
     kinds = dict(entry.rpartition("=")[::2] for entry in asked.pop(_COLUMNS, ()))
     image_shape = description["image_shape"]
