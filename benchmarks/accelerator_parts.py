@@ -156,7 +156,7 @@ def _epoch(hidden: tuple[int, ...], x: np.ndarray, batch_size: int) -> dict[str,
 
     model, params = _start("bernoulli", hidden, x.shape[1])
     rate = optax.constant_schedule(_LEARNING_RATE)
-    tx = make_tx(rate, rate, adam_epsilon=1e-8, max_grad_norm=0.0)
+    tx = make_tx(rate, adam_epsilon=1e-8, max_grad_norm=0.0)
     scaling = Scaling(jnp.zeros((1, x.shape[1])), jnp.full((1, x.shape[1]), 1 / 255))
     state = TrainState.create(jax.tree.map(jnp.asarray, params), jax.random.key(3), scaling)
     state = replicate(start_stage(state, tx, state.key))

@@ -153,7 +153,7 @@ def jax_parts(
         min_log_var=-6.0,
     )
     rate = optax.constant_schedule(_LEARNING_RATE)
-    tx = make_tx(rate, rate, adam_epsilon=1e-8, max_grad_norm=0.0)
+    tx = make_tx(rate, adam_epsilon=1e-8, max_grad_norm=0.0)
     params = init_params(jax.random.key(0), model, num_features, num_clusters, latent_dim)
     scaling = Scaling(jnp.zeros((1, num_features)), jnp.full((1, num_features), 1 / 255))
     state = TrainState.create(params, jax.random.key(1), scaling)

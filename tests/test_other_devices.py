@@ -98,7 +98,7 @@ def start(model, tx=None):
 
 
 def adam():
-    return make_tx(lambda step: 1e-3, lambda step: 1e-3, adam_epsilon=1e-8, max_grad_norm=1.0)
+    return make_tx(lambda step: 1e-3, adam_epsilon=1e-8, max_grad_norm=1.0)
 
 
 def assert_precision(text, precision):

@@ -105,23 +105,38 @@ def test_later_stages_are_compiled_ahead(tmp_path, monkeypatch, compilations):
     def train_first(*args):
         before = len(compilations)
         answer = jax.block_until_ready(real(*args))
-        stages.setdefault(args[1], []).append(len(compilations) - before)
+        stages.setdefault(args[1].func, []).append(len(compilations) - before)
         return answer
 
     monkeypatch.setattr(train_many_runs, "ThreadPoolExecutor", lambda max_workers: AtOnce())
     monkeypatch.setattr(Feed, "train", train_first)
     make_epoch.cache_clear()
-    train(tiny(guide__num_rounds=1, align__num_epochs=2), tmp_path)
+    train(tiny(guide__num_rounds=1, guide__num_epochs=2, align__num_epochs=2), tmp_path)
     pretrain, *later = stages.values()
     assert pretrain == [1, 0, 0]
-    assert later == [[0, 0, 0], [0, 0], [0, 0, 0]]
+    assert later == [[0] * (2 + 2), [0, 0, 0]]  # guide and align are one program
 
 
 def test_a_later_run_has_the_compiled_epochs_of_an_earlier_one(tmp_path):
     make_epoch.cache_clear()
     for seed in (0, 1):
-        train(single_run(seed, guide__num_rounds=1, align__num_epochs=2), tmp_path / str(seed))
-        assert make_epoch.cache_info().misses == 4  # pretrain, guide, align and cluster
+        config = single_run(seed, guide__num_rounds=1, guide__num_epochs=2, align__num_epochs=2)
+        train(config, tmp_path / str(seed))
+        assert make_epoch.cache_info().misses == 3  # pretrain, guide and align together, cluster
+
+
+def test_other_learning_rates_need_no_other_program(tmp_path):
+    make_epoch.cache_clear()
+    train(tiny(), tmp_path / "first")
+    known = make_epoch.cache_info().misses
+    changes = {"pretrain__learning_rate": 2e-3, "train__learning_rate": 3e-3, "train__prior_learning_rate": 4e-3}
+    train(tiny(**changes), tmp_path / "other")
+    assert make_epoch.cache_info().misses == known
+    records = read_metrics(tmp_path / "other" / "metrics.jsonl")
+    assert [record["learning_rate"] for record in records] == pytest.approx([2e-3] * 3 + [3e-3] * 3)
+    assert [record["prior_learning_rate"] for record in records] == pytest.approx([0.0] * 3 + [4e-3] * 3)
+    first, other = (params_of(tmp_path / name)["prior"].means for name in ("first", "other"))
+    assert not np.array_equal(first, other)
 
 
 @pytest.mark.parametrize(

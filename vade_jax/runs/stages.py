@@ -36,6 +36,7 @@ from vade_jax.training.optimizer import make_schedule, make_tx
 from vade_jax.training.train_state import TrainState
 
 _KEPT_OBJECTS = 64
+_RATE, _PRIOR_RATE = "learning_rate", "prior_learning_rate"
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -51,8 +52,9 @@ class Stage(NamedTuple):
       num_epochs: number of epochs.
       num_passes: how often an epoch goes through the rows.
       batch_size: B.
-      learning_rates: 'learning_rate' and 'prior_learning_rate' -> schedule, without the state's rate factor.
-      tx: the optimizer.
+      learning_rates: 'learning_rate' and 'prior_learning_rate', at the first step, without the state's rate factor.
+      schedule: step -> factor on the learning rates.
+      tx: the optimizer, with that schedule.
       has_clusters: whether the prior has clusters that can collapse.
       can_refill: whether the loss is the bound, so that empty clusters can be refilled.
       begin: (state after the stage before, x [N, D] as stored) -> the state to start from; None to skip the stage.
@@ -64,12 +66,19 @@ class Stage(NamedTuple):
     num_epochs: int
     num_passes: int
     batch_size: int
-    learning_rates: dict[str, optax.Schedule]
+    learning_rates: dict[str, float]
+    schedule: optax.Schedule
     tx: optax.GradientTransformation
     has_clusters: bool
     can_refill: bool
     begin: Callable[[TrainState, np.ndarray], TrainState | None]
     extra_arrays: dict[str, MakeArray]
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """The learning rates of the parts of the parameters, for the epoch."""
+        networks, prior = (self.learning_rates[name] for name in (_RATE, _PRIOR_RATE))
+        return {"encoder": networks, "decoder": networks, "prior": prior}
 
 
 def make_stages(run: Run) -> list[Stage]:
@@ -155,36 +164,33 @@ def _make_stage(
     options = run.config.optimizer
     steps_per_epoch = _steps_per_epoch(run, section)
     epochs = run.num_epochs(section)
-
-    def schedule(rate: float) -> optax.Schedule:
-        return _once(
-            make_schedule,
-            options.schedule,
-            learning_rate=rate,
-            final_fraction=options.final_fraction,
-            decay_rate=options.decay_rate,
-            decay_steps=options.decay_epochs * steps_per_epoch,
-            num_steps=max(1, epochs * steps_per_epoch),
-        )
-
+    # With a first rate of 1 it is a factor. The rates themselves are no part of the program, which serves any of them.
+    schedule = _once(
+        make_schedule,
+        options.schedule,
+        learning_rate=1.0,
+        final_fraction=options.final_fraction,
+        decay_rate=options.decay_rate,
+        decay_steps=options.decay_epochs * steps_per_epoch,
+        num_steps=max(1, epochs * steps_per_epoch),
+    )
     arrays = dict(extra_arrays or {})
     if run.weighted:
         weights = functools.cache(functools.partial(_weights, run))
         arrays[WEIGHTS] = lambda state, x: weights()
     if augmentation := run.encoder_augmentation:
         objective = _once(with_augmented_input, objective, augmentation)
-    rate, prior_rate = schedule(section.learning_rate), schedule(section.prior_learning_rate)
     return Stage(
         name=name,
         objective=objective,
         num_epochs=epochs,
         num_passes=run.num_passes(section),
         batch_size=section.batch_size,
-        learning_rates={"learning_rate": rate, "prior_learning_rate": prior_rate},
+        learning_rates={name: section[name] for name in (_RATE, _PRIOR_RATE)},
+        schedule=schedule,
         tx=_once(
             make_tx,
-            networks_schedule=rate,
-            prior_schedule=prior_rate,
+            schedule=schedule,
             adam_epsilon=options.adam_epsilon,
             max_grad_norm=options.max_grad_norm,
             skip_not_finite=run.config.doctor.not_finite == "skip",

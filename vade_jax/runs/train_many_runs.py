@@ -25,8 +25,8 @@ from vade_jax.training.objectives import WEIGHTS, Batch, Metrics
 from vade_jax.training.train_state import TrainState
 
 _MIB = 2**20
-# (states, x, each run's extra arrays) -> each run's state after the epoch and its metrics
-EpochOfRuns = Callable[[Sequence[TrainState], jax.Array, Sequence[Batch]], list[tuple[TrainState, Metrics]]]
+# (states, x, each run's extra arrays, learning rates) -> each run's state after the epoch and its metrics
+EpochOfRuns = Callable[[Sequence[TrainState], jax.Array, Sequence[Batch], Any], list[tuple[TrainState, Metrics]]]
 Outcome = tuple[TrainState, Progress] | DivergedError
 
 
@@ -79,7 +79,7 @@ def _sequentially(
             # Closed now if an epoch raises: at the exit of the interpreter the checkpoints can no longer be closed.
             with contextlib.closing(_with_outcome(train_run(run, x, callbacks=callbacks))) as steps:
                 while isinstance(step := steps.send(answer), EpochRequest):
-                    epoch = programs.epoch(step.stage, step.state)
+                    epoch = functools.partial(programs.epoch(step.stage, step.state), rates=step.stage.rates)
                     answer = feed.train(
                         epoch, step.state, step.extra_arrays, step.stage.batch_size, step.stage.num_passes
                     )
@@ -95,7 +95,7 @@ class _Programs:
         self._stages = make_stages(run)
         self._precision = functools.partial(matmul_precision, run.config.precision)
         self._feed = feed
-        self._programs: dict[str, Callable[[], EpochProgram]] = {}  # by stage; a call waits until it is compiled
+        self._compiled: dict[EpochProgram, Callable[[], None]] = {}  # a call waits until the program is compiled
         self._pool = ThreadPoolExecutor(max_workers=1)
 
     def __enter__(self) -> "_Programs":
@@ -106,33 +106,33 @@ class _Programs:
 
     def epoch(self, stage: Stage, state: TrainState) -> EpochProgram:
         """Returns the stage's epoch, for a state of these shapes."""
-        if stage.name not in self._programs:
-            program = self._make_epoch(stage)  # compiled by its first call
-            self._programs[stage.name] = lambda: program
+        program = self._make_epoch(stage)
+        if program not in self._compiled:
+            self._compiled[program] = lambda: None  # by its first call
             names = [other.name for other in self._stages]
             shapes = jax.eval_shape(lambda tree: tree, state)  # the state itself may be donated by then
             # pmap cannot compile ahead if there are several processes
             can_compile_ahead = self._feed.resident and not processes.is_distributed()
             for later in self._stages[names.index(stage.name) + 1 :] if can_compile_ahead else ():
-                if later.num_epochs and later.name not in self._programs:
-                    self._programs[later.name] = self._pool.submit(self._compile, later, shapes).result
-        return self._programs[stage.name]()
+                ahead = self._make_epoch(later)
+                if later.num_epochs and ahead not in self._compiled:
+                    self._compiled[ahead] = self._pool.submit(self._compile, later, ahead, shapes).result
+        self._compiled[program]()
+        return program
 
     def _make_epoch(self, stage: Stage) -> EpochProgram:
         num_passes = stage.num_passes if self._feed.resident else 1  # a program has one shard of streamed rows
         return make_epoch(stage.objective, stage.tx, stage.batch_size, num_passes)
 
-    def _compile(self, stage: Stage, shapes: TrainState) -> EpochProgram:
-        """Returns the stage's epoch, compiled for a state of these shapes."""
+    def _compile(self, stage: Stage, program: EpochProgram, shapes: TrainState) -> None:
+        """Compiles the stage's epoch for a state of these shapes."""
         x, num_clusters = self._feed.x, shapes.params["prior"].means.shape[0]
-        program = self._make_epoch(stage)
         with self._precision():
             extra_shapes = {
                 name: (len(x),) if name == WEIGHTS else (len(x), num_clusters) for name in stage.extra_arrays
             }
             extra_arrays = {name: jax.ShapeDtypeStruct(shape, np.float32) for name, shape in extra_shapes.items()}
-            program.compile(shapes, {"x": x, **extra_arrays})
-        return program
+            program.compile(shapes, {"x": x, **extra_arrays}, stage.rates)
 
 
 def _side_by_side(
@@ -163,19 +163,16 @@ def _side_by_side(
             # The earliest requested stage is trained; runs in later stages wait, so all runs share each stage's calls.
             name = min((request.stage.name for request in requests.values()), key=names.index)
             group = [number for number, request in requests.items() if request.stage.name == name]
+            stage = requests[group[0]].stage
             if name not in epochs:
-                stage = requests[group[0]].stage
                 epochs[name] = make_epoch_of_runs(
                     stage.objective, stage.tx, stage.batch_size, len(runs), stage.num_passes
                 )
             states, extra_arrays = zip(
                 *((request.state, request.extra_arrays) for request in map(requests.pop, group)), strict=True
             )
-            answers = dict(
-                zip(
-                    group, epochs[name](states, feed.x, replicate([*map(feed.trained_rows, extra_arrays)])), strict=True
-                )
-            )
+            own_arrays = replicate([*map(feed.trained_rows, extra_arrays)])
+            answers = dict(zip(group, epochs[name](states, feed.x, own_arrays, stage.rates), strict=True))
             bar.set_postfix(stage=name, refresh=False)
             bar.update()
 

@@ -239,8 +239,9 @@ def _run_epoch(
     """Requests one epoch; returns the state and progress after it, and its record of metrics."""
     started = time.perf_counter()
     extra_arrays = {name: make_array(state, x) for name, make_array in stage.extra_arrays.items()}
-    step, factor, skipped = int(state.step), float(state.rate_factor), skipped_steps(state)
-    rates = {name: factor * float(rate(step)) for name, rate in stage.learning_rates.items()}
+    step, skipped = int(state.step), skipped_steps(state)
+    factor = float(state.rate_factor) * float(stage.schedule(step))
+    rates = {name: factor * rate for name, rate in stage.learning_rates.items()}
     state, metrics = yield EpochRequest(stage, state, extra_arrays)
     means = {name: float(value) for name, value in metrics.items()}
     seconds = time.perf_counter() - started

@@ -24,7 +24,7 @@ from vade_jax.training.train_state import TrainState
 _KEPT_EPOCHS = 8  # compiled epochs that were made last, tens of MiB each; a run has about four
 NOT_FINITE = "not_finite_share"  # metric: the share of an epoch's steps whose loss is not finite
 
-Step = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]  # `train_step` with its options fixed
+Step = Callable[[TrainState, Batch, jax.Array, Any], tuple[TrainState, Metrics]]  # `train_step` with options fixed
 
 
 @jax.jit
@@ -38,6 +38,7 @@ def train_step(
     state: TrainState,
     batch: Batch,
     batch_positions: jax.Array,
+    rates: Any = 1.0,
     *,
     objective: Objective,
     tx: optax.GradientTransformation,
@@ -51,6 +52,8 @@ def train_step(
       batch: this device's rows, [B/devices, ...] each, as stored.
       batch_positions: [B/devices], the positions of these rows in the complete batch. Rows at positions >= batch_size
         are padding and have weight 0.
+      rates: factors [] on the optimizer's updates, a pytree that is a prefix of the parameters, such as one for each
+        of 'encoder', 'decoder' and 'prior'.
       objective: what to minimise.
       tx: the optimizer.
       batch_size: B.
@@ -75,7 +78,10 @@ def train_step(
     grads, means = sum_over_devices((grads, means))
     with jax.numpy_dtype_promotion("standard"):  # optax raises floats to integer powers
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, jax.tree.map(lambda update: state.rate_factor * update, updates))
+    updates = jax.tree.map(
+        lambda rate, of_part: jax.tree.map(lambda update: state.rate_factor * (rate * update), of_part), rates, updates
+    )
+    params = optax.apply_updates(state.params, updates)
     return state.replace(step=state.step + 1, params=params, opt_state=opt_state), means
 
 
@@ -84,29 +90,34 @@ class EpochProgram:
     """An epoch as one device call.
 
     Attributes:
-      compiled: the function (state, data, batch_positions) -> (state, metrics), as `over_devices` returns it.
+      compiled: the function (state, data, batch_positions, rates) -> (state, metrics), as `over_devices` returns it.
       batch_positions: [local devices, rows per device], the positions in a batch that each device computes.
     """
 
     compiled: Any
     batch_positions: np.ndarray
 
-    def __call__(self, state: TrainState, data: Batch) -> tuple[TrainState, Metrics]:
+    def __call__(self, state: TrainState, data: Batch, rates: Any = 1.0) -> tuple[TrainState, Metrics]:
         """Trains one epoch.
 
         Args:
           state: the state before the epoch; its buffers are donated.
           data: arrays [N, ...] on every local device, 'x' as stored.
+          rates: see `train_step`. Other values need no other program.
 
         Returns:
           The state after the epoch, and the means of the loss and of each metric.
         """
-        return self.compiled(state, data, self.batch_positions)
+        return self.compiled(state, data, self.batch_positions, _as_arrays(rates))
 
-    def compile(self, state: TrainState, data: dict[str, Any]) -> None:
+    def compile(self, state: TrainState, data: dict[str, Any], rates: Any = 1.0) -> None:
         """Compiles the epoch before its first call, for `replicate`d arrays of these shapes and dtypes."""
         like = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharding()), (state, data))
-        self.compiled.lower(*like, self.batch_positions).compile()
+        self.compiled.lower(*like, self.batch_positions, _as_arrays(rates)).compile()
+
+
+def _as_arrays(rates: Any) -> Any:
+    return jax.tree.map(np.float32, rates)
 
 
 @functools.lru_cache(maxsize=_KEPT_EPOCHS)
@@ -133,7 +144,7 @@ def make_epoch(
     batch_positions = batch_positions.reshape(jax.process_count(), jax.local_device_count(), -1)[jax.process_index()]
     compiled = over_devices(
         functools.partial(_epoch, step, batch_size, num_passes),
-        in_axes=(None, None, 0),
+        in_axes=(None, None, 0, None),
         out_axes=None,
         donate_argnums=(0,),
         all_processes=True,
@@ -142,7 +153,13 @@ def make_epoch(
 
 
 def _epoch(
-    step: Step, batch_size: int, num_passes: int, state: TrainState, data: Batch, batch_positions: jax.Array
+    step: Step,
+    batch_size: int,
+    num_passes: int,
+    state: TrainState,
+    data: Batch,
+    batch_positions: jax.Array,
+    rates: Any,
 ) -> tuple[TrainState, Metrics]:
     """The state after scans of the step over the rows in random orders, and the means of its metrics.
 
@@ -154,7 +171,7 @@ def _epoch(
 
     def step_on_batch(state: TrainState, batch_rows: jax.Array) -> tuple[TrainState, Metrics]:
         rows = batch_rows[jnp.minimum(batch_positions, batch_size - 1)]
-        return step(state, jax.tree.map(lambda array: array[rows], data), batch_positions)
+        return step(state, jax.tree.map(lambda array: array[rows], data), batch_positions, rates)
 
     def one_pass(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
         rows = jnp.arange(num_rows, dtype=jnp.int32)
@@ -170,7 +187,7 @@ def _epoch(
 @functools.lru_cache(maxsize=_KEPT_EPOCHS)
 def make_epoch_of_runs(
     objective: Objective, tx: optax.GradientTransformation, batch_size: int, num_runs: int, num_passes: int = 1
-) -> Callable[[Sequence[TrainState], jax.Array, Sequence[Batch]], list[tuple[TrainState, Metrics]]]:
+) -> Callable[..., list[tuple[TrainState, Metrics]]]:
     """An epoch of several runs on the same data as one device call; each device computes complete runs.
 
     Args:
@@ -181,8 +198,8 @@ def make_epoch_of_runs(
       num_passes: how often the epoch goes through the rows.
 
     Returns:
-      A function (1 to R states, x [N, D] as stored, each run's own arrays [N, ...]) -> each run's state and means. Up
-      to rounding they are those of `make_epoch`. The same object for the same arguments.
+      A function (1 to R states, x [N, D] as stored, each run's own arrays [N, ...], rates=1.0) -> each run's state and
+      means. Up to rounding they are those of `make_epoch`. The same object for the same arguments.
     """
     num_devices = jax.local_device_count()
     per_device = math.ceil(num_runs / num_devices)
@@ -192,16 +209,16 @@ def make_epoch_of_runs(
     batch_positions = np.arange(batch_size, dtype=np.int32)
 
     def epoch(
-        states: TrainState, extra_arrays: Batch, x: jax.Array, batch_positions: jax.Array
+        states: TrainState, extra_arrays: Batch, x: jax.Array, batch_positions: jax.Array, rates: Any
     ) -> tuple[TrainState, Metrics]:
         """An epoch of one device's runs; the leaves of states and extra_arrays have a leading axis over them."""
 
         def epoch_of_run(state: TrainState, own: Batch) -> tuple[TrainState, Metrics]:
-            return _epoch(step, batch_size, num_passes, state, {"x": x, **own}, batch_positions)
+            return _epoch(step, batch_size, num_passes, state, {"x": x, **own}, batch_positions, rates)
 
         return jax.vmap(epoch_of_run)(states, extra_arrays)
 
-    compiled = over_devices(epoch, in_axes=(0, 0, None, None), out_axes=0, donate_argnums=(0,))
+    compiled = over_devices(epoch, in_axes=(0, 0, None, None, None), out_axes=0, donate_argnums=(0,))
 
     @functools.partial(jax.jit, out_shardings=sharding(DEVICES))
     def stack(*trees: Any) -> Any:
@@ -213,7 +230,10 @@ def make_epoch_of_runs(
     def unstack(trees: Any) -> list[Any]:
         return [jax.tree.map(lambda leaf, run=run: leaf[divmod(run, per_device)], trees) for run in range(num_runs)]
 
-    def epoch_of_runs(states: Sequence[TrainState], x: jax.Array, extra_arrays: Sequence[Batch]) -> list[Any]:
-        return unstack(compiled(stack(*states), stack(*extra_arrays), x, batch_positions))[: len(states)]
+    def epoch_of_runs(
+        states: Sequence[TrainState], x: jax.Array, extra_arrays: Sequence[Batch], rates: Any = 1.0
+    ) -> list[Any]:
+        trained = compiled(stack(*states), stack(*extra_arrays), x, batch_positions, _as_arrays(rates))
+        return unstack(trained)[: len(states)]
 
     return epoch_of_runs

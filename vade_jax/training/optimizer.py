@@ -1,4 +1,4 @@
-"""The optimizer: Adam for the networks and for the prior, and their learning-rate schedules."""
+"""The optimizer, and the schedules of learning rates."""
 
 from typing import Protocol
 
@@ -15,7 +15,7 @@ class ScheduleFactory(Protocol):
     def __call__(
         self, *, learning_rate: float, final_fraction: float, decay_rate: float, decay_steps: int, num_steps: int
     ) -> optax.Schedule:
-        """The learning rate as a function of the step."""
+        """The learning rate as a function of the step. Stages ask for a learning_rate of 1 and multiply by theirs."""
         ...
 
 
@@ -70,33 +70,24 @@ def make_schedule(
 
 
 def make_tx(
-    networks_schedule: optax.Schedule,
-    prior_schedule: optax.Schedule,
+    schedule: optax.Schedule,
     adam_epsilon: float,
     max_grad_norm: float,
     skip_not_finite: bool = False,
 ) -> optax.GradientTransformation:
-    """Adam for the networks and for the prior, each with its own learning rate, after clipping by the global norm.
+    """Adam, after clipping by the global norm.
 
     Args:
-      networks_schedule: step -> learning rate of encoder and decoder.
-      prior_schedule: step -> learning rate of the prior.
+      schedule: step -> learning rate, or its share of the rates that a call of the epoch gets.
       adam_epsilon: Adam's epsilon.
       max_grad_norm: gradients of a larger norm are scaled down to it; 0 for no clipping.
       skip_not_finite: whether a step whose gradient is not finite changes nothing; if not, it makes the parameters NaN.
 
     Returns:
-      The transformation, for params {'encoder', 'decoder', 'prior'}.
+      The transformation, for any parameters.
     """
-    adam = optax.partition(
-        {
-            "networks": optax.adam(networks_schedule, eps=adam_epsilon),
-            "prior": optax.adam(prior_schedule, eps=adam_epsilon),
-        },
-        {"encoder": "networks", "decoder": "networks", "prior": "prior"},
-    )
     clip = optax.clip_by_global_norm(max_grad_norm) if max_grad_norm else optax.identity()
-    tx = optax.chain(clip, adam)
+    tx = optax.chain(clip, optax.adam(schedule, eps=adam_epsilon))
     return optax.apply_if_finite(tx, max_consecutive_errors=_NO_LIMIT) if skip_not_finite else tx
 
 
