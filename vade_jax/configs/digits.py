@@ -15,6 +15,8 @@ def get_config() -> ConfigDict:
     """The settings behind the numbers above."""
     config = base.get_config()
     config.model.hidden = (256, 256, 512)
+    config.pretrain.num_epochs = 36
+    config.pretrain.learning_rate = 2e-3
     config.init.method = "communities"
     for stage in (config.pretrain, config.guide, config.align, config.train):
         stage.batch_size = 64
