@@ -24,7 +24,7 @@ def tiny(**changes):
     config.align.update(num_epochs=0, batch_size=64)
     config.train.update(num_epochs=3, batch_size=64, learning_rate=1e-3, estimator="sample")
     # A constant rate, so that stages of any number of epochs are the same program, which is compiled once.
-    config.optimizer.update(min_steps=0, schedule="constant")
+    config.optimizer.update(min_steps=0, schedule="constant", early_stopping="off")
     config.init.num_restarts = 2
     config.evaluate.update(bound_samples=5, bound_rows=50)
     config.checkpoint.every_epochs = 2
@@ -38,6 +38,7 @@ def fields(**changes):
     """The settings as nested sections, with changes by section__field."""
     nested = base.get_config().to_dict()
     nested["model"]["hidden"] = (16,)
+    nested["optimizer"]["early_stopping"] = "off"
     nested["init"]["method"] = "manifold"
     for name, value in changes.items():
         section, _, field = name.rpartition("__")

@@ -12,8 +12,8 @@ from vade_jax.runs.run import stage_length
         (120, 70_000, (120, 1)),  # enough steps
         (120, 1797, (143, 1)),  # 7 steps a pass: 143 passes
         (10, 1797, (11, 14)),
-        (10, 300, (10, 100)),
-        (4, 300, (4, 250)),
+        (10, 300, (40, 25)),  # at most 25 passes an epoch
+        (4, 300, (40, 25)),
     ],
 )
 def test_few_rows_are_passed_several_times_in_an_epoch(asked, num_rows, length):

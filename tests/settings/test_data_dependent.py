@@ -80,6 +80,20 @@ def test_many_rows_with_categories_do_not_start_from_layouts():
     assert chosen["init.method"][0] == "gaussians_or_communities"
 
 
+@pytest.mark.parametrize(("num_rows", "share", "choice"), [(20, 0.1, "on"), (8000, 0.1, "off"), (20, 0.0, "off")])
+def test_stages_of_few_rows_end_early(num_rows, share, choice):
+    rows = make_dataset(np.zeros((num_rows, 2)), None, "X")
+    settings = fields(optimizer__early_stopping="auto", data__held_out_share=share)
+    assert data_dependent.resolve_auto_settings(settings, rows)["optimizer.early_stopping"][0] == choice
+    assert "optimizer.early_stopping" not in data_dependent.resolve_auto_settings(fields(), rows)
+
+
+def test_early_stopping_needs_held_out_rows():
+    settings = fields(optimizer__early_stopping="on", data__held_out_share=0.0)
+    with pytest.raises(InputError, match=r"early_stopping: got 'on' with config.data.held_out_share=0, expected 'off'"):
+        data_dependent.check_against_data(settings, DIGITS)
+
+
 def test_equal_rows_are_counted_once():
     x = np.array([[0.0, 1], [-0.0, 1], [2, 1], [0, 1], [3, 1]], np.float32)
     assert [data_dependent.count_distinct_rows(x, enough) for enough in (1, 2, 3, 4)] == [1, 2, 3, 3]

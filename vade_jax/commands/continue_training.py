@@ -65,7 +65,7 @@ def continue_training(
     if count_distinct_rows(x, least) < least:
         expected = f"at least {least}, the number of clusters" if least > 2 else "at least 2"
         raise InputError("X", f"{len(x)} rows, some of them equal", f"{expected}, different ones", "Add rows.")
-    flat |= ONLY_LAST_STAGE | {"train.num_epochs": min(num_epochs, flat["train.num_epochs"])}
+    flat |= ONLY_LAST_STAGE | {"train.num_epochs": min(num_epochs, flat["train.num_epochs"]), "checkpoint.keep": 1}
     flat |= batch_sizes_of_all_rows(flat, len(x))
     described = {name: value for name, value in description.items() if name != "weights"}
     described |= {name: value for name, value in identify(rows).items() if name != "covariates"} | {"test": None}

@@ -5,6 +5,7 @@ import dataclasses
 import gc
 import hashlib
 import json
+import math
 import threading
 import time
 import weakref
@@ -31,8 +32,10 @@ from vade_jax.training.train_state import TrainState
 with undone_import_effects():
     import orbax.checkpoint as ocp
 
-_PARTS_WITHOUT_OPTIMIZER = tuple(field.name for field in dataclasses.fields(TrainState) if field.name != "opt_state")
+_FIELDS = tuple(field.name for field in dataclasses.fields(TrainState))
+_OF_TRAINING = "opt_state", "best"  # the parts that predictions do not need
 
+_NOT_OF_PROGRESS = "due", "digest"
 _saving = threading.Lock()  # Orbax numbers the saves of a process, and takes the number of a later one for its own
 _no_log_handler = SharedContext()
 _open: "weakref.WeakSet[Checkpoints]" = weakref.WeakSet()
@@ -107,7 +110,7 @@ class Checkpoints:
             self._manager.save(
                 number,
                 args=ocp.args.Composite(
-                    state=ocp.args.StandardSave(to_global(state)), progress=ocp.args.JsonSave(content)
+                    state=ocp.args.StandardSave(_parts(to_global(state))), progress=ocp.args.JsonSave(content)
                 ),
             )
             if number == 1:
@@ -215,25 +218,28 @@ class Checkpoints:
 
     def _read(self, template: TrainState, number: int, without_optimizer: bool) -> tuple[TrainState, Progress]:
         """Returns the state and the progress that were saved; raises if they differ from what was saved."""
-        shapes = jax.tree.map(ocp.utils.to_shape_dtype_struct, to_global(template))
+        content = self._read_progress(number)
+        saved = {name: value for name, value in content.items() if name not in _NOT_OF_PROGRESS}
+        in_training = template.opt_state is not None
+        has_best = in_training and Progress(**saved).lowest_held_out_loss < math.inf
+        template = template.replace(best=template.params if has_best else None)
+        parts = _parts(jax.tree.map(ocp.utils.to_shape_dtype_struct, to_global(template)))
         if without_optimizer:
-            parts = {name: getattr(shapes, name) for name in _PARTS_WITHOUT_OPTIMIZER}
+            parts = {name: part for name, part in parts.items() if name not in _OF_TRAINING}
             args = ocp.args.PyTreeRestore(
                 parts, restore_args=ocp.checkpoint_utils.construct_restore_args(parts), partial_restore=True
             )
         else:
-            args = ocp.args.StandardRestore(shapes)
+            args = ocp.args.StandardRestore(parts)
         restored = self._manager.restore(number, args=ocp.args.Composite(state=args))["state"]
-        state = to_local(template.replace(**restored) if without_optimizer else restored)
-        content = self._read_progress(number)
+        state = to_local(template.replace(**restored))
         digest = content.pop("digest", None)  # older checkpoints have no digest
         if without_optimizer:
             digest = None
         same_types = jax.tree.map(lambda expected, read: expected.dtype == read.dtype, template, state)
         if not jax.tree.all(same_types) or (digest and digest != _digest(state, content)):
             raise ValueError("what was read is not what was written")
-        content.pop("due", None)
-        return state, Progress(**content)
+        return state, Progress(**saved)
 
     def _read_progress(self, number: int) -> dict[str, Any]:
         """Returns the saved fields of the progress, with 'due' and 'digest'."""
@@ -271,6 +277,11 @@ class _KeepPolicy:
         best = max(self._merit.keys() & set(numbers), key=self._merit.__getitem__, default=None)
         kept = {*[number for number in numbers if self.is_scheduled(number)][-self._keep :], *numbers[-1:], best}
         return [number in kept for number in numbers]
+
+
+def _parts(state: TrainState) -> dict[str, Any]:
+    """Returns the fields of a state by name, without best parameters if there are none, as in older checkpoints."""
+    return {name: getattr(state, name) for name in _FIELDS if name != "best" or state.best is not None}
 
 
 def _digest(state: TrainState, content: dict[str, Any]) -> str:

@@ -1,7 +1,10 @@
 """How far a run has trained, as a checkpoint stores it."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+_PATIENCE, _LEAST_PATIENCE = 10, 2  # epochs without a lower held-out loss: a tenth of the stage's, but at least two
 
 
 class Progress(NamedTuple):
@@ -15,6 +18,7 @@ class Progress(NamedTuple):
       losses: the loss of each epoch of the stage, nats.
       treatments: one record for each diagnosis, with 'stage', 'epoch', 'diagnosis', 'detail' and 'cure'.
       stages: the names of the stages that it has begun or left out, in their order; () in older checkpoints.
+      held_out_losses: the loss of the held-out rows after each epoch of the stage, nats; [] without early stopping.
       stopped: whether a callback has ended training. The stages that follow then begin, but train no epochs.
     """
 
@@ -26,10 +30,23 @@ class Progress(NamedTuple):
     treatments: list[dict[str, Any]]
     stages: Sequence[str] = ()
     stopped: bool = False
+    held_out_losses: Sequence[float] = ()
+
+    @property
+    def lowest_held_out_loss(self) -> float:
+        """The lowest loss of the held-out rows in this stage; infinite if there is none yet."""
+        return min(filter(math.isfinite, self.held_out_losses), default=math.inf)
+
+    def is_over(self, num_epochs: int) -> bool:
+        """Whether the stage has done num_epochs, or its held-out loss has not fallen for a tenth of them."""
+        if self.epoch >= num_epochs or self.lowest_held_out_loss == math.inf:
+            return self.epoch >= num_epochs
+        since_best = len(self.held_out_losses) - 1 - [*self.held_out_losses].index(self.lowest_held_out_loss)
+        return since_best >= max(_LEAST_PATIENCE, num_epochs // _PATIENCE)
 
     def next_stage(self, name: str) -> "Progress":
         """Returns the progress at the beginning of a stage."""
-        return self.leave_out(name)._replace(stage=name, epoch=0, losses=[])
+        return self.leave_out(name)._replace(stage=name, epoch=0, losses=[], held_out_losses=[])
 
     def leave_out(self, name: str) -> "Progress":
         """Returns the progress after a stage that is not trained."""
@@ -51,4 +68,4 @@ class Progress(NamedTuple):
         return self._replace(seconds={**self.seconds, name: self.seconds.get(name, 0.0) + seconds})
 
 
-BEGINNING = Progress("", 0, 0, {}, [], [], [])
+BEGINNING = Progress("", 0, 0, {}, [], [], [], held_out_losses=[])

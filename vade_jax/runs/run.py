@@ -24,6 +24,7 @@ from vade_jax.training.augmentation import Augmentation, in_turn, make_random_af
 from vade_jax.training.train_state import TrainState
 
 _LEAST_EPOCHS, _LEAST_STEPS = 10, 1000  # between checkpoints; a small network trains so many steps in few seconds
+_MOST_PASSES = 25  # of an epoch; a small network learns few rows by heart in a few times as many
 _MOST_HELD_OUT = 1000  # with as many rows, the share of outliers among new rows is known to a factor of 1.3
 
 
@@ -37,6 +38,7 @@ class KeyUse(IntEnum):
     NUM_CLUSTERS = 4
     REPORT = 5
     SAMPLES = 6
+    EARLY_STOPPING = 7
 
 
 class Run(NamedTuple):
@@ -119,8 +121,8 @@ def num_held_out(share: float, num_rows: int) -> int:
 def stage_length(asked: int, batch_size: int, num_rows: int, min_steps: int) -> tuple[int, int]:
     """Returns the number of epochs of a stage, and how often each goes through the rows.
 
-    On few rows a stage needs many passes for min_steps steps. An epoch then has several passes, so that the number of
-    epochs stays below twice the one that is asked for: what is done after every epoch would take longer than training.
+    On few rows a stage needs many passes for min_steps steps. An epoch then has several passes, at most 25: what is
+    done after every epoch would take longer than training.
 
     Args:
       asked: `num_epochs` of the stage's section; 0 for no epochs.
@@ -131,7 +133,7 @@ def stage_length(asked: int, batch_size: int, num_rows: int, min_steps: int) -> 
     if not asked:
         return 0, 1
     passes = max(asked, math.ceil(min_steps / (num_rows // batch_size)))
-    each = passes // asked
+    each = min(passes // asked, _MOST_PASSES)
     return math.ceil(passes / each), each
 
 

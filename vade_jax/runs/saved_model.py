@@ -47,7 +47,7 @@ def save_model(run: Run, state: TrainState, progress: Progress) -> None:
             saved = None
         if saved is None or not _has_ended(run, saved[1]):
             processes.on_first_process(lambda: (run.folder / workdir.RESULTS).unlink(missing_ok=True), "old results")
-            checkpoints.save_and_read_back(state.replace(opt_state=None), progress)
+            checkpoints.save_and_read_back(state.replace(opt_state=None, best=None), progress)
 
 
 def restore(folder: Path, allow_import: bool = False) -> tuple[Run, TrainState, Progress]:
@@ -110,11 +110,11 @@ def _from_training_checkpoints(run: Run) -> tuple[TrainState, Progress] | None:
 
 
 def _has_ended(run: Run, progress: Progress) -> bool:
-    """Returns whether the last stage has done all its epochs, or more of them, as in older versions on few rows.
+    """Returns whether the last stage is over; in older versions it did more epochs on few rows.
 
     A run that a callback stopped has ended when its last stage has begun.
     """
-    done = progress.stopped or progress.epoch >= run.num_epochs(run.config.train)
+    done = progress.stopped or progress.is_over(run.num_epochs(run.config.train))
     return progress.stage == LAST_STAGE and done
 
 

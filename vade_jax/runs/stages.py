@@ -51,6 +51,7 @@ class Stage(NamedTuple):
       objective: the loss that is minimised.
       num_epochs: number of epochs.
       num_passes: how often an epoch goes through the rows.
+      steps_per_epoch: number of updates.
       batch_size: B.
       learning_rates: 'learning_rate' and 'prior_learning_rate', at the first step, without the state's rate factor.
       schedule: step -> factor on the learning rates.
@@ -65,6 +66,7 @@ class Stage(NamedTuple):
     objective: Objective
     num_epochs: int
     num_passes: int
+    steps_per_epoch: int
     batch_size: int
     learning_rates: dict[str, float]
     schedule: optax.Schedule
@@ -73,6 +75,11 @@ class Stage(NamedTuple):
     can_refill: bool
     begin: Callable[[TrainState, np.ndarray], TrainState | None]
     extra_arrays: dict[str, MakeArray]
+
+    @property
+    def num_steps(self) -> int:
+        """The number of updates of the whole stage."""
+        return self.num_epochs * self.steps_per_epoch
 
     @property
     def rates(self) -> dict[str, float]:
@@ -185,6 +192,7 @@ def _make_stage(
         objective=objective,
         num_epochs=epochs,
         num_passes=run.num_passes(section),
+        steps_per_epoch=steps_per_epoch,
         batch_size=section.batch_size,
         learning_rates={name: section[name] for name in (_RATE, _PRIOR_RATE)},
         schedule=schedule,

@@ -9,6 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vade_jax.runs.checkpoints import Checkpoints
+from vade_jax.runs.early_stopping import HeldOutLoss
 from vade_jax.runs.metrics_log import Tracker
 from vade_jax.runs.progress import BEGINNING, Progress
 from vade_jax.runs.run import KeyUse, Run, epochs_between_checkpoints, initial_state
@@ -40,7 +41,7 @@ from vade_jax.training.collapse import (
 from vade_jax.training.epoch import NOT_FINITE, is_finite
 from vade_jax.training.objectives import Metrics
 from vade_jax.training.optimizer import skipped_steps
-from vade_jax.training.train_state import TrainState, start_stage
+from vade_jax.training.train_state import TrainState, end_stage, start_stage
 
 _SKIPPED = "skipped_steps"
 
@@ -93,9 +94,9 @@ def train_run(run: Run, x: np.ndarray, quiet: bool = False, callbacks: Sequence[
         progress = _with_stages(progress, names)
         watch = Watch(run._replace(folder=written), x, progress.total_epochs, _num_epochs_left(stages, progress))
         with Tracker(written, progress.total_epochs, quiet) as tracker:
-            context = RunContext(run, x, watch, tracker, checkpoints, callbacks)
+            context = RunContext(run, x, watch, HeldOutLoss(run, x), tracker, checkpoints, callbacks)
             for number, stage in enumerate(stages):
-                ended = (progress.stage, progress.epoch) == (stage.name, stage.num_epochs)
+                ended = progress.stage == stage.name and progress.is_over(stage.num_epochs)
                 if ended or progress.stage in names[number + 1 :]:
                     continue
                 if progress.stage != stage.name:
@@ -104,6 +105,7 @@ def train_run(run: Run, x: np.ndarray, quiet: bool = False, callbacks: Sequence[
                         continue
                     state = begun
                 state, progress = yield from _run_stage(context, stage, state, progress)
+    state = end_stage(state)
     save_model(run, state, progress)
     return state, progress
 
@@ -150,7 +152,7 @@ def _begin_stage(
 ) -> tuple[TrainState | None, Progress]:
     """Returns and saves the state and progress before the stage's first epoch; (None, progress) to skip the stage."""
     started = time.perf_counter()
-    begun = stage.begin(state, context.x)
+    begun = stage.begin(end_stage(state), context.x)
     progress = progress.add_seconds("initialize", time.perf_counter() - started)
     if begun is None:
         return None, progress.leave_out(stage.name)
@@ -163,15 +165,14 @@ def _begin_stage(
 
 def _run_stage(context: RunContext, stage: Stage, state: TrainState, progress: Progress) -> TrainingSteps:
     """Trains the stage's remaining epochs, with checkpoints on schedule, at the end and at a signal."""
-    steps = stage.num_passes * (context.run.num_rows // stage.batch_size)
-    every = epochs_between_checkpoints(context.run.config.checkpoint.every_epochs, steps)
+    every = epochs_between_checkpoints(context.run.config.checkpoint.every_epochs, stage.steps_per_epoch)
     with context.tracker.stage(stage.name, stage.num_epochs, progress.epoch) as bar:
-        while progress.epoch < stage.num_epochs and not progress.stopped:
+        while not (progress.is_over(stage.num_epochs) or progress.stopped):
             with signals.defer_signals():
-                state, progress, record = yield from _run_epoch(stage, state, progress, context.x)
+                state, progress, record = yield from _run_epoch(stage, state, progress, context)
                 state, progress, is_saved = _inspect_epoch(context, stage, state, progress, record, bar)
                 progress = progress._replace(stopped=_stops(context.callbacks, record))
-                scheduled = progress.epoch in (*range(0, stage.num_epochs, every), stage.num_epochs)
+                scheduled = progress.epoch % every == 0 or progress.is_over(stage.num_epochs)
                 number = processes.max_over_processes(signals.pending_signal())
                 if progress.stopped or ((scheduled or number) and not is_saved):
                     context.checkpoints.save(state, progress, scheduled)
@@ -228,24 +229,26 @@ def _diagnose(
     allowed = run.config.doctor.not_finite == "skip"
     return (
         diagnose_losses(progress.losses, run.num_features)
-        or diagnose_non_finite(0.0 if allowed else record[NOT_FINITE], bool(is_finite(state)))
+        or diagnose_non_finite(0.0 if allowed else record[NOT_FINITE], bool(is_finite(state.replace(best=None))))
         or (diagnose_signs(observation.signs) if observation else None)
     )
 
 
 def _run_epoch(
-    stage: Stage, state: TrainState, progress: Progress, x: np.ndarray
+    stage: Stage, state: TrainState, progress: Progress, context: RunContext
 ) -> Generator[EpochRequest, tuple[TrainState, Metrics], tuple[TrainState, Progress, dict[str, Any]]]:
     """Requests one epoch; returns the state and progress after it, and its record of metrics."""
     started = time.perf_counter()
-    extra_arrays = {name: make_array(state, x) for name, make_array in stage.extra_arrays.items()}
+    extra_arrays = {name: make_array(state, context.x) for name, make_array in stage.extra_arrays.items()}
     step, skipped = int(state.step), skipped_steps(state)
     factor = float(state.rate_factor) * float(stage.schedule(step))
     rates = {name: factor * rate for name, rate in stage.learning_rates.items()}
-    state, metrics = yield EpochRequest(stage, state, extra_arrays)
+    best = state.best  # the epoch's program has no part for it
+    state, metrics = yield EpochRequest(stage, state.replace(best=None), extra_arrays)
     means = {name: float(value) for name, value in metrics.items()}
     seconds = time.perf_counter() - started
     progress = progress.next_epoch(means["loss"], seconds)
+    state, progress = context.held_out.note(stage, state.replace(best=best), progress, extra_arrays)
     record = {
         "stage": stage.name,
         "epoch": progress.epoch,
@@ -253,6 +256,7 @@ def _run_epoch(
         "step": int(state.step),
         **means,
         **rates,
+        **({"held_out_loss": progress.held_out_losses[-1]} if progress.held_out_losses else {}),
         "samples_per_second": (int(state.step) - step) * stage.batch_size / seconds,
         _SKIPPED: skipped_steps(state) - skipped,
     }

@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.runs.checkpoints import Checkpoints
+from vade_jax.runs.early_stopping import HeldOutLoss
 from vade_jax.runs.metrics_log import Tracker
 from vade_jax.runs.progress import Progress
 from vade_jax.runs.run import Run
@@ -40,6 +41,7 @@ class RunContext(NamedTuple):
       run: settings, folder and model.
       x: [N, D], the rows to cluster, as stored.
       watch: of the watched rows.
+      held_out: computes the loss of the held-out rows.
       tracker: writes the metrics.
       checkpoints: the training checkpoints.
       callbacks: what is called after each epoch.
@@ -48,6 +50,7 @@ class RunContext(NamedTuple):
     run: Run
     x: np.ndarray
     watch: Watch
+    held_out: HeldOutLoss
     tracker: Tracker
     checkpoints: Checkpoints | StatesInMemory
     callbacks: Sequence[EpochCallback] = ()

@@ -19,7 +19,7 @@ from vade_jax.networks.likelihoods import make_likelihood
 from vade_jax.networks.model import Model, make_model
 from vade_jax.settings.columns import columns_of
 from vade_jax.settings.field_names import flatten
-from vade_jax.settings.rules import AUTO, is_auto
+from vade_jax.settings.rules import AUTO, OFF, ON, is_auto
 from vade_jax.system.errors import InputError
 
 # What 'auto' chooses.
@@ -39,9 +39,9 @@ def resolve_auto_settings(settings: Mapping[str, Any], rows: Dataset) -> dict[st
     """Returns the fields that the rows decide: fields that are 'auto', and batch sizes larger than the number of rows.
 
     The networks are those of the paper for 8,000 rows or more, and starting clusters are found on layouts. For N rows
-    below, networks have two layers of about N/16 units, a power of two from 32 to 256, and starting clusters are
-    Gaussians of the inputs or communities. Those of rows with categories are, for any N. Binary rows, rows in [0, 1]
-    and grey values get the Bernoulli likelihood. Other rows get the Gaussian one with a learned variance, on
+    below, networks have two layers of about N/16 units, a power of two from 32 to 256, stages end early, and starting
+    clusters are Gaussians of the inputs or communities. Those of rows with categories are, for any N. Binary rows, rows
+    in [0, 1] and grey values get the Bernoulli likelihood. Other rows get the Gaussian one with a learned variance, on
     standardized columns. If one of the two fields is given, the other is chosen to suit it.
 
     Args:
@@ -63,7 +63,11 @@ def resolve_auto_settings(settings: Mapping[str, Any], rows: Dataset) -> dict[st
     by_columns = _by_columns_reason(flat, rows)
     if is_auto(flat["augment.hide_share"]) and has_gaps(rows.x):
         batches["augment.hide_share"] = _HIDE_SHARE, "the rows have gaps"
-    by_size = {"model.hidden": _widths(num_rows), "init.method": _init_method(rows)}
+    by_size = {
+        "model.hidden": _widths(num_rows),
+        "init.method": _init_method(rows),
+        "optimizer.early_stopping": ON if num_rows < _MANY_ROWS and flat["data.held_out_share"] else OFF,
+    }
     sized = {name: (value, f"{num_rows} rows") for name, value in by_size.items() if is_auto(flat[name])}
     suited = _for_columns(flat, by_columns) if by_columns else _resolve_scaling_and_likelihood(flat, rows)
     return suited | sized | batches
@@ -176,6 +180,13 @@ def check_against_data(settings: Mapping[str, Any], train: Dataset) -> None:
     flat = flatten(settings)
     _check_number_of_rows(flat, train.x)
     _check_gaps(flat, train)
+    if flat["optimizer.early_stopping"] == ON and not flat["data.held_out_share"]:
+        raise InputError(
+            "config.optimizer.early_stopping",
+            f"{ON!r} with config.data.held_out_share=0",
+            f"{OFF!r}, or held-out rows",
+            f"Set --config.optimizer.early_stopping={OFF}, or --config.data.held_out_share=0.1.",
+        )
     if train.covariates is not None and train.image_shape:
         raise InputError("config.data.covariates", "covariates of images", "rows that are no images", "Leave them out.")
     model = _make_model(flat, train, columns_of(settings, train))

@@ -27,6 +27,7 @@ from vade_jax.training.objectives import CLUSTERING, PRETRAINING
 from vade_jax.training.optimizer import SCHEDULES
 
 AUTO = "auto"  # the value of a field that the rows decide
+ON, OFF = "on", "off"
 EACH = "each"  # a value of generate.cluster
 SAMPLE, MEAN = "sample", "mean"  # the values of generate.kind, besides AUTO
 
@@ -135,6 +136,7 @@ RULES: dict[str, Rule] = {
     "optimizer.decay_rate": number(lambda value: 0 < value <= 1, "a number in (0, 1]"),
     "optimizer.decay_epochs": integer(1),
     "optimizer.min_steps": integer(0),
+    "optimizer.early_stopping": one_of((AUTO, ON, OFF)),
     "optimizer.adam_epsilon": _POSITIVE,
     "optimizer.max_grad_norm": _NOT_NEGATIVE,
     "pretrain.objective": one_of(PRETRAINING),

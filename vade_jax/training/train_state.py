@@ -21,6 +21,7 @@ class TrainState(struct.PyTreeNode):
       key: the stage's random key. A step folds its number into it and does not change it.
       scaling: maps stored rows to the model's input; not trained.
       rate_factor: [], float32, multiplies every learning rate.
+      best: the parameters after the stage's epoch with the lowest loss of held-out rows; None if there is none.
     """
 
     step: jax.Array
@@ -29,6 +30,7 @@ class TrainState(struct.PyTreeNode):
     key: jax.Array
     scaling: Scaling
     rate_factor: jax.Array
+    best: Params | None = None
 
     @classmethod
     def create(cls, params: Params, key: jax.Array, scaling: Scaling) -> "TrainState":
@@ -39,10 +41,16 @@ class TrainState(struct.PyTreeNode):
 def start_stage(
     state: TrainState, tx: optax.GradientTransformation, key: jax.Array, rate_factor: float = 1.0
 ) -> TrainState:
-    """The state at a stage's first step: new optimizer state, key and rate factor; the rest stays the same."""
+    """The state at a stage's first step: new optimizer state, key and rate factor; the parameters stay the same."""
     return state.replace(
         step=jnp.zeros((), jnp.int32),
         opt_state=tx.init(state.params),
         key=key,
         rate_factor=jnp.asarray(rate_factor, jnp.float32),
+        best=None,
     )
+
+
+def end_stage(state: TrainState) -> TrainState:
+    """The state with the best parameters of its stage; the same state if none were kept."""
+    return state if state.best is None else state.replace(params=state.best, best=None)

@@ -1,0 +1,70 @@
+"""The loss of held-out rows, by which a stage ends early."""
+
+import functools
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vade_jax.runs.progress import Progress
+from vade_jax.runs.run import KeyUse, Run
+from vade_jax.runs.stages import Stage
+from vade_jax.settings.rules import ON
+from vade_jax.system import processes
+from vade_jax.system.devices import replicate
+from vade_jax.training.objectives import WEIGHTS, Batch, Objective
+from vade_jax.training.train_state import TrainState
+
+_KEPT_FUNCTIONS = 16
+
+
+class HeldOutLoss:
+    """The loss of a run's held-out rows, where its stages are to end early."""
+
+    def __init__(self, run: Run, x: np.ndarray):
+        """Takes the held-out ones of the rows x [N, D], as stored."""
+        is_on = run.config.optimizer.early_stopping == ON
+        self._row_indices = run.held_out_rows if is_on else run.held_out_rows[:0]
+        self._x = x[self._row_indices]
+        self._keys = jax.random.split(run.key(KeyUse.EARLY_STOPPING), len(self._x)) if len(self._x) else None
+
+    def note(
+        self, stage: Stage, state: TrainState, progress: Progress, extra_arrays: Mapping[str, np.ndarray]
+    ) -> tuple[TrainState, Progress]:
+        """Returns the state and the progress after an epoch, with the loss of the held-out rows added.
+
+        If it is the lowest of the stage, the state keeps its parameters as the best ones.
+
+        Args:
+          stage: of the epoch.
+          state: after the epoch.
+          progress: after the epoch.
+          extra_arrays: name -> [N, ...], the further inputs of the objective.
+        """
+        if self._keys is None or not _is_comparable(stage):
+            return state, progress
+        batch = {"x": self._x, **{name: array[self._row_indices] for name, array in extra_arrays.items()}}
+        loss = _mean_loss(stage.objective)(state, batch, self._keys, np.int32(stage.num_steps))
+        found = float(processes.decided_by_first(repr(float(loss))))
+        if found < progress.lowest_held_out_loss:
+            state = state.replace(best=replicate(jax.device_get(state.params)))  # the epoch donates the others
+        return state, progress._replace(held_out_losses=[*progress.held_out_losses, found])
+
+
+def _is_comparable(stage: Stage) -> bool:
+    """Whether the losses of two epochs have the same targets."""
+    return "targets" not in stage.extra_arrays
+
+
+@functools.lru_cache(maxsize=_KEPT_FUNCTIONS)
+def _mean_loss(objective: Objective) -> Callable[[TrainState, Batch, jax.Array, np.int32], jax.Array]:
+    """The mean loss [] of a batch, as stored: (state, batch, keys [B], step) -> nats; rows count by their weights."""
+
+    @jax.jit
+    def mean_loss(state: TrainState, batch: Batch, keys: jax.Array, step: jax.Array) -> jax.Array:
+        loss, _ = objective(state.params, {**batch, "x": state.scaling(batch["x"])}, keys, step)
+        return jnp.average(loss, weights=batch.get(WEIGHTS))
+
+    # without what the loss does not read, so that it is compiled once
+    return lambda state, *args: mean_loss(state.replace(opt_state=None, best=None), *args)
