@@ -19,7 +19,7 @@ from vade_jax.runs.saved_model import load_autoencoder
 ROWS = Source({"train": make_dataset(load_wine().data, None, "wine")})
 
 
-_EPOCHS, _PATIENCE = 100, 10
+_EPOCHS, _PATIENCE = 100, 20
 
 
 def wine(**changes):
@@ -51,7 +51,7 @@ def held_out_losses(folder, stage):
     return [record["held_out_loss"] for record in read_metrics(folder / "metrics.jsonl") if record["stage"] == stage]
 
 
-def test_a_stage_ends_a_tenth_of_its_epochs_after_the_best(stopped):
+def test_a_stage_ends_a_fifth_of_its_epochs_after_the_best(stopped):
     losses = held_out_losses(stopped, "pretrain")
     assert len(losses) < _EPOCHS
     assert np.argmin(losses) == len(losses) - 1 - _PATIENCE
@@ -66,7 +66,7 @@ def test_its_best_epoch_counts(stopped, tmp_path):
     assert_same_bits(found["decoder"], expected["decoder"])
 
 
-@pytest.mark.parametrize("since_best", [2, 10])
+@pytest.mark.parametrize("since_best", [2, _PATIENCE])
 def test_a_run_that_is_cut_off_ends_like_an_undisturbed_one(stopped, tmp_path, monkeypatch, since_best):
     """Also if it is cut off after the best epoch, and if it is cut off in the epoch after which the stage ends."""
     cut, real = int(np.argmin(held_out_losses(stopped, "pretrain"))) + 1 + since_best, Tracker.log
@@ -105,12 +105,13 @@ def test_the_loss_of_moving_targets_ends_no_stage(tmp_path):
     [
         ([], 3, False),
         ([3.0, 2.0], 10, False),
-        ([2.0, 3.0, 3.0], 10, True),
-        ([2.0, 3.0, 3.0], 30, False),
-        ([2.0, 3.0, 3.0, 3.0], 30, True),
-        ([2.0, 2.0, 2.0], 10, True),
-        ([math.nan, math.inf, math.nan], 10, False),
-        ([math.inf, 2.0, math.nan, math.nan], 10, True),
+        ([2.0] + [3.0] * 5, 10, False),
+        ([2.0] + [3.0] * 6, 10, True),
+        ([2.0] + [3.0] * 6, 40, False),
+        ([2.0] + [3.0] * 8, 40, True),
+        ([2.0] * 7, 10, True),
+        ([math.nan] + [math.inf] * 8, 10, False),
+        ([math.inf, 2.0] + [math.nan] * 6, 10, True),
     ],
 )
 def test_when_a_stage_is_over(losses, num_epochs, over):

@@ -4,7 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-_PATIENCE, _LEAST_PATIENCE = 10, 2  # epochs without a lower held-out loss: a tenth of the stage's, but at least two
+# Epochs without a lower held-out loss: a fifth of the stage's, but at least six. Guide and align often have as many
+# before the learning rate falls.
+_PATIENCE, _LEAST_PATIENCE = 5, 6
 
 
 class Progress(NamedTuple):
@@ -38,7 +40,7 @@ class Progress(NamedTuple):
         return min(filter(math.isfinite, self.held_out_losses), default=math.inf)
 
     def is_over(self, num_epochs: int) -> bool:
-        """Whether the stage has done num_epochs, or its held-out loss has not fallen for a tenth of them."""
+        """Whether the stage has done num_epochs, or its held-out loss has not fallen for a fifth of them, or six."""
         if self.epoch >= num_epochs or self.lowest_held_out_loss == math.inf:
             return self.epoch >= num_epochs
         since_best = len(self.held_out_losses) - 1 - [*self.held_out_losses].index(self.lowest_held_out_loss)

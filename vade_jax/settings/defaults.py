@@ -102,7 +102,7 @@ def get_config() -> ConfigDict:
     config.optimizer.decay_rate = 0.9  # 'staircase': the rate is multiplied by this ...
     config.optimizer.decay_epochs = 10  # ... every this many epochs
     config.optimizer.min_steps = 1000  # on few rows an epoch goes through them several times, for this many in a stage
-    # Whether a stage ends once the loss of held-out rows (data.held_out_share) has not fallen for a tenth of its
+    # Whether a stage ends once the loss of held-out rows (data.held_out_share) has not fallen for a fifth of its
     # epochs, and its best epoch counts: 'on', 'off'; 'auto': on for less than 8,000 rows, which are learned by heart.
     config.optimizer.early_stopping = "auto"
     config.optimizer.adam_epsilon = 1e-8  # added to the denominator of Adam's step
