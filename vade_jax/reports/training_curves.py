@@ -52,8 +52,7 @@ def training_curves(records: Sequence[dict[str, Any]], num_clusters: int) -> lis
     stages = stages_of(records)
     curves = []
     for stage, of_stage in stages.items():
-        line = [record["epoch"] for record in of_stage], [record["loss"] for record in of_stage]
-        curves.append(Curve(f"Loss, {stage}", "nats per row", {"": line}, "epoch of the stage", {}, None))
+        curves.append(Curve(f"Loss, {stage}", "nats per row", _losses(of_stage), "epoch of the stage", {}, None))
     clustering = [record for record in records if "confidence" in record]
     epochs = [record["total_epochs"] for record in clustering]
     spans = {
@@ -65,6 +64,18 @@ def training_curves(records: Sequence[dict[str, Any]], num_clusters: int) -> lis
         lines: dict[str, Any] = {name: (epochs, value) for name, value in values.items()}
         curves.append(Curve(title, unit, lines, "epoch of the run", spans, limits))
     return curves
+
+
+def _losses(records: Sequence[dict[str, Any]]) -> dict[str, tuple[Sequence[float], Sequence[float]]]:
+    """Line -> (epochs, losses) of a stage's records: of the training rows, and of held-out rows if these are known."""
+    names = {"training rows": "loss", "held-out rows": "held_out_loss"}
+    known = {line: [record for record in records if name in record] for line, name in names.items()}
+    lines = {
+        line: ([record["epoch"] for record in of_line], [record[names[line]] for record in of_line])
+        for line, of_line in known.items()
+        if of_line
+    }
+    return lines if len(lines) > 1 else {"": lines["training rows"]}
 
 
 def _shared_metrics(
