@@ -42,13 +42,13 @@ def test_ablation_cells_have_valid_settings(method, num_rows):
 def test_pretraining_cells_do_not_change_other_stages():
     recipe = digits.get_config().to_dict()
     few, many = 1797, 70_000
-    assert ablation.make_cells(recipe, many)["pretrain_x0.25"] == ["--config.pretrain.num_epochs=30"]
-    assert ablation.make_cells(recipe, many)["pretrain_x4"] == ["--config.pretrain.num_epochs=480"]
+    assert ablation.make_cells(recipe, many)["pretrain_x0.25"] == ["--config.pretrain.num_epochs=9"]
+    assert ablation.make_cells(recipe, many)["pretrain_x4"] == ["--config.pretrain.num_epochs=144"]
     # 1000 steps with 64 of 1797 rows are 36 epochs
-    assert ablation.make_cells(recipe, few)["pretrain_x4"] == ["--config.pretrain.num_epochs=480"]
+    assert ablation.make_cells(recipe, few)["pretrain_x4"] == ["--config.pretrain.num_epochs=144"]
     assert ablation.make_cells(recipe, few)["pretrain_x0.25"] == [
         "--config.optimizer.min_steps=0",
-        "--config.pretrain.num_epochs=30",
+        "--config.pretrain.num_epochs=9",
         "--config.guide.num_epochs=36",
         "--config.align.num_epochs=36",
         "--config.train.num_epochs=36",

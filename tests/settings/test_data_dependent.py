@@ -51,11 +51,18 @@ def test_more_clusters_than_different_rows_are_refused(dtype):
 
 @pytest.mark.parametrize("auto", ["auto", ("auto",), ["auto"]])
 @pytest.mark.parametrize(
-    ("num_rows", "widths"),
-    [(20, (32, 32)), (870, (64, 64)), (1797, (128, 128)), (7999, (256, 256)), (8000, (500, 500, 2000))],
+    ("num_rows", "num_columns", "widths"),
+    [
+        (20, 2, (32, 32)),
+        (870, 2, (64, 64)),
+        (1797, 2, (128, 128)),
+        (7999, 100, (256, 256)),
+        (8000, 99, (256, 256)),
+        (8000, 100, (500, 500, 2000)),
+    ],
 )
-def test_auto_networks_grow_with_the_number_of_rows(auto, num_rows, widths):
-    rows = Dataset(np.zeros((num_rows, 2), np.uint8), None, None)
+def test_auto_networks_grow_with_the_rows_and_columns(auto, num_rows, num_columns, widths):
+    rows = Dataset(np.zeros((num_rows, num_columns), np.uint8), None, None)
     chosen = data_dependent.resolve_auto_settings(fields(model__hidden=auto), rows)
     assert chosen["model.hidden"] == (widths, f"{num_rows} rows")
     assert "model.hidden" not in data_dependent.resolve_auto_settings(fields(model__hidden=(7,)), rows)

@@ -54,7 +54,7 @@ class VaDE(Answers, Insights):
         ten times as long. The settings 'select_k.max_clusters' and 'select_k.num_splits' make it shorter. A fit that is
         resumed in a workdir chooses again, and comes to the same number.
       latent_dim: J.
-      hidden: widths of the encoder's hidden layers, reversed in the decoder; 'auto' to choose by the number of rows.
+      hidden: widths of the encoder's hidden layers, reversed in the decoder; 'auto' to choose by rows and columns.
       network: 'mlp', or 'conv' for images. Also a name of `register_network`, or package.module:factory.
       likelihood: of p(x|z): 'bernoulli', 'gaussian', 'gaussian_shared', or 'auto' to choose by the rows. Also a name
         of `register_likelihood`, or package.module:factory.

@@ -66,11 +66,11 @@ def training_curves(records: Sequence[dict[str, Any]], num_clusters: int) -> lis
     return curves
 
 
-def _losses(records: Sequence[dict[str, Any]]) -> dict[str, tuple[Sequence[float], Sequence[float]]]:
+def _losses(records: Sequence[dict[str, Any]]) -> dict[str, tuple[Sequence[float], Sequence[float] | np.ndarray]]:
     """Line -> (epochs, losses) of a stage's records: of the training rows, and of held-out rows if these are known."""
     names = {"training rows": "loss", "held-out rows": "held_out_loss"}
     known = {line: [record for record in records if name in record] for line, name in names.items()}
-    lines = {
+    lines: dict[str, tuple[Sequence[float], Sequence[float] | np.ndarray]] = {
         line: ([record["epoch"] for record in of_line], [record[names[line]] for record in of_line])
         for line, of_line in known.items()
         if of_line

@@ -1,4 +1,8 @@
-"""The loss of held-out rows, by which a stage ends early."""
+"""The loss of held-out rows, by which a stage ends early.
+
+Losses within a standard error of the lowest are as good, as in the one-standard-error rule of Breiman et al. (1984):
+later epochs have lower learning rates.
+"""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -34,7 +38,7 @@ class HeldOutLoss:
     ) -> tuple[TrainState, Progress]:
         """Returns the state and the progress after an epoch, with the loss of the held-out rows added.
 
-        If it is the lowest of the stage, the state keeps its parameters as the best ones.
+        If it is the lowest of the stage, the state also keeps its parameters as the best ones.
 
         Args:
           stage: of the epoch.
@@ -45,11 +49,12 @@ class HeldOutLoss:
         if self._keys is None or not _is_comparable(stage):
             return state, progress
         batch = {"x": self._x, **{name: array[self._row_indices] for name, array in extra_arrays.items()}}
-        loss = _mean_loss(stage.objective)(state, batch, self._keys, np.int32(stage.num_steps))
-        found = float(processes.decided_by_first(repr(float(loss))))
-        if found < progress.lowest_held_out_loss:
+        found = _mean_loss(stage.objective)(state, batch, self._keys, np.int32(stage.num_steps))
+        loss, error = map(float, processes.decided_by_first(f"{float(found[0])!r} {float(found[1])!r}").split())
+        if loss < progress.lowest_held_out_loss:
             state = state.replace(best=replicate(jax.device_get(state.params)))  # the epoch donates the others
-        return state, progress._replace(held_out_losses=[*progress.held_out_losses, found])
+            progress = progress._replace(held_out_error=error)
+        return state, progress._replace(held_out_losses=[*progress.held_out_losses, loss])
 
 
 def _is_comparable(stage: Stage) -> bool:
@@ -58,13 +63,16 @@ def _is_comparable(stage: Stage) -> bool:
 
 
 @functools.lru_cache(maxsize=_KEPT_FUNCTIONS)
-def _mean_loss(objective: Objective) -> Callable[[TrainState, Batch, jax.Array, np.int32], jax.Array]:
-    """The mean loss [] of a batch, as stored: (state, batch, keys [B], step) -> nats; rows count by their weights."""
+def _mean_loss(objective: Objective) -> Callable[[TrainState, Batch, jax.Array, np.int32], tuple[jax.Array, jax.Array]]:
+    """(state, batch as stored, keys [B], step) -> the weighted mean loss [] and its standard error [], nats."""
 
     @jax.jit
-    def mean_loss(state: TrainState, batch: Batch, keys: jax.Array, step: jax.Array) -> jax.Array:
-        loss, _ = objective(state.params, {**batch, "x": state.scaling(batch["x"])}, keys, step)
-        return jnp.average(loss, weights=batch.get(WEIGHTS))
+    def mean_loss(state: TrainState, batch: Batch, keys: jax.Array, step: jax.Array) -> tuple[jax.Array, jax.Array]:
+        losses, _ = objective(state.params, {**batch, "x": state.scaling(batch["x"])}, keys, step)
+        shares = batch.get(WEIGHTS, jnp.ones_like(losses))
+        shares = shares / jnp.sum(shares)
+        mean = jnp.sum(shares * losses)
+        return mean, jnp.sqrt(jnp.sum((shares * (losses - mean)) ** 2))
 
     # without what the loss does not read, so that it is compiled once
     return lambda state, *args: mean_loss(state.replace(opt_state=None, best=None), *args)

@@ -4,8 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-# Epochs without a lower held-out loss: a fifth of the stage's, but at least six. Guide and align often have as many
-# before the learning rate falls.
+# Epochs: a fifth of the stage's, but at least six. Guide and align often have as many before the learning rate falls.
 _PATIENCE, _LEAST_PATIENCE = 5, 6
 
 
@@ -20,7 +19,8 @@ class Progress(NamedTuple):
       losses: the loss of each epoch of the stage, nats.
       treatments: one record for each diagnosis, with 'stage', 'epoch', 'diagnosis', 'detail' and 'cure'.
       stages: the names of the stages that it has begun or left out, in their order; () in older checkpoints.
-      held_out_losses: the loss of the held-out rows after each epoch of the stage, nats; [] without early stopping.
+      held_out_losses: the mean loss of the held-out rows after each epoch of the stage, nats; [] if none is computed.
+      held_out_error: the standard error of the lowest one.
       stopped: whether a callback has ended training. The stages that follow then begin, but train no epochs.
     """
 
@@ -33,6 +33,7 @@ class Progress(NamedTuple):
     stages: Sequence[str] = ()
     stopped: bool = False
     held_out_losses: Sequence[float] = ()
+    held_out_error: float = 0.0
 
     @property
     def lowest_held_out_loss(self) -> float:
@@ -40,15 +41,23 @@ class Progress(NamedTuple):
         return min(filter(math.isfinite, self.held_out_losses), default=math.inf)
 
     def is_over(self, num_epochs: int) -> bool:
-        """Whether the stage has done num_epochs, or its held-out loss has not fallen for a fifth of them, or six."""
-        if self.epoch >= num_epochs or self.lowest_held_out_loss == math.inf:
-            return self.epoch >= num_epochs
-        since_best = len(self.held_out_losses) - 1 - [*self.held_out_losses].index(self.lowest_held_out_loss)
-        return since_best >= max(_LEAST_PATIENCE, num_epochs // _PATIENCE)
+        """Whether the stage has done num_epochs, or has fallen behind its best epoch for a fifth of them, or six."""
+        last = self.held_out_losses[-max(_LEAST_PATIENCE, num_epochs // _PATIENCE) :]
+        enough = len(self.held_out_losses) > len(last)
+        return self.epoch >= num_epochs or (enough and all(map(self._is_behind, last)))
+
+    @property
+    def is_behind_best(self) -> bool:
+        """Whether the held-out loss is above the stage's lowest by more than a standard error, after the last epoch."""
+        return bool(self.held_out_losses) and self._is_behind(self.held_out_losses[-1])
+
+    def _is_behind(self, loss: float) -> bool:
+        lowest = self.lowest_held_out_loss
+        return lowest < math.inf and not loss <= lowest + self.held_out_error
 
     def next_stage(self, name: str) -> "Progress":
         """Returns the progress at the beginning of a stage."""
-        return self.leave_out(name)._replace(stage=name, epoch=0, losses=[], held_out_losses=[])
+        return self.leave_out(name)._replace(stage=name, epoch=0, losses=[], held_out_losses=[], held_out_error=0.0)
 
     def leave_out(self, name: str) -> "Progress":
         """Returns the progress after a stage that is not trained."""

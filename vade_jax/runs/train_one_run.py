@@ -105,7 +105,7 @@ def train_run(run: Run, x: np.ndarray, quiet: bool = False, callbacks: Sequence[
                         continue
                     state = begun
                 state, progress = yield from _run_stage(context, stage, state, progress)
-    state = end_stage(state)
+    state = end_stage(state, progress.is_behind_best)
     save_model(run, state, progress)
     return state, progress
 
@@ -152,7 +152,7 @@ def _begin_stage(
 ) -> tuple[TrainState | None, Progress]:
     """Returns and saves the state and progress before the stage's first epoch; (None, progress) to skip the stage."""
     started = time.perf_counter()
-    begun = stage.begin(end_stage(state), context.x)
+    begun = stage.begin(end_stage(state, progress.is_behind_best), context.x)
     progress = progress.add_seconds("initialize", time.perf_counter() - started)
     if begun is None:
         return None, progress.leave_out(stage.name)

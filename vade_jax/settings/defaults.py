@@ -77,7 +77,7 @@ def get_config() -> ConfigDict:
     # 'mlp', 'conv' (images), another name in vade_jax.networks.NETWORKS, or package.module:factory.
     config.model.network = "mlp"
     # Widths of the MLP encoder; the decoder has them in reverse order. auto: by the number of rows. 8,000 rows or more
-    # get the paper's (500, 500, 2000).
+    # with 100 columns or more get the paper's (500, 500, 2000).
     config.model.hidden = ("auto",)
     # First weights of the networks: 'lecun_normal' (each network's own) or 'glorot_uniform'.
     config.model.weights = "lecun_normal"
@@ -102,8 +102,8 @@ def get_config() -> ConfigDict:
     config.optimizer.decay_rate = 0.9  # 'staircase': the rate is multiplied by this ...
     config.optimizer.decay_epochs = 10  # ... every this many epochs
     config.optimizer.min_steps = 1000  # on few rows an epoch goes through them several times, for this many in a stage
-    # Whether a stage ends once the loss of held-out rows (data.held_out_share) has not fallen for a fifth of its
-    # epochs, and its best epoch counts: 'on', 'off'; 'auto': on for less than 8,000 rows, which are learned by heart.
+    # Whether a stage ends, and goes back to its best epoch, once the loss of held-out rows (data.held_out_share) has
+    # been higher by a standard error for a fifth of its epochs: 'on', 'off'; 'auto': on for less than 8,000 rows.
     config.optimizer.early_stopping = "auto"
     config.optimizer.adam_epsilon = 1e-8  # added to the denominator of Adam's step
     config.optimizer.max_grad_norm = 0.0  # a gradient of a larger global norm is scaled down to it, nats; 0: never

@@ -51,6 +51,6 @@ def start_stage(
     )
 
 
-def end_stage(state: TrainState) -> TrainState:
-    """The state with the best parameters of its stage; the same state if none were kept."""
-    return state if state.best is None else state.replace(params=state.best, best=None)
+def end_stage(state: TrainState, is_behind_best: bool) -> TrainState:
+    """The state after a stage: with its best parameters if it is behind them, else with the last ones."""
+    return state.replace(params=state.best if is_behind_best and state.best is not None else state.params, best=None)
