@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from vade_jax.initialization.best_candidate import best_candidate
+from vade_jax.initialization.best_candidate import best_candidates, suited_to_sizes
 from vade_jax.initialization.communities import find_communities
 from vade_jax.initialization.gaussian_mixtures import agreement_with_mixture
-from vade_jax.initialization.methods import ClusteringOptions, communities
+from vade_jax.initialization.methods import METHODS, ClusteringOptions
 from vade_jax.initialization.neighbor_graphs import find_neighbors
 
 
@@ -19,37 +19,43 @@ def blobs(sizes, seed=0):
     return means[labels] + rng.normal(size=(len(labels), means.shape[1])), labels
 
 
-def find(rows, num_clusters, **options):
+@pytest.fixture(params=["communities", "manifold"])
+def method(request):
+    return METHODS[request.param]
+
+
+def find(method, rows, num_clusters, **options):
     count = ClusteringOptions(num_clusters, 0, 3).num_neighbors(len(rows))
     graph = find_neighbors(rows, count)[2]
-    return communities(rows, ClusteringOptions(num_clusters, 0, 3, part_rows=0, input_graphs=[graph], **options))
+    fixed = {"num_layouts": 2, "part_rows": 0, "input_graphs": [graph]}
+    return method(rows, ClusteringOptions(num_clusters, 0, 3, **fixed, **options))
 
 
 def index(labels, found):
     return adjusted_rand_score(labels, found.memberships.argmax(axis=1))
 
 
-def test_a_large_cluster_is_not_split_where_small_ones_are_apart():
+def test_a_large_cluster_is_not_split_where_small_ones_are_apart(method):
     rows, labels = blobs([2000, 60, 60, 60, 60])
-    even = find(rows, 5)  # without inputs, modularity alone decides
+    even = find(method, rows, 5)  # without inputs, modularity alone decides
     assert even.resolution == 1
     assert index(labels, even) < 0.5
-    uneven = find(rows, 5, inputs=rows)
+    uneven = find(method, rows, 5, inputs=rows)
     assert uneven.resolution < 1
     assert index(labels, uneven) > 0.95
 
 
-def test_clusters_of_equal_size_are_found_as_without_inputs():
+def test_clusters_of_equal_size_are_found_as_without_inputs(method):
     rows, labels = blobs([300] * 5)
-    found, without = find(rows, 5, inputs=rows), find(rows, 5)
+    found, without = find(method, rows, 5, inputs=rows), find(method, rows, 5)
     assert found.resolution == 1
     np.testing.assert_array_equal(found.memberships, without.memberships)
     assert index(labels, found) > 0.95
 
 
-def test_later_clusters_are_found_at_the_resolution_of_the_first():
+def test_later_clusters_are_found_at_the_resolution_of_the_first(method):
     rows, labels = blobs([2000, 60, 60, 60, 60])
-    low, high = (find(rows, 5, inputs=rows, resolution=resolution) for resolution in (0.25, 1.0))
+    low, high = (find(method, rows, 5, inputs=rows, resolution=resolution) for resolution in (0.25, 1.0))
     assert low.resolution == 0.25
     assert high.resolution == 1
     assert index(labels, low) > 0.95 > index(labels, high)
@@ -65,12 +71,12 @@ def test_no_lower_resolution_is_tried_where_a_cluster_is_emptied_at_1(monkeypatc
     graph = find_neighbors(rows, 10)[2]
     groups = np.eye(12)[find_communities(graph, 8.0, 0) % 12]
     module = "vade_jax.initialization.best_candidate"
-    real = best_candidate.__globals__["mean_modularity"]
+    real = best_candidates.__globals__["mean_modularity"]
     monkeypatch.setattr(
         f"{module}.mean_modularity", lambda graphs, clusters, r: tried.append(r) or real(graphs, clusters, r)
     )
     monkeypatch.setattr(f"{module}.count_emptied_clusters", emptied_below_2)
-    best = best_candidate([lambda: groups], graph, [graph], 3, None, rows)
+    best = suited_to_sizes(best_candidates([lambda: groups], graph, [graph], 3, None, None), rows)
     assert best.resolution == 2.25
     assert tried == [1, 1.5, 2.25]
 

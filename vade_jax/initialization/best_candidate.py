@@ -43,24 +43,20 @@ class BestCandidate(NamedTuple):
         return self.num_emptied, self.resolution, -max(self.scores)
 
 
-def best_candidate(
+def best_candidates(
     candidates: Sequence[Callable[[], np.ndarray]],
     graph: csr_matrix,
     input_graphs: Sequence[csr_matrix],
     num_clusters: int,
     pieces: np.ndarray | None,
-    points: np.ndarray | None = None,
-    resolution: float | None = None,
-) -> BestCandidate:
-    """Returns the candidate of the highest modularity, at the resolution that suits the clusters' sizes.
+    resolution: float | None = 1.0,
+) -> list[BestCandidate]:
+    """Returns the candidates of the highest modularity: at a resolution of 1 or more, at 1/2, and at 1/4.
 
     At a resolution of 1, two of many clusters have a higher modularity if they are one (Fortunato and Barthelemy 2007,
     PNAS 104(1)). Group after group of one of them would then be reassigned to the other. So the lowest resolution from
-    1 on is taken at which reassignment empties no cluster, or the fewest.
-
-    If that is 1, clusters may still differ much in size, and modularity would split a large one and join small ones. A
-    Gaussian mixture that starts from such clusters does not stay with them. So the best candidates at 1, 1/2 and 1/4
-    are compared by `agreement_with_mixture`. The highest resolution wins unless a lower one has clearly more.
+    1 on is taken at which reassignment empties no cluster, or the fewest. If that is above 1, or there is one cluster,
+    no resolution below 1 is tried.
 
     Args:
       candidates: each returns the rows' memberships in its P components, [N, P], P >= K. They are asked for again at
@@ -70,22 +66,41 @@ def best_candidate(
         compares them.
       num_clusters: K.
       pieces: [N], the index of each row's piece; None if none are reassigned.
-      points: [N, d], principal components of the inputs, for the mixtures; None: no resolution below 1 is tried.
-      resolution: below 1, the only one that is tried; 1: none below 1 is tried; None to choose it.
+      resolution: below 1, the only one that is tried; 1: none below 1 is tried; None: all are.
     """
     at = functools.partial(_best_at, candidates, graph, input_graphs, num_clusters, pieces)
     if resolution is not None and resolution < 1:
-        return at(resolution)
+        return [at(resolution)]
     found = []
     for higher in _RESOLUTIONS:
         found.append(at(higher))
         if not found[-1].num_emptied:
             break
     best = min(found, key=BestCandidate.sort_key)
-    if points is None or resolution is not None or best.resolution > 1 or num_clusters == 1:
+    if resolution is not None or best.resolution > 1 or num_clusters == 1:
+        return [best]
+    return [best, *map(at, _LOW_RESOLUTIONS)]
+
+
+def suited_to_sizes(found: Sequence[BestCandidate], points: np.ndarray) -> BestCandidate:
+    """Returns the candidate at the resolution that suits the sizes of the clusters.
+
+    Clusters may differ much in size, and modularity at 1 would then split a large one and join small ones. A Gaussian
+    mixture that starts from such clusters does not stay with them. So the candidates are compared by
+    `agreement_with_mixture`. The highest resolution wins unless a lower one has clearly more.
+
+    Args:
+      found: as `best_candidates` returns them.
+      points: [N, d], principal components of the inputs, for the mixtures.
+    """
+    best, *lower = found
+    options = [best, *(option for option in lower if not option.num_emptied)]
+    if len(options) == 1:
         return best
-    options = [best, *(lower for lower in map(at, _LOW_RESOLUTIONS) if not lower.num_emptied)]
-    agreements = [agreement_with_mixture(points, option.memberships.argmax(axis=1), num_clusters) for option in options]
+    agreements = [
+        agreement_with_mixture(points, option.memberships.argmax(axis=1), option.memberships.shape[1])
+        for option in options
+    ]
     return next(
         option for option, agreement in zip(options, agreements, strict=True) if agreement >= max(agreements) - CLEARLY
     )

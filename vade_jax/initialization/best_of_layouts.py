@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from joblib import Parallel, cpu_count, delayed
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from vade_jax.initialization.best_candidate import BestCandidate, best_candidate
+from vade_jax.initialization.best_candidate import BestCandidate, best_candidates, suited_to_sizes
 from vade_jax.initialization.gaussian_mixtures import fit_mixture
 from vade_jax.initialization.modularity import split_into_pieces
 from vade_jax.initialization.neighbor_graphs import find_neighbors
@@ -44,7 +45,9 @@ def best_on_layouts(
     search: Search,
     input_neighbors: tuple[np.ndarray, np.ndarray] | None = None,
     input_graphs: Sequence[csr_matrix] = (),
-) -> tuple[np.ndarray, list[float]]:
+    points: np.ndarray | None = None,
+    resolution: float | None = None,
+) -> BestCandidate:
     """Returns the clusters of the highest modularity, from several layouts and several starts on each.
 
     Args:
@@ -54,22 +57,32 @@ def best_on_layouts(
       input_neighbors: as in `methods.ClusteringOptions`, with k = search.num_neighbors.
       input_graphs: [N, N] each. The mean modularity on them is compared, and a group of rows is reassigned if that
         raises the modularity on all of them. If empty, the embeddings' graph is used and no group is reassigned.
+      points: [N, d], principal components of the inputs; see `suited_to_sizes`. None: no resolution below 1 is tried.
+      resolution: of modularity, at most 1; None to choose it. See `best_candidates`.
 
     Returns:
-      Memberships [N, K], and the mean modularity of every candidate at the resolution taken for its layout.
+      The best candidate, with the scores of every candidate at the resolution taken for its layout.
     """
+    tried = 1.0 if points is None and resolution is None else resolution
     distances, neighbors, graph = find_neighbors(embeddings, search.num_neighbors, input_neighbors)
     # A layout with a seed runs on one core.
     num_jobs = min(len(search.layout_seeds), cpu_count()) if len(embeddings) >= _ROWS_FOR_PROCESSES else 1
     tasks = (
-        delayed(_best_on_new_layout)(embeddings, distances, neighbors, seed, graph, input_graphs, num_clusters, search)
+        delayed(_best_on_new_layout)(
+            embeddings, distances, neighbors, seed, graph, input_graphs, num_clusters, search, tried
+        )
         for seed in search.layout_seeds
     )
     answers = Parallel(n_jobs=num_jobs, return_as="generator")(tasks)
     found = list(
         console.progress_bar(answers, total=len(search.layout_seeds), desc="clusters", unit="layout", leave=False)
     )
-    return min(found, key=BestCandidate.sort_key).memberships, [score for best in found for score in best.scores]
+    # A layout on which reassignment emptied a cluster at 1 has no candidates at lower resolutions.
+    at_each = list(zip_longest(*found))
+    best_at_each = [min(filter(None, candidates), key=BestCandidate.sort_key) for candidates in at_each]
+    best = best_at_each[0] if points is None else suited_to_sizes(best_at_each, points)
+    of_layouts = next(candidates for candidates in at_each if any(best is candidate for candidate in candidates))
+    return best._replace(scores=[score for candidate in of_layouts if candidate for score in candidate.scores])
 
 
 def make_layout_clusterer(embeddings: np.ndarray, search: Search) -> Callable[[int], np.ndarray]:
@@ -86,7 +99,7 @@ def make_layout_clusterer(embeddings: np.ndarray, search: Search) -> Callable[[i
     layouts = [umap_layout(embeddings, distances, neighbors, seed) for seed in search.layout_seeds]
 
     def cluster(num_clusters: int) -> np.ndarray:
-        found = [_best_on_layout(layout, graph, (), num_clusters, search) for layout in layouts]
+        found = [_best_on_layout(layout, graph, (), num_clusters, search, 1.0)[0] for layout in layouts]
         return min(found, key=BestCandidate.sort_key).memberships
 
     return cluster
@@ -101,15 +114,21 @@ def _best_on_new_layout(
     input_graphs: Sequence[csr_matrix],
     num_clusters: int,
     search: Search,
-) -> BestCandidate:
+    resolution: float | None,
+) -> list[BestCandidate]:
     layout = umap_layout(embeddings, distances, neighbors, layout_seed)
-    return _best_on_layout(layout, graph, input_graphs, num_clusters, search)
+    return _best_on_layout(layout, graph, input_graphs, num_clusters, search, resolution)
 
 
 def _best_on_layout(
-    layout: np.ndarray, graph: csr_matrix, input_graphs: Sequence[csr_matrix], num_clusters: int, search: Search
-) -> BestCandidate:
-    """Returns the best mixture on the layout."""
+    layout: np.ndarray,
+    graph: csr_matrix,
+    input_graphs: Sequence[csr_matrix],
+    num_clusters: int,
+    search: Search,
+    resolution: float | None,
+) -> list[BestCandidate]:
+    """Returns the best mixtures on the layout, as `best_candidates` does."""
     # Products of ten columns are so short that threads would mostly wait for each other.
     with PROCESS_WIDE, threadpool_limits(1):
         pieces = None
@@ -122,4 +141,4 @@ def _best_on_layout(
         ]
         # The probabilities of all mixtures together may not fit in memory.
         candidates = [functools.partial(mixture.predict_proba, layout) for mixture in mixtures]
-        return best_candidate(candidates, graph, input_graphs, num_clusters, pieces)
+        return best_candidates(candidates, graph, input_graphs, num_clusters, pieces, resolution)

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sknetwork.clustering import Leiden
 
-from vade_jax.initialization.best_candidate import BestCandidate, best_candidate
+from vade_jax.initialization.best_candidate import BestCandidate, best_candidates, suited_to_sizes
 from vade_jax.initialization.neighbor_graphs import find_neighbors
 from vade_jax.system.process_wide import fresh_c_rand
 
@@ -38,8 +38,8 @@ def make_community_clusterer(
       input_graphs: [N, N] each. Communities are those of the sum of these and the embeddings' graph: on either alone,
         one candidate in ten joins two true clusters. The mean modularity on the input graphs is compared, and a small
         community is reassigned if that raises the modularity on all of them. If empty, none is reassigned.
-      points: [N, d], principal components of the inputs; see `best_candidate`.
-      resolution: of modularity, at most 1; None to choose it. See `best_candidate`.
+      points: [N, d], principal components of the inputs; see `suited_to_sizes`. None: no resolution below 1 is tried.
+      resolution: of modularity, at most 1; None to choose it. See `best_candidates`.
 
     Returns:
       K -> the best candidate, with memberships [N, K].
@@ -56,7 +56,9 @@ def make_community_clusterer(
         ]
         num_pieces = len(embeddings) // part_rows if part_rows else 0
         pieces = _at_least(num_pieces, find, 1.0, seeds[0]) if input_graphs and num_pieces else None
-        best = best_candidate(candidates, graph, input_graphs, num_clusters, pieces, points, resolution)
+        tried = 1.0 if points is None and resolution is None else resolution
+        found = best_candidates(candidates, graph, input_graphs, num_clusters, pieces, tried)
+        best = found[0] if points is None else suited_to_sizes(found, points)
         return best._replace(memberships=_shares_of_neighbors(graph, best.memberships))
 
     return cluster

@@ -61,10 +61,9 @@ class ClusteringOptions(NamedTuple):
       part_rows: the mean size of the pieces that are reassigned by the input_graphs; 0: none are.
       input_graphs: [N, N] each, neighbour graphs of the inputs, on which candidates are compared. If empty, the graph
         of the embedding is used.
-      inputs: [N, D], scaled. 'gaussians_or_communities' compares Gaussians with communities in them, and communities
-        choose their resolution by them; None: neither is done.
+      inputs: [N, D], scaled, for Gaussians and for the choice of the resolution; None: neither is done.
       columns: the inputs by kinds of columns, for 'gaussians_or_communities', if some are no numbers.
-      resolution: of the communities of the stage before, with which these are to be compared; None to choose it.
+      resolution: of the clusters of the stage before, with which these are to be compared; None to choose it.
     """
 
     num_clusters: int
@@ -143,34 +142,36 @@ def manifold(embeddings: np.ndarray, options: ClusteringOptions) -> Clustering:
     2. Merge the components to K clusters by the graph; see `modularity.merge_to_num_clusters`.
     3. Reassign small groups of rows that a layout placed beside the wrong cluster; see `modularity.reassign_pieces`.
        If fewer than K clusters have a higher modularity, this could empty a cluster. Modularity is then taken at the
-       lowest resolution at which it does not.
+       lowest resolution at which it does not, and for clusters of very different sizes at a lower one than 1.
     4. Take the candidate whose clusters have the highest modularity on the inputs' graphs. The likelihood of a mixture
        in its layout says little about its clusters, and one layout in two may split a cluster.
 
     Args:
       embeddings: [N, J], real.
-      options: all but covariance are read. For fewer than four rows `gmm` is used.
+      options: all but covariance and columns are read. For fewer than four rows `gmm` is used.
 
     Returns:
       The probabilities of the clusters; scores are mean modularities, at each layout's resolution.
     """
     if len(embeddings) < _MIN_GRAPH_ROWS:
         return gmm(embeddings, options._replace(covariance="full"))
-    memberships, scores = best_on_layouts(
+    best = best_on_layouts(
         embeddings,
         options.num_clusters,
         _make_search(len(embeddings), options),
         options.input_neighbors,
         options.input_graphs,
+        _points(options),
+        options.resolution,
     )
-    return Clustering(memberships, scores)
+    return Clustering(best.memberships, best.scores, min(best.resolution, 1.0))
 
 
 def communities(embeddings: np.ndarray, options: ClusteringOptions) -> Clustering:
     """Finds communities of a neighbour graph and merges them to clusters.
 
     There are more communities than clusters. They are merged, small ones are reassigned and candidates are compared as
-    in `manifold`. This takes a fraction of the time, and the clusters are about as good on few rows.
+    in `manifold`.
 
     Args:
       embeddings: [N, J], real.
@@ -198,9 +199,6 @@ def gaussians_or_communities(embeddings: np.ndarray, options: ClusteringOptions)
     Args:
       embeddings: [N, J], real, for `communities`.
       options: those of `communities`.
-
-    Returns:
-      The memberships and scores of the method that was taken.
     """
     if options.resolution is not None or len(embeddings) < _MIN_GRAPH_ROWS:
         return communities(embeddings, options)
@@ -221,9 +219,7 @@ def gaussians_or_communities(embeddings: np.ndarray, options: ClusteringOptions)
 def random_memberships(embeddings: np.ndarray, options: ClusteringOptions) -> Clustering:
     """Puts each row in a random cluster; a baseline for training without an initialization.
 
-    Args:
-      embeddings: [N, J]; only N is read.
-      options: num_clusters and seed are read.
+    Of the options num_clusters and seed are read.
     """
     clusters = np.random.default_rng(options.seed).integers(options.num_clusters, size=len(embeddings))
     return Clustering(np.eye(options.num_clusters)[clusters], [0.0])
@@ -252,8 +248,7 @@ METHODS: dict[str, InitializationMethod] = {
 def make_clusterer(method: str, embeddings: np.ndarray, options: ClusteringOptions) -> Callable[[int], np.ndarray]:
     """Returns a function that applies a method to the same embeddings for any K.
 
-    Layouts and communities are made only once, with the number of neighbours for options.num_clusters. Communities
-    choose their resolution by the embeddings.
+    Layouts and communities are made only once, with the number of neighbours for options.num_clusters.
 
     Args:
       method: a key of METHODS.
@@ -280,9 +275,14 @@ def _make_community_clusterer(embeddings: np.ndarray, options: ClusteringOptions
         options.part_rows,
         options.input_neighbors,
         options.input_graphs,
-        None if options.inputs is None else leading_components(options.inputs, options.seed),
+        _points(options),
         options.resolution,
     )
+
+
+def _points(options: ClusteringOptions) -> np.ndarray | None:
+    """Principal components of the inputs, for the mixtures that choose the resolution of modularity."""
+    return None if options.inputs is None else leading_components(options.inputs, options.seed)
 
 
 def _make_search(num_rows: int, options: ClusteringOptions) -> Search:

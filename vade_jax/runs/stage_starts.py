@@ -146,7 +146,7 @@ def _write_starting_clusters(
     names = finding_names(run)
     before = names[: names.index(name)]
     sample = x[clustered_row_indices(run)]
-    uses_inputs = run.config.init.method in methods.ON_COMMUNITIES
+    uses_inputs = run.config.init.method in methods.ON_GRAPHS
     has_kinds = uses_inputs and scaled_columns(run.columns) is not None and not run.model.covariates.count
     clusters = starting_clusters.find_starting_clusters(
         run,
