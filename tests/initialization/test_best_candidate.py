@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from vade_jax.initialization.best_candidate import best_candidates, suited_to_sizes
+from vade_jax.initialization.best_candidate import BestCandidate, best_candidates, suited_to_sizes
 from vade_jax.initialization.communities import find_communities
 from vade_jax.initialization.gaussian_mixtures import agreement_with_mixture
 from vade_jax.initialization.methods import METHODS, ClusteringOptions
@@ -76,9 +76,19 @@ def test_no_lower_resolution_is_tried_where_a_cluster_is_emptied_at_1(monkeypatc
         f"{module}.mean_modularity", lambda graphs, clusters, r: tried.append(r) or real(graphs, clusters, r)
     )
     monkeypatch.setattr(f"{module}.count_emptied_clusters", emptied_below_2)
-    best = suited_to_sizes(best_candidates([lambda: groups], graph, [graph], 3, None, None), rows)
+    best = suited_to_sizes(best_candidates([lambda: groups], graph, [graph], 3, None, None), [rows])
     assert best.resolution == 2.25
     assert tried == [1, 1.5, 2.25]
+
+
+def test_the_space_decides_where_a_mixture_agrees_most():
+    """Halves of the clusters are Gaussians in one space; in the other, where these lie apart, the clusters are."""
+    rows, labels = blobs([300] * 4)
+    joined = np.eye(2)[labels // 2]
+    right, wrong = BestCandidate(0, 1.0, np.eye(4)[labels], [1.0]), BestCandidate(0, 0.5, joined @ np.eye(2, 4), [1.0])
+    noise = np.random.default_rng(0).normal(size=(len(rows), 2)) + 3 * (labels // 2)[:, None]
+    assert suited_to_sizes([right, wrong], [noise]) is wrong
+    assert suited_to_sizes([right, wrong], [noise, rows]) is right
 
 
 @pytest.mark.parametrize("sizes", [[300, 300], [500, 100]])

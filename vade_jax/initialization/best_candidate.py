@@ -1,6 +1,6 @@
 """Merges the components of several candidates to K clusters; the candidate with the highest modularity is taken.
 
-Modularity prefers clusters of equal size, less so at a lower resolution. A mixture decides on the resolution.
+Modularity prefers clusters of equal size, less so at a lower resolution. Mixtures decide on the resolution.
 """
 
 import functools
@@ -82,25 +82,30 @@ def best_candidates(
     return [best, *map(at, _LOW_RESOLUTIONS)]
 
 
-def suited_to_sizes(found: Sequence[BestCandidate], points: np.ndarray) -> BestCandidate:
+def suited_to_sizes(found: Sequence[BestCandidate], spaces: Sequence[np.ndarray]) -> BestCandidate:
     """Returns the candidate at the resolution that suits the sizes of the clusters.
 
     Clusters may differ much in size, and modularity at 1 would then split a large one and join small ones. A Gaussian
     mixture that starts from such clusters does not stay with them. So the candidates are compared by
-    `agreement_with_mixture`. The highest resolution wins unless a lower one has clearly more.
+    `agreement_with_mixture`, in the space where a mixture agrees most with one of them: in the others, clusters are no
+    Gaussians. The highest resolution wins unless a lower one has clearly more.
 
     Args:
       found: as `best_candidates` returns them.
-      points: [N, d], principal components of the inputs, for the mixtures.
+      spaces: [N, d] each, the rows in different spaces, such as principal components of the inputs and the embedding.
     """
     best, *lower = found
     options = [best, *(option for option in lower if not option.num_emptied)]
     if len(options) == 1:
         return best
-    agreements = [
-        agreement_with_mixture(points, option.memberships.argmax(axis=1), option.memberships.shape[1])
-        for option in options
+    in_each_space = [
+        [
+            agreement_with_mixture(rows, option.memberships.argmax(axis=1), option.memberships.shape[1])
+            for option in options
+        ]
+        for rows in spaces
     ]
+    agreements = max(in_each_space, key=max)
     return next(
         option for option, agreement in zip(options, agreements, strict=True) if agreement >= max(agreements) - CLEARLY
     )

@@ -80,7 +80,7 @@ def best_on_layouts(
     # A layout on which reassignment emptied a cluster at 1 has no candidates at lower resolutions.
     at_each = list(zip_longest(*found))
     best_at_each = [min(filter(None, candidates), key=BestCandidate.sort_key) for candidates in at_each]
-    best = best_at_each[0] if points is None else suited_to_sizes(best_at_each, points)
+    best = best_at_each[0] if points is None else suited_to_sizes(best_at_each, [points, embeddings])
     of_layouts = next(candidates for candidates in at_each if any(best is candidate for candidate in candidates))
     return best._replace(scores=[score for candidate in of_layouts if candidate for score in candidate.scores])
 

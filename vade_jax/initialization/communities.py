@@ -58,7 +58,7 @@ def make_community_clusterer(
         pieces = _at_least(num_pieces, find, 1.0, seeds[0]) if input_graphs and num_pieces else None
         tried = 1.0 if points is None and resolution is None else resolution
         found = best_candidates(candidates, graph, input_graphs, num_clusters, pieces, tried)
-        best = found[0] if points is None else suited_to_sizes(found, points)
+        best = found[0] if points is None else suited_to_sizes(found, [points, embeddings])
         return best._replace(memberships=_shares_of_neighbors(graph, best.memberships))
 
     return cluster
