@@ -139,7 +139,7 @@ def _clusterer(
     num_clusters = len(np.unique(labels))
 
     def answer(_: int, line: str) -> dict[str, Any]:
-        found = json.loads(line)
+        found = json.loads(line.splitlines()[-1])  # ClustPy prints lines of its own before
         scores = label_scores.scores(labels, np.array(found.pop("clusters")))
         kept = ("accuracy", "ari") if has_classes else ("ari",)
         return {**found, **{score: round(scores[score], 4) for score in kept}}
@@ -160,7 +160,7 @@ def _prediction(options: Options) -> Part:
     scaling_point.write_rows(rows, _PREDICTED_ROWS, timing.NUM_FEATURES)
     _save(rows, np.load(rows) / 255)
     predict = Contender(
-        lambda seed: _worker("predict", rows, timing.NUM_CLUSTERS, seed), lambda _, line: json.loads(line)
+        lambda seed: _worker("predict", rows, timing.NUM_CLUSTERS, seed), lambda _, line: json.loads(line.splitlines()[-1])
     )
     return Part((_PREDICTED_ROWS, timing.NUM_FEATURES, timing.NUM_CLUSTERS), {_OURS: predict})
 
