@@ -160,7 +160,7 @@ def _prediction(options: Options) -> Part:
     scaling_point.write_rows(rows, _PREDICTED_ROWS, timing.NUM_FEATURES)
     _save(rows, np.load(rows) / 255)
     predict = Contender(
-        lambda seed: _worker("predict", rows, timing.NUM_CLUSTERS, seed), lambda _, line: json.loads(line.splitlines()[-1])
+        lambda seed: _worker("predict", rows, timing.NUM_CLUSTERS, seed), lambda _, line: json.loads(line)
     )
     return Part((_PREDICTED_ROWS, timing.NUM_FEATURES, timing.NUM_CLUSTERS), {_OURS: predict})
 
