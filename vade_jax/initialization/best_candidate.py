@@ -49,7 +49,7 @@ def best_candidates(
     input_graphs: Sequence[csr_matrix],
     num_clusters: int,
     pieces: np.ndarray | None,
-    resolution: float | None = 1.0,
+    resolution: float | None,
 ) -> list[BestCandidate]:
     """Returns the candidates of the highest modularity: at a resolution of 1 or more, at 1/2, and at 1/4.
 

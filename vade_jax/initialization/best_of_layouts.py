@@ -45,8 +45,8 @@ def best_on_layouts(
     search: Search,
     input_neighbors: tuple[np.ndarray, np.ndarray] | None = None,
     input_graphs: Sequence[csr_matrix] = (),
-    points: np.ndarray | None = None,
-    resolution: float | None = None,
+    spaces: Sequence[np.ndarray] = (),
+    resolution: float | None = 1.0,
 ) -> BestCandidate:
     """Returns the clusters of the highest modularity, from several layouts and several starts on each.
 
@@ -57,32 +57,37 @@ def best_on_layouts(
       input_neighbors: as in `methods.ClusteringOptions`, with k = search.num_neighbors.
       input_graphs: [N, N] each. The mean modularity on them is compared, and a group of rows is reassigned if that
         raises the modularity on all of them. If empty, the embeddings' graph is used and no group is reassigned.
-      points: [N, d], principal components of the inputs; see `suited_to_sizes`. None: no resolution below 1 is tried.
+      spaces: see `suited_to_sizes`; used to choose the resolution.
       resolution: of modularity, at most 1; None to choose it. See `best_candidates`.
 
     Returns:
       The best candidate, with the scores of every candidate at the resolution taken for its layout.
     """
-    tried = 1.0 if points is None and resolution is None else resolution
     distances, neighbors, graph = find_neighbors(embeddings, search.num_neighbors, input_neighbors)
+    on_layout = functools.partial(
+        _best_on_layout,
+        graph=graph,
+        input_graphs=input_graphs,
+        num_clusters=num_clusters,
+        search=search,
+        resolution=resolution,
+    )
     # A layout with a seed runs on one core.
     num_jobs = min(len(search.layout_seeds), cpu_count()) if len(embeddings) >= _ROWS_FOR_PROCESSES else 1
     tasks = (
-        delayed(_best_on_new_layout)(
-            embeddings, distances, neighbors, seed, graph, input_graphs, num_clusters, search, tried
-        )
-        for seed in search.layout_seeds
+        delayed(_best_on_new_layout)(on_layout, embeddings, distances, neighbors, seed) for seed in search.layout_seeds
     )
     answers = Parallel(n_jobs=num_jobs, return_as="generator")(tasks)
     found = list(
         console.progress_bar(answers, total=len(search.layout_seeds), desc="clusters", unit="layout", leave=False)
     )
     # A layout on which reassignment emptied a cluster at 1 has no candidates at lower resolutions.
-    at_each = list(zip_longest(*found))
-    best_at_each = [min(filter(None, candidates), key=BestCandidate.sort_key) for candidates in at_each]
-    best = best_at_each[0] if points is None else suited_to_sizes(best_at_each, [points, embeddings])
-    of_layouts = next(candidates for candidates in at_each if any(best is candidate for candidate in candidates))
-    return best._replace(scores=[score for candidate in of_layouts if candidate for score in candidate.scores])
+    at_each = [list(filter(None, of_layouts)) for of_layouts in zip_longest(*found)]
+    best_at_each = [
+        min(known, key=BestCandidate.sort_key)._replace(scores=[score for one in known for score in one.scores])
+        for known in at_each
+    ]
+    return suited_to_sizes(best_at_each, spaces)
 
 
 def make_layout_clusterer(embeddings: np.ndarray, search: Search) -> Callable[[int], np.ndarray]:
@@ -106,18 +111,13 @@ def make_layout_clusterer(embeddings: np.ndarray, search: Search) -> Callable[[i
 
 
 def _best_on_new_layout(
+    on_layout: Callable[[np.ndarray], list[BestCandidate]],
     embeddings: np.ndarray,
     distances: np.ndarray,
     neighbors: np.ndarray,
     layout_seed: int,
-    graph: csr_matrix,
-    input_graphs: Sequence[csr_matrix],
-    num_clusters: int,
-    search: Search,
-    resolution: float | None,
 ) -> list[BestCandidate]:
-    layout = umap_layout(embeddings, distances, neighbors, layout_seed)
-    return _best_on_layout(layout, graph, input_graphs, num_clusters, search, resolution)
+    return on_layout(umap_layout(embeddings, distances, neighbors, layout_seed))
 
 
 def _best_on_layout(

@@ -21,8 +21,8 @@ def make_community_clusterer(
     part_rows: int,
     input_neighbors: tuple[np.ndarray, np.ndarray] | None = None,
     input_graphs: Sequence[csr_matrix] = (),
-    points: np.ndarray | None = None,
-    resolution: float | None = None,
+    spaces: Sequence[np.ndarray] = (),
+    resolution: float | None = 1.0,
 ) -> Callable[[int], BestCandidate]:
     """Returns a function that finds K clusters, for any K, from communities that are found only once.
 
@@ -38,7 +38,7 @@ def make_community_clusterer(
       input_graphs: [N, N] each. Communities are those of the sum of these and the embeddings' graph: on either alone,
         one candidate in ten joins two true clusters. The mean modularity on the input graphs is compared, and a small
         community is reassigned if that raises the modularity on all of them. If empty, none is reassigned.
-      points: [N, d], principal components of the inputs; see `suited_to_sizes`. None: no resolution below 1 is tried.
+      spaces: see `suited_to_sizes`; used to choose the resolution.
       resolution: of modularity, at most 1; None to choose it. See `best_candidates`.
 
     Returns:
@@ -56,9 +56,8 @@ def make_community_clusterer(
         ]
         num_pieces = len(embeddings) // part_rows if part_rows else 0
         pieces = _at_least(num_pieces, find, 1.0, seeds[0]) if input_graphs and num_pieces else None
-        tried = 1.0 if points is None and resolution is None else resolution
-        found = best_candidates(candidates, graph, input_graphs, num_clusters, pieces, tried)
-        best = found[0] if points is None else suited_to_sizes(found, [points, embeddings])
+        found = best_candidates(candidates, graph, input_graphs, num_clusters, pieces, resolution)
+        best = suited_to_sizes(found, spaces)
         return best._replace(memberships=_shares_of_neighbors(graph, best.memberships))
 
     return cluster

@@ -161,8 +161,7 @@ def manifold(embeddings: np.ndarray, options: ClusteringOptions) -> Clustering:
         _make_search(len(embeddings), options),
         options.input_neighbors,
         options.input_graphs,
-        _points(options),
-        options.resolution,
+        *_spaces_and_resolution(embeddings, options),
     )
     return Clustering(best.memberships, best.scores, min(best.resolution, 1.0))
 
@@ -275,14 +274,15 @@ def _make_community_clusterer(embeddings: np.ndarray, options: ClusteringOptions
         options.part_rows,
         options.input_neighbors,
         options.input_graphs,
-        _points(options),
-        options.resolution,
+        *_spaces_and_resolution(embeddings, options),
     )
 
 
-def _points(options: ClusteringOptions) -> np.ndarray | None:
-    """Principal components of the inputs, for the mixtures that choose the resolution of modularity."""
-    return None if options.inputs is None else leading_components(options.inputs, options.seed)
+def _spaces_and_resolution(embeddings: np.ndarray, options: ClusteringOptions) -> tuple[list[np.ndarray], float | None]:
+    """The spaces that choose the resolution of modularity, and the resolution; without inputs it is not chosen."""
+    if options.inputs is None or options.resolution is not None:
+        return [], options.resolution or 1.0
+    return [leading_components(options.inputs, options.seed), embeddings], None
 
 
 def _make_search(num_rows: int, options: ClusteringOptions) -> Search:

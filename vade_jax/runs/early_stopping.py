@@ -74,5 +74,5 @@ def _mean_loss(objective: Objective) -> Callable[[TrainState, Batch, jax.Array, 
         mean = jnp.sum(shares * losses)
         return mean, jnp.sqrt(jnp.sum((shares * (losses - mean)) ** 2))
 
-    # without what the loss does not read, so that it is compiled once
+    # The loss reads neither of these. With them, states with and without best parameters would be two programs.
     return lambda state, *args: mean_loss(state.replace(opt_state=None, best=None), *args)
