@@ -38,6 +38,35 @@ def test_columns_are_what_they_look_like():
     assert read_columns({}) == ((), False)
 
 
+def test_numbers_above_zero_with_a_long_tail_are_positive():
+    incomes = RNG.lognormal(8, 0.8, 500)
+    columns = [incomes, incomes - incomes.min(), RNG.normal(50, 5, 500), -incomes, np.ceil(RNG.exponential(5, 500))]
+    rows = make_dataset(np.stack(columns, axis=1), None, "X")
+    assert [kind for kind, _ in columns_of(fields(**BY_COLUMNS), rows)] == ["positive", *["number"] * 4]
+    auto = fields(model__likelihood="auto", data__scaling="auto", augment__hide_share="auto")
+    for part, expected in ((rows, "by_columns"), (rows._replace(x=rows.x[:, 1:]), "gaussian_shared")):
+        assert data_dependent.resolve_auto_settings(auto, part)["model.likelihood"][0] == expected
+
+
+def test_flags_and_counts_beside_numbers_make_auto_choose_by_columns():
+    auto = fields(model__likelihood="auto", data__scaling="auto", augment__hide_share="auto", init__method="auto")
+    flags = RNG.integers(0, 2, (9000, 2)).astype(float)
+    rare = (np.arange(9000) == 5).astype(float)
+    numbers = RNG.normal(size=9000)
+    for columns, likelihood, method in (
+        ([flags[:, 0], numbers], "by_columns", "gaussians_or_communities"),
+        ([rare, numbers], "gaussian_shared", "manifold"),
+        ([*flags.T], "bernoulli", "manifold"),
+        ([RNG.poisson(4, 9000), numbers], "by_columns", "gaussians_or_communities"),
+        ([RNG.poisson(4, 9000), np.round(9 * numbers) ** 2], "gaussian_shared", "manifold"),
+    ):
+        rows = make_dataset(np.stack(columns, axis=1), None, "X")
+        chosen = data_dependent.resolve_auto_settings(auto, rows)
+        assert (chosen["model.likelihood"][0], chosen["init.method"][0]) == (likelihood, method)
+    grey = make_dataset(np.stack([flags[:, 0], 255 * flags[:, 1]], axis=1).astype(np.uint8), None, "X")
+    assert data_dependent.resolve_auto_settings(auto, grey)["model.likelihood"][0] == "bernoulli"
+
+
 def test_whole_numbers_of_a_large_mean_are_no_counts():
     rows = make_dataset(RNG.poisson([[3, 100]], (500, 2)).astype(float), None, "X", ("children", "magnesium"))
     assert [kind for kind, _ in columns_of(fields(**BY_COLUMNS), rows)] == ["count", "number"]
@@ -54,6 +83,7 @@ def test_a_setting_overrules_how_a_column_looks():
         ("height=number", r"got 'height=number', expected a column of the rows: size, member"),
         ("size=count", r"got size=count, a column of numbers .*, expected a column of integers >= 0"),
         ("age=binary", r"got age=binary, a column of numbers .*, expected a column of 0 and 1"),
+        ("age=positive", r"got age=positive, a column of numbers .*, expected a column of numbers > 0"),
         ("town=number", r"got town=number, a column of text, expected a column of numbers"),
     ],
 )
@@ -69,7 +99,7 @@ def test_gaps_and_categories_make_auto_choose_by_columns():
     assert chosen["data.scaling"] == "standardize"
     assert 0 < chosen["augment.hide_share"] < 1
     data_dependent.check_against_data(fields(**BY_COLUMNS), ROWS)
-    complete = ROWS._replace(x=np.nan_to_num(ROWS.x), levels=())
+    complete = ROWS._replace(x=np.nan_to_num(ROWS.x)[:, [0, 3]], levels=(), names=("size", "age"))
     chosen = data_dependent.resolve_auto_settings(auto, complete)
     assert "augment.hide_share" not in chosen
     assert chosen["model.likelihood"][0] == "gaussian_shared"

@@ -1,6 +1,6 @@
 """Scales stored rows to the model's input, by their range or their moments."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -52,20 +52,25 @@ def _scale_none(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
 
 
-def fitted_scaling(name: str, x: np.ndarray, columns: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def fitted_scaling(
+    name: str, x: np.ndarray, columns: np.ndarray | None = None, positive: Sequence[int] = ()
+) -> tuple[np.ndarray, np.ndarray]:
     """The shift and the scale of rows x [N, D], as stored, each [1, D] or [1, 1], float32.
 
     Args:
       name: a key of SCALINGS.
       x: the training rows.
       columns: the indices of the columns to scale; the others have the shift 0 and the scale 1. None for all.
+      positive: the indices of other columns, of numbers above 0, that are divided by their geometric mean.
 
     Raises:
       InputError: a scaling gives values that are not finite, as one of the user's own may for rows with gaps.
     """
-    if columns is not None and not len(columns):
+    if columns is not None and not len(columns) + len(positive):
         return _scale_none(x)
-    shift, scale = SCALINGS[name](x if columns is None else x[:, columns])
+    shift, scale = _scale_none(x)
+    if columns is None or len(columns):
+        shift, scale = SCALINGS[name](x if columns is None else x[:, columns])
     if not (np.isfinite(shift).all() and np.isfinite(scale).all()):
         raise InputError(
             "config.data.scaling",
@@ -77,6 +82,8 @@ def fitted_scaling(name: str, x: np.ndarray, columns: np.ndarray | None = None) 
         return shift, scale
     all_shifts, all_scales = np.zeros((1, x.shape[1]), np.float32), np.ones((1, x.shape[1]), np.float32)
     all_shifts[:, columns], all_scales[:, columns] = shift, scale
+    for number in positive:
+        all_scales[0, number] = np.exp(-np.nanmean(np.log(x[:, number].astype(np.float64))))
     return all_shifts, all_scales
 
 

@@ -60,8 +60,8 @@ class VaDE(Answers, Insights):
         of `register_likelihood`, or package.module:factory.
       scaling: of the rows: 'range', 'standardize', 'rescale', 'none', or 'auto' to choose by the rows. Also a name of
         `register_scaling`, or package.module:function.
-      column_types: name or number of a column -> its kind: 'number', 'binary', 'category', 'count' or 'heavy_tailed'.
-        The other columns are what they look like.
+      column_types: name or number of a column -> its kind: 'number', 'positive', 'binary', 'category', 'count' or
+        'heavy_tailed'. The other columns are what they look like.
       image_shape: (H, W, C) if the rows are images, else None.
       max_epochs: the most passes over the rows in each stage: the autoencoder, each guide round, align, and the last
         one. None for those of the settings.

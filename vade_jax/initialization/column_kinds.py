@@ -42,32 +42,56 @@ def split_columns(x: np.ndarray, kinds: Sequence[str], num_levels: Sequence[int]
     """Splits rows by kinds of columns.
 
     Integers >= 0 with a mean of at most 20 are counts, though they may vary more than Poisson counts do. Of numbers
-    with heavy tails that are positive the logarithm is taken, of others the inverse hyperbolic sine.
+    with heavy tails that are positive the logarithm is taken, of others the inverse hyperbolic sine. Adjacent binary
+    columns of which each row has at most one 1 are one category, written as a column for each level.
 
     Args:
       x: [N, D], as stored; gaps are NaN.
-      kinds: 'number', 'heavy_tailed', 'count', 'binary' or 'category', of each column.
+      kinds: 'number', 'positive', 'heavy_tailed', 'count', 'binary' or 'category', of each column.
       num_levels: of each column, 0 if it is no category.
     """
     x = np.asarray(x, np.float64)
-    is_number = np.isin(kinds, ("number", "heavy_tailed"))
-    is_count = (np.array(kinds) == "count") | (is_number & _are_counts(x))
+    is_number = np.isin(kinds, ("number", "positive", "heavy_tailed"))
+    is_count = (np.array(kinds) == "count") | (is_number & (np.array(kinds) != "positive") & _are_counts(x))
     numbers = [
-        _tamed(column) if kind == "heavy_tailed" else column
+        column if kind == "number" else _tamed(column)
         for column, kind, taken in zip(x.T, kinds, is_number & ~is_count, strict=True)
         if taken
     ]
     levels = [
-        (column[:, None] == np.arange(max(count, 2))).astype(np.float64)
-        for column, count, taken in zip(x.T, num_levels, ~is_number & ~is_count, strict=True)
-        if taken
+        (column[:, None] == np.arange(count)).astype(np.float64)
+        for column, count in zip(x.T, num_levels, strict=True)
+        if count
     ]
+    levels += [_levels_of_indicators(x[:, found]) for found in _exclusive(x, ~is_number & ~is_count, num_levels)]
     return Columns(
         _standardized(np.stack(numbers, axis=1)) if numbers else np.zeros((len(x), 0)),
         x[:, is_count],
         np.hstack([np.zeros((len(x), 0)), *levels]),
         np.repeat(np.arange(len(levels)), [part.shape[1] for part in levels]),
     )
+
+
+def _exclusive(x: np.ndarray, is_candidate: np.ndarray, num_levels: Sequence[int]) -> list[list[int]]:
+    """The binary columns of x [N, D] in groups of adjacent ones, of which each row without a gap has at most one 1."""
+    groups: list[list[int]] = []
+    last, total = -2, np.zeros(len(x))
+    for number in np.flatnonzero(is_candidate & (np.array(num_levels) == 0)).tolist():
+        if number == last + 1 and (total + x[:, number] <= 1).all():
+            groups[-1].append(number)
+            total = total + x[:, number]
+        else:
+            groups.append([number])
+            total = x[:, number]
+        last = number
+    return groups
+
+
+def _levels_of_indicators(x: np.ndarray) -> np.ndarray:
+    """The levels [N, L] of a category, from indicators x [N, B] of at most one for each row; gaps have no level."""
+    other = 1 - x.sum(axis=1, keepdims=True)
+    is_complete = x.shape[1] > 1 and not other.any()
+    return np.nan_to_num(x if is_complete else np.hstack([other, x]))
 
 
 def _are_counts(x: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ _COMPONENTS = 10  # principal components; with many more a mixture's probabiliti
 _ROWS_PER_CLUSTER = 400  # with half as many, 2 K Gaussians are not known well enough to win
 _FOLDS, _STARTS = 3, 3
 _STANDARD_ERRORS = 2.0
+_STANDARD_ERRORS_OVER_ONE = 4.0  # circles in circles have 1, and overlapping groups of 1,000 customers 12
 ROWS_PER_DIM = 3  # of an average cluster, at least; the covariances of fewer rows are not known
 
 
@@ -53,33 +54,71 @@ def leading_components(rows: np.ndarray, seed: int) -> np.ndarray:
     return PCA(min(_COMPONENTS, *centred.shape), random_state=seed).fit_transform(centred).astype(np.float64)
 
 
-def gaussians_suffice(rows: np.ndarray, num_clusters: int, seed: int) -> bool:
-    """Returns whether K Gaussians describe rows better than 2 K do: then each cluster is one Gaussian.
+def sufficient_gaussians(inputs: np.ndarray, num_clusters: int, seed: int) -> tuple[np.ndarray, str | None]:
+    """Returns the rows as K Gaussians describe them best, and the covariance of these; None if K do not suffice.
+
+    Args:
+      inputs: [N, D].
+      num_clusters: K.
+      seed: of the components and of the mixtures.
+
+    Returns:
+      The inputs, or their leading principal components [N, d] if D > 10; and the `sufficient_covariance`. Components
+      that leave out columns do not hold more clusters than components, and are not used for more.
+    """
+    components = leading_components(inputs, seed)
+    has_all_columns = components.shape[1] == inputs.shape[1]
+    points = inputs if has_all_columns else components
+    if not has_all_columns and components.shape[1] < num_clusters:
+        return points, None
+    return points, sufficient_covariance(points, num_clusters, seed, has_all_columns)
+
+
+def sufficient_covariance(rows: np.ndarray, num_clusters: int, seed: int, has_all_columns: bool) -> str | None:
+    """Returns the covariance of K Gaussians that describe rows better than 2 K do: then each cluster is one Gaussian.
 
     Rows that were held out are likelier under a mixture of K than under one of 2 K, by more than chance. Of clusters
-    that are curved or fall into groups, 2 K Gaussians describe more.
+    that are curved or fall into groups, 2 K Gaussians describe more. If no column was left out, K suffice within a
+    standard error too, as long as rows are far likelier under K than under one. Columns that are independent in each
+    cluster are then tried too.
 
     Args:
       rows: [N, d]; of more than 400 K rows evenly spaced ones are used.
       num_clusters: K.
       seed: of the folds and of the mixtures.
+      has_all_columns: whether d is the number of columns that the rows have, rather than of components.
 
     Returns:
-      False too if there are fewer than 3 d rows for each cluster.
+      'full', or 'diag' if held-out rows are likelier with it; None if K Gaussians do not suffice, or if there are fewer
+      than 3 d rows for each cluster.
     """
     if len(rows) < ROWS_PER_DIM * rows.shape[1] * num_clusters:
-        return False
+        return None
     rows = rows[:: max(1, len(rows) // (_ROWS_PER_CLUSTER * num_clusters))]
-    few, many = (_held_out_log_likelihoods(rows, count, seed) for count in (num_clusters, 2 * num_clusters))
-    gain = few - many
-    return bool(gain.mean() > _STANDARD_ERRORS * gain.std() / len(gain) ** 0.5)
+    few, many = (_held_out_log_likelihoods(rows, "full", count, seed) for count in (num_clusters, 2 * num_clusters))
+    gain = _in_standard_errors(few - many)
+    if not has_all_columns:
+        return "full" if gain > _STANDARD_ERRORS else None
+    if gain < -1:
+        return None
+    if gain <= _STANDARD_ERRORS:
+        one = _held_out_log_likelihoods(rows, "full", 1, seed)
+        if _in_standard_errors(few - one) <= _STANDARD_ERRORS_OVER_ONE:
+            return None
+    diagonal = _held_out_log_likelihoods(rows, "diag", num_clusters, seed)
+    return "diag" if diagonal.mean() > few.mean() else "full"
 
 
-def _held_out_log_likelihoods(rows: np.ndarray, num_clusters: int, seed: int) -> np.ndarray:
+def _in_standard_errors(values: np.ndarray) -> float:
+    """The mean of values [N] over its standard error."""
+    return float(values.mean() / max(values.std() / len(values) ** 0.5, np.finfo(float).tiny))
+
+
+def _held_out_log_likelihoods(rows: np.ndarray, covariance: str, num_clusters: int, seed: int) -> np.ndarray:
     """log p [N], nats, of each row under a mixture fitted to the rows of other folds, the likeliest of its starts."""
     held_out = np.empty(len(rows))
     for kept, out in KFold(_FOLDS, shuffle=True, random_state=seed).split(rows):
-        starts = [fit_mixture(rows[kept], "full", num_clusters, seed + start) for start in range(_STARTS)]
+        starts = [fit_mixture(rows[kept], covariance, num_clusters, seed + start) for start in range(_STARTS)]
         held_out[out] = max(starts, key=lambda mixture: mixture.lower_bound_).score_samples(rows[out])
     return held_out
 

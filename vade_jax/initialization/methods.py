@@ -13,7 +13,7 @@ from vade_jax.initialization.best_of_layouts import Search, best_on_layouts, mak
 from vade_jax.initialization.column_kinds import Columns
 from vade_jax.initialization.column_mixtures import clusters_of_columns
 from vade_jax.initialization.communities import make_community_clusterer
-from vade_jax.initialization.gaussian_mixtures import fit_mixture, gaussians_suffice, leading_components
+from vade_jax.initialization.gaussian_mixtures import fit_mixture, leading_components, sufficient_gaussians
 from vade_jax.initialization.neighbor_graphs import num_neighbors
 from vade_jax.system.process_wide import filtered_warnings
 
@@ -189,10 +189,8 @@ def communities(embeddings: np.ndarray, options: ClusteringOptions) -> Clusterin
 def gaussians_or_communities(embeddings: np.ndarray, options: ClusteringOptions) -> Clustering:
     """Fits Gaussians to the inputs if each cluster is one of them, else finds communities of the neighbour graph.
 
-    Modularity prefers other clusters than those of overlapping Gaussians. So on the leading principal components of the
-    inputs K Gaussians are compared with 2 K; see `gaussian_mixtures.gaussians_suffice`. If K suffice, their mixture is
-    taken, as by `gmm` with full covariances. Components that leave out columns do not hold more clusters than
-    components, and are not used for more. For rows by kinds of columns the mixtures are those of `column_mixtures`.
+    Modularity prefers other clusters than those of overlapping Gaussians. So K Gaussians are compared with 2 K; see
+    `gaussian_mixtures.sufficient_gaussians`. For rows by kinds of columns the mixtures are those of `column_mixtures`.
     Where the stage before took communities, so does this one.
 
     Args:
@@ -208,10 +206,9 @@ def gaussians_or_communities(embeddings: np.ndarray, options: ClusteringOptions)
         if found is not None:
             return Clustering(*found, are_probabilities=True, of_inputs=True)
     elif options.inputs is not None:
-        points = leading_components(options.inputs, options.seed)
-        holds_clusters = points.shape[1] == options.inputs.shape[1] or points.shape[1] >= options.num_clusters
-        if holds_clusters and gaussians_suffice(points, options.num_clusters, options.seed):
-            return gmm(points, options._replace(covariance="full"))._replace(of_inputs=True)
+        points, covariance = sufficient_gaussians(options.inputs, options.num_clusters, options.seed)
+        if covariance:
+            return gmm(points, options._replace(covariance=covariance))._replace(of_inputs=True)
     return communities(embeddings, options)
 
 

@@ -130,10 +130,15 @@ class ByColumns(Likelihood):
 
 
 def scaled_columns(columns: Sequence[Column]) -> np.ndarray | None:
-    """Returns the indices of the columns that are scaled, the others being seen as stored; None if all are."""
+    """Returns the indices of the columns that the setting `data.scaling` is for; None if it is for all."""
     if all(kind in SCALED_KINDS for kind, _ in columns):
         return None
     return np.flatnonzero([kind in SCALED_KINDS for kind, _ in columns])
+
+
+def positive_columns(columns: Sequence[Column]) -> list[int]:
+    """Returns the indices of the columns that are divided by their geometric mean."""
+    return [number for number, (kind, _) in enumerate(columns) if kind == "positive"]
 
 
 def by_columns(columns: Sequence[Column], min_log_var: float) -> ByColumns:

@@ -1,5 +1,6 @@
 """The kinds of columns and their likelihoods."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from vade_jax.core.likelihoods import (
 from vade_jax.core.shapes import prepend_axes
 from vade_jax.networks.likelihood_base import Likelihood, Limits
 from vade_jax.networks.likelihoods import Bernoulli, StudentT, bounded_log_var
+
+_LEAST_POSITIVE = 1e-9  # relative to the geometric mean of the training rows
+_LARGEST_LOG = 80.0  # exp of it is finite in float32
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,44 @@ class ColumnGaussian(Likelihood):
         """Returns a draw x ~ p(x|z) [..., D]."""
         mean, raw_log_var = heads
         return sample_x_gaussian(key, mean, bounded_log_var(raw_log_var, self.min_log_var))
+
+
+@dataclass(frozen=True)
+class ColumnLogNormal(Likelihood):
+    """Numbers x > 0 with log x ~ N(mean, sigma^2), with one learned sigma for each column.
+
+    The network sees log x. Smaller values than 1e-9 count as 1e-9.
+
+    Attributes:
+      min_log_var: the lower bound of log sigma^2.
+    """
+
+    min_log_var: float
+    num_heads = 1
+    first_numbers = (0.0,)  # raw log-variance
+    limits = (_LEAST_POSITIVE, math.inf)
+
+    def log_prob(self, x: jax.Array, *heads: jax.Array) -> jax.Array:
+        """Returns log p(x|z) [...] in nats, for x [..., D]."""
+        mean, raw_log_var = heads
+        log_x = self.features(x)
+        log_prob = log_prob_x_gaussian(log_x, mean, bounded_log_var(raw_log_var, self.min_log_var))
+        return log_prob - jnp.sum(log_x, axis=-1)
+
+    def mean(self, *heads: jax.Array) -> jax.Array:
+        """Returns E[x|z] = exp(mean + sigma^2 / 2), [..., D]."""
+        mean, raw_log_var = heads
+        return jnp.exp(jnp.minimum(mean + 0.5 * jnp.exp(bounded_log_var(raw_log_var, self.min_log_var)), _LARGEST_LOG))
+
+    def sample(self, key: jax.Array, *heads: jax.Array) -> jax.Array:
+        """Returns a draw x ~ p(x|z) [..., D]."""
+        mean, raw_log_var = heads
+        log_x = sample_x_gaussian(key, mean, bounded_log_var(raw_log_var, self.min_log_var))
+        return jnp.exp(jnp.minimum(log_x, _LARGEST_LOG))
+
+    def features(self, x: jax.Array) -> jax.Array:
+        """Returns log x [..., D]."""
+        return jnp.log(jnp.maximum(x, _LEAST_POSITIVE))
 
 
 @dataclass(frozen=True)
@@ -115,9 +157,11 @@ class Categorical(Likelihood):
 # Kind of a column -> the likelihood of such columns, from min_log_var and the number of levels.
 KINDS: dict[str, Callable[[float, int], Likelihood]] = {
     "number": lambda min_log_var, num_levels: ColumnGaussian(min_log_var),
+    "positive": lambda min_log_var, num_levels: ColumnLogNormal(min_log_var),
     "binary": lambda min_log_var, num_levels: Bernoulli(),
     "category": lambda min_log_var, num_levels: Categorical(num_levels),
     "count": lambda min_log_var, num_levels: ColumnPoisson(),
     "heavy_tailed": lambda min_log_var, num_levels: StudentT(min_log_var),
 }
-SCALED_KINDS = ("number", "heavy_tailed")  # the others are seen as they are stored
+NUMBER_KINDS = ("number", "positive", "heavy_tailed")
+SCALED_KINDS = ("number", "heavy_tailed")  # of 'positive' the geometric mean is made 1; others are seen as stored

@@ -17,7 +17,7 @@ from vade_jax.networks.by_columns import BY_COLUMNS, Column
 from vade_jax.networks.likelihood_base import Support
 from vade_jax.networks.likelihoods import make_likelihood
 from vade_jax.networks.model import Model, make_model
-from vade_jax.settings.columns import columns_of
+from vade_jax.settings.columns import MIXED, columns_of, several_kinds
 from vade_jax.settings.field_names import flatten
 from vade_jax.settings.rules import AUTO, OFF, ON, is_auto
 from vade_jax.system.errors import InputError
@@ -42,9 +42,10 @@ def resolve_auto_settings(settings: Mapping[str, Any], rows: Dataset) -> dict[st
 
     For 8,000 rows or more starting clusters are found on layouts, and with 100 columns or more the networks are those
     of the paper. Else networks have two layers of about N/16 units, a power of two from 32 to 256. For fewer rows
-    stages end early, and starting clusters are Gaussians of the inputs or communities. Those of rows with categories
-    are, for any N. Binary rows, rows in [0, 1] and grey values get the Bernoulli likelihood, other rows the Gaussian
-    one with a learned variance on standardized columns. If one of the two is given, the other is chosen to suit it.
+    stages end early, and starting clusters are Gaussians of the inputs or communities. Those of rows with several
+    kinds of columns are, for any N, and each kind has its likelihood; see `columns.several_kinds`. Of other rows,
+    binary ones, those in [0, 1] and grey values get the Bernoulli likelihood, and the rest the Gaussian one with a
+    learned variance on standardized columns. If one of the two is given, the other is chosen to suit it.
 
     Args:
       settings: nested sections, each field checked by itself.
@@ -67,7 +68,7 @@ def resolve_auto_settings(settings: Mapping[str, Any], rows: Dataset) -> dict[st
         batches["augment.hide_share"] = _HIDE_SHARE, "the rows have gaps"
     by_size = {
         "model.hidden": _widths(*rows.x.shape),
-        "init.method": _init_method(rows),
+        "init.method": _init_method(rows, by_columns),
         "optimizer.early_stopping": ON if num_rows < _MANY_ROWS and flat["data.held_out_share"] else OFF,
     }
     sized = {name: (value, f"{num_rows} rows") for name, value in by_size.items() if is_auto(flat[name])}
@@ -92,7 +93,7 @@ def _by_columns_reason(flat: Mapping[str, Any], rows: Dataset) -> str:
         return ""
     if flat["data.columns"]:
         return "config.data.columns gives kinds"
-    return "some columns are categories" if rows.levels else "the rows have gaps" if has_gaps(rows.x) else ""
+    return several_kinds(rows)
 
 
 def _for_columns(flat: Mapping[str, Any], reason: str) -> dict[str, tuple[str, str]]:
@@ -110,9 +111,10 @@ def _widths(num_rows: int, num_columns: int) -> tuple[int, ...]:
     return width, width
 
 
-def _init_method(rows: Dataset) -> str:
-    """Returns the method that finds starting clusters in rows: layouts only of many rows without categories."""
-    return "manifold" if len(rows.x) >= _MANY_ROWS and not rows.levels else "gaussians_or_communities"
+def _init_method(rows: Dataset, by_columns: str) -> str:
+    """Returns the method that finds starting clusters in rows: layouts only of many rows of one kind of columns."""
+    is_mixed = bool(rows.levels) or by_columns in MIXED
+    return "manifold" if len(rows.x) >= _MANY_ROWS and not is_mixed else "gaussians_or_communities"
 
 
 def _resolve_scaling_and_likelihood(flat: Mapping[str, Any], rows: Dataset) -> dict[str, tuple[str, str]]:

@@ -56,8 +56,8 @@ def get_config() -> ConfigDict:
     # package.module:function.
     config.data.scaling = "range"
     # Kinds of columns of a table, such as ('age=number', 'sex=category'); a column without a name has its number. The
-    # kinds are number, binary (0 and 1), category, count and heavy_tailed (a number with a few extreme values). Columns
-    # that are not named here are what they look like.
+    # kinds are number, positive (above 0, with a long tail), binary (0 and 1), category, count and heavy_tailed (a
+    # number with a few extreme values). Columns that are not named here are what they look like.
     config.data.columns = ()
     # Columns of a table, or of an .h5ad's obs, that are no features: encoder and decoder see them, and the prior does
     # not, so that clusters do not follow them. Such as ('batch', 'donor'). Text, and whole numbers of at most 20
