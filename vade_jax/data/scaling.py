@@ -52,25 +52,20 @@ def _scale_none(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
 
 
-def fitted_scaling(
-    name: str, x: np.ndarray, columns: np.ndarray | None = None, positive: Sequence[int] = ()
-) -> tuple[np.ndarray, np.ndarray]:
+def fitted_scaling(name: str, x: np.ndarray, columns: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The shift and the scale of rows x [N, D], as stored, each [1, D] or [1, 1], float32.
 
     Args:
       name: a key of SCALINGS.
       x: the training rows.
       columns: the indices of the columns to scale; the others have the shift 0 and the scale 1. None for all.
-      positive: the indices of other columns, of numbers above 0, that are divided by their geometric mean.
 
     Raises:
       InputError: a scaling gives values that are not finite, as one of the user's own may for rows with gaps.
     """
-    if columns is not None and not len(columns) + len(positive):
+    if columns is not None and not len(columns):
         return _scale_none(x)
-    shift, scale = _scale_none(x)
-    if columns is None or len(columns):
-        shift, scale = SCALINGS[name](x if columns is None else x[:, columns])
+    shift, scale = SCALINGS[name](x if columns is None else x[:, columns])
     if not (np.isfinite(shift).all() and np.isfinite(scale).all()):
         raise InputError(
             "config.data.scaling",
@@ -82,9 +77,22 @@ def fitted_scaling(
         return shift, scale
     all_shifts, all_scales = np.zeros((1, x.shape[1]), np.float32), np.ones((1, x.shape[1]), np.float32)
     all_shifts[:, columns], all_scales[:, columns] = shift, scale
-    for number in positive:
-        all_scales[0, number] = np.exp(-np.nanmean(np.log(x[:, number].astype(np.float64))))
     return all_shifts, all_scales
+
+
+def inverse_geometric_means(x: np.ndarray, columns: Sequence[int]) -> np.ndarray:
+    """1 over the geometric mean of these columns of x [N, D], and 1 for the others, [1, D], float32.
+
+    Gaps are left out.
+
+    Args:
+      x: the training rows, as stored.
+      columns: the indices of columns of numbers above 0.
+    """
+    scale = np.ones((1, x.shape[1]), np.float32)
+    for number in columns:
+        scale[0, number] = np.exp(-np.nanmean(np.log(x[:, number].astype(np.float64))))
+    return scale
 
 
 def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

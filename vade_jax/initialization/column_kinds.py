@@ -58,12 +58,14 @@ def split_columns(x: np.ndarray, kinds: Sequence[str], num_levels: Sequence[int]
         for column, kind, taken in zip(x.T, kinds, is_number & ~is_count, strict=True)
         if taken
     ]
+    is_category = ~is_number & ~is_count & (np.array(num_levels) > 0)
     levels = [
         (column[:, None] == np.arange(count)).astype(np.float64)
-        for column, count in zip(x.T, num_levels, strict=True)
-        if count
+        for column, count, taken in zip(x.T, num_levels, is_category, strict=True)
+        if taken
     ]
-    levels += [_levels_of_indicators(x[:, found]) for found in _exclusive(x, ~is_number & ~is_count, num_levels)]
+    is_binary = ~is_number & ~is_count & ~is_category
+    levels += [_levels_of_indicators(x[:, group]) for group in _exclusive_groups(x, is_binary)]
     return Columns(
         _standardized(np.stack(numbers, axis=1)) if numbers else np.zeros((len(x), 0)),
         x[:, is_count],
@@ -72,11 +74,14 @@ def split_columns(x: np.ndarray, kinds: Sequence[str], num_levels: Sequence[int]
     )
 
 
-def _exclusive(x: np.ndarray, is_candidate: np.ndarray, num_levels: Sequence[int]) -> list[list[int]]:
-    """The binary columns of x [N, D] in groups of adjacent ones, of which each row without a gap has at most one 1."""
+def _exclusive_groups(x: np.ndarray, is_binary: np.ndarray) -> list[list[int]]:
+    """The binary columns of x [N, D], grouped: adjacent ones share a group while no row has two 1s in it.
+
+    A column with gaps is a group of its own.
+    """
     groups: list[list[int]] = []
     last, total = -2, np.zeros(len(x))
-    for number in np.flatnonzero(is_candidate & (np.array(num_levels) == 0)).tolist():
+    for number in np.flatnonzero(is_binary).tolist():
         if number == last + 1 and (total + x[:, number] <= 1).all():
             groups[-1].append(number)
             total = total + x[:, number]

@@ -163,5 +163,5 @@ KINDS: dict[str, Callable[[float, int], Likelihood]] = {
     "count": lambda min_log_var, num_levels: ColumnPoisson(),
     "heavy_tailed": lambda min_log_var, num_levels: StudentT(min_log_var),
 }
-NUMBER_KINDS = ("number", "positive", "heavy_tailed")
 SCALED_KINDS = ("number", "heavy_tailed")  # of 'positive' the geometric mean is made 1; others are seen as stored
+NUMBER_KINDS = ("positive", *SCALED_KINDS)

@@ -9,7 +9,7 @@ import numpy as np
 
 from vade_jax.core.fit_prior import fit_prior
 from vade_jax.core.mixture_prior import GMMPrior
-from vade_jax.data.scaling import Scaling, fitted_scaling
+from vade_jax.data.scaling import Scaling, fitted_scaling, inverse_geometric_means
 from vade_jax.inference.answers import make_embed
 from vade_jax.initialization import methods
 from vade_jax.initialization.column_kinds import Columns, split_columns
@@ -78,13 +78,9 @@ def _scaling_of(run: Run, x: np.ndarray) -> Scaling:
     covariates = run.model.covariates
     features, given = covariates.split(x)
     numbers = np.flatnonzero(np.equal(covariates.num_levels, 0))
+    shifts, scales = fitted_scaling(run.config.data.scaling, features, scaled_columns(run.columns))
     parts = [
-        (
-            features.shape[1],
-            fitted_scaling(
-                run.config.data.scaling, features, scaled_columns(run.columns), positive_columns(run.columns)
-            ),
-        ),
+        (features.shape[1], (shifts, scales * inverse_geometric_means(features, positive_columns(run.columns)))),
         (covariates.count, fitted_scaling("standardize", given, numbers)),
     ]
     shift, scale = (

@@ -21,7 +21,7 @@ _TAIL = 0.001  # the quantiles of extreme values are this far from 0 and 1
 _HEAVY = 10.0  # quartile ranges from the median to an extreme quantile; a Gaussian has 2.3, an exponential 5.6
 _DISPERSION = 2.0  # of the variance to the mean, at most, for counts; of Poisson counts it is 1, and more in clusters
 _SKEWED = 1.25  # least skewness of columns whose logarithm has less than half of it; that of an exponential is 2
-_LEAST_SHARE = 0.01  # of the rarer one of 0 and 1, for columns that by themselves decide the likelihood
+_LEAST_SHARE = 0.01  # of the rarer one of 0 and 1, at least, for binary columns to decide the likelihood
 _LARGEST_MEAN = 20.0  # of counts; larger ones are close to Gaussian, and may be measures in whole units
 
 
@@ -67,14 +67,14 @@ def several_kinds(rows: Dataset) -> str:
     if rows.image_shape or rows.x.dtype == np.uint8:
         return ""
     binary, counts = _allowed_by_all(rows)
-    share, var = (moment[0] for moment in moments(rows.x))
-    if not binary.all() and (binary & (np.minimum(share, 1 - share) >= _LEAST_SHARE)).any():
+    mean, var = (moment[0] for moment in moments(rows.x))
+    if not binary.all() and (binary & (np.minimum(mean, 1 - mean) >= _LEAST_SHARE)).any():
         return FLAGS
-    if not counts.all() and (_look_like_counts(share, var) & counts & ~binary).any():
+    if not counts.all() and (_look_like_counts(mean, var) & counts & ~binary).any():
         return COUNTS
     if has_gaps(rows.x):
         return GAPS
-    return POSITIVE if _are_positive(rows).any() else ""
+    return POSITIVE if _are_positive(rows.x, _above_zero(rows)).any() else ""
 
 
 def asked_kinds(asked: Sequence[str], rows: Dataset) -> dict[int, str]:
@@ -117,10 +117,11 @@ def _choose_columns(rows: Dataset, asked: Sequence[str]) -> tuple[Column, ...]:
     mean, var = (moment[0] for moment in moments(rows.x))
     looks = np.full(rows.x.shape[1], "number", object)
     looks[_has_heavy_tails(rows.x)] = "heavy_tailed"
-    looks[_are_positive(rows)] = "positive"
+    above_zero = _above_zero(rows)
+    looks[_are_positive(rows.x, above_zero)] = "positive"
     looks[counts & _look_like_counts(mean, var)] = "count"
     looks[binary] = "binary"
-    allowed = {"binary": binary, "count": counts, "positive": _above_zero(rows)}
+    allowed = {"binary": binary, "count": counts, "positive": above_zero}
     columns = []
     for number, levels in enumerate(levels_of(rows)):
         kind = given.get(number, "category" if levels else looks[number])
@@ -183,10 +184,9 @@ def _has_heavy_tails(x: np.ndarray) -> np.ndarray:
     return (third > first) & (np.maximum(high - median, median - low) > _HEAVY * (third - first))
 
 
-def _are_positive(rows: Dataset) -> np.ndarray:
-    """Which columns are numbers above 0 with a long tail that their logarithm lacks, and are no counts, [D]."""
-    above_zero = _above_zero(rows)
-    sample = rows.x[:: max(1, len(rows.x) // _SAMPLED_ROWS)].astype(np.float64)
+def _are_positive(x: np.ndarray, above_zero: np.ndarray) -> np.ndarray:
+    """Which columns of x [N, D] that are above 0 have a long tail that their logarithm lacks, [D]; no counts."""
+    sample = x[:: max(1, len(x) // _SAMPLED_ROWS)].astype(np.float64)
     found = np.zeros(len(above_zero), bool)
     for number in np.flatnonzero(above_zero):
         column = sample[~np.isnan(sample[:, number]), number]

@@ -196,7 +196,7 @@ def get_config() -> ConfigDict:
     config.checkpoint = ConfigDict()
     # Besides those at the beginning and the end of each stage; 0: every 10, or as many as 1,000 steps take.
     config.checkpoint.every_epochs = 0
-    # How many of the last checkpoints are kept; with 0 none is written, and a run that is cut off begins anew.
+    # Number of the last checkpoints that are kept. 0: none is written, and a run that is cut off begins anew.
     config.checkpoint.keep = 2
 
     config.predict = ConfigDict()  # --mode=predict: clusters of the rows in data.path
