@@ -1,25 +1,18 @@
 """Writes the tables of the pages from benchmarks/results/: python -m benchmarks.readme."""
 
+import importlib
 import statistics
 from collections.abc import Callable
 
 from benchmarks import (
     accelerator_tables,
-    calibration,
     changes,
     checkpointing,
-    covariates,
     criteria,
-    draws,
     faults,
-    gaps,
-    judges,
     likelihood,
-    long_process,
     markdown,
-    mixed,
     notes,
-    outliers,
     provenance,
     records,
     rivals,
@@ -27,12 +20,11 @@ from benchmarks import (
     speed,
     table,
     text_tables,
-    unequal,
     waiting_tables,
 )
 from benchmarks.selection import CRITERIA
 
-_DOCS = ("ablation", "draws", "probabilities", "results", "resuming", "speed", "unequal")
+_DOCS = ("ablation", "draws", "how_many_clusters", "probabilities", "results", "resuming", "speed", "unequal")
 PAGES = [records.ROOT / name for name in ("README.md", "RESULTS.md", *(f"docs/{name}.md" for name in _DOCS))]
 _RESULTS_COLUMNS = (
     "config",
@@ -286,10 +278,19 @@ _TABLES: dict[str, Callable[[], str]] = {
     "likelihood": likelihood_table,
     "accelerator": accelerator_tables.markdown_table,
 }
-_TABLES |= {
-    benchmark.__name__.rpartition(".")[2]: benchmark.markdown_table
-    for benchmark in (calibration, covariates, draws, gaps, judges, long_process, mixed, outliers, unequal)
-}
+_MODULES_WITH_A_TABLE = (
+    "calibration",
+    "covariates",
+    "draws",
+    "gaps",
+    "judges",
+    "long_process",
+    "mixed",
+    "num_clusters",
+    "outliers",
+    "unequal",
+)
+_TABLES |= {name: importlib.import_module(f"benchmarks.{name}").markdown_table for name in _MODULES_WITH_A_TABLE}
 
 
 if __name__ == "__main__":

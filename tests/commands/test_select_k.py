@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from helpers.runs import stop_after, tiny
 
-from vade_jax.commands.select_k import select_k, summary
+from vade_jax.commands.select_k import select_k
 from vade_jax.commands.train import train
 from vade_jax.data import sources
 from vade_jax.data.dataset import Source, make_dataset
+from vade_jax.initialization.mixture_sizes import MixtureScores
 from vade_jax.initialization.number_of_clusters import KScores, prediction_strength, recommend
+from vade_jax.reports.number_of_clusters import summary
 from vade_jax.system.errors import InputError
 
 RANGE = {"min_clusters": 1, "max_clusters": 5, "num_splits": 2, "max_rows": 10_000}
@@ -74,30 +76,86 @@ def test_prediction_strength_of_small_cases(clusters, predicted, strength):
 
 
 def test_highest_modularity_of_the_stable_numbers_is_recommended():
-    found = {1: scores_of(1, 0), 2: scores_of(0.9, 0.4), 3: scores_of(0.8, 0.6), 4: scores_of(0.4, 0.9)}
-    answer = recommend(found)
+    found = {1: scores_of(1, 0), 2: scores_of(0.9, 0.4), 3: scores_of(0.86, 0.6), 4: scores_of(0.8, 0.9)}
+    answer = recommend(found, None)
     assert answer[:3] == (3, 2, "modularity")
     assert answer.margin == pytest.approx(0.2)
     assert answer.standard_error == pytest.approx(0.2 * 0.01)  # 0.2 -+ 0.002 over two splits
-    assert recommend({2: found[2], 4: found[4]}) == (2, None, "modularity", None, None)
+    assert recommend({2: found[2], 4: found[4]}, None) == (2, None, "modularity", None, None)
+
+
+def test_less_stable_numbers_are_compared_if_none_is_more_stable():
+    found = {2: scores_of(0.84, 0.4), 3: scores_of(0.51, 0.6), 4: scores_of(0.49, 0.9)}
+    assert recommend(found, None)[:2] == (3, 2)
+    assert recommend({**found, 2: scores_of(0.86, 0.4)}, None)[:2] == (2, None)
 
 
 def test_smallest_number_within_one_standard_error_is_recommended():
     found = {2: scores_of(0.9, 0.4), 3: scores_of(0.9, 0.6), 4: scores_of(0.9, 0.6)}
     found[4] = found[4]._replace(modularity=found[3].modularity + np.array([0.003, -0.001]))  # 0.001 +- 0.002
-    answer = recommend(found)
+    answer = recommend(found, None)
     assert answer[:3] == (3, 4, "modularity")
     assert answer.margin == pytest.approx(-0.001)
     found[4] = found[4]._replace(modularity=found[3].modularity + np.array([0.003, 0.001]))  # 0.002 +- 0.001
-    assert recommend(found)[:2] == (4, 3)
+    assert recommend(found, None)[:2] == (4, 3)
 
 
 def test_one_cluster_is_recommended_if_no_number_is_stable():
-    answer = recommend({1: scores_of(1, 0), 2: scores_of(0.2, 0.4), 3: scores_of(0.3, 0.2)})
+    answer = recommend({1: scores_of(1, 0), 2: scores_of(0.2, 0.4), 3: scores_of(0.3, 0.2)}, None)
     assert answer[:3] == (1, 3, "stability")
     assert answer.margin == pytest.approx(0.2)
     assert answer.standard_error == pytest.approx(0.01)
-    assert recommend({1: scores_of(1, 0)}) == (1, None, "stability", None, None)
+    assert recommend({1: scores_of(1, 0)}, None) == (1, None, "stability", None, None)
+
+
+ROWS = np.array([0.0, 1.0])
+
+
+def mixtures(stability, *gains):
+    """Scores of mixtures of 1, 2, ... components, from the gain of each row over the first."""
+    gained = {number: ROWS + np.array(gain) for number, gain in enumerate([0, *gains], start=1)}
+    return MixtureScores(gained, np.array([stability - 0.1, stability + 0.1]))
+
+
+def test_mixture_that_needs_fewer_components_limits_the_recommendation():
+    found = {number: scores_of(0.9, 0.1 * number) for number in (1, 2, 3, 4)}
+    answer = recommend(found, mixtures(0.0, [2.0, 4.0], [3.0, 3.2], 0))
+    assert answer[:3] == (2, 3, "mixture")
+    assert answer.margin == pytest.approx(-0.1)  # the mean of -1 and 0.8
+    assert answer.standard_error == pytest.approx(0.9)
+    assert recommend(found, mixtures(0.0, -1))[:3] == (1, 2, "mixture")
+    assert recommend(found, mixtures(1.0, 1, 2, 3)) == recommend(found, None), "it needs no fewer"
+
+
+def test_mixture_decides_if_it_is_stable_and_communities_are_not():
+    found = {1: scores_of(1, 0), 2: scores_of(0.2, 0.4), 3: scores_of(0.3, 0.2)}
+    answer = recommend(found, mixtures(0.75, 3, 2))
+    assert answer[:4] == (2, 3, "mixture", pytest.approx(1))
+    assert recommend(found, mixtures(0.65, 3, 2)) == recommend(found, None)
+    assert recommend({2: found[2]}, MixtureScores({2: ROWS}, np.ones(2))) == (2, None, "mixture", None, None)
+
+
+def test_clusters_of_one_mixture_are_not_counted_as_the_levels_of_a_column(tmp_path):
+    """Communities of these rows follow the colours, which say nothing."""
+    rng = np.random.default_rng(0)
+    clusters = rng.choice(2, 500, p=(0.6, 0.4))
+    lines = [
+        f"{a:.3f},{b:.3f},{rng.choice(['red', 'blue', 'green'])}"
+        for a, b in (rng.normal(size=(500, 2)) + 3 * clusters[:, None])
+    ]
+    (tmp_path / "rows.csv").write_text("\n".join(["width,height,colour", *lines]) + "\n")
+    config = tiny(
+        data__name="file",
+        data__path=str(tmp_path / "rows.csv"),
+        data__train_split="train",
+        model__likelihood="by_columns",
+    )
+    train(config, tmp_path / "run")
+    answer = select_k(tmp_path / "run", RANGE)
+    assert (answer["num_clusters"], answer["measure"]) == (2, "mixture")
+    assert answer["mixture_stability"] > 0.9
+    assert [row["num_clusters"] for row in answer["by_num_clusters"] if "mixture_behind" in row] == [1, 2, 3, 4, 5]
+    assert "K = 2 is recommended, the least number of components that a mixture needs; K = " in summary(answer)
 
 
 def test_mixture_of_three_gets_three_clusters(finished):

@@ -96,7 +96,8 @@ def _with_files(summary: str, workdir: Path) -> str:
 
 
 def _select_k(config: ConfigDict, workdir: Path) -> str:
-    from vade_jax.commands.select_k import select_k, summary
+    from vade_jax.commands.select_k import select_k
+    from vade_jax.reports.number_of_clusters import summary
 
     settings = settings_of_run(config)
     return summary(select_k(workdir, config.select_k, moved_rows(config), FLAGS.allow_import, settings))

@@ -4,29 +4,30 @@ Clusters are found in the embedding of the run's autoencoder, which does not dep
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 
 from vade_jax.commands.load_rows import reload_rows
 from vade_jax.data.dataset import sample_row_indices
 from vade_jax.data.equal_rows import first_equal_rows, is_first
 from vade_jax.inference.answers import likelihood_under_priors, make_embed
-from vade_jax.initialization import number_of_clusters
+from vade_jax.initialization import mixture_sizes, number_of_clusters
 from vade_jax.initialization.methods import ClusteringOptions
+from vade_jax.initialization.mixture_sizes import MixtureScores, likeliest, standard_error
 from vade_jax.initialization.neighbor_graphs import num_neighbors
-from vade_jax.initialization.number_of_clusters import RULE, EmbeddedRows, HeldOut, KScores, recommend, standard_error
-from vade_jax.runs.filled_inputs import filled_rows
+from vade_jax.initialization.number_of_clusters import RULE, EmbeddedRows, HeldOut, KScores, recommend
+from vade_jax.reports.number_of_clusters import save_chart
+from vade_jax.runs.filled_inputs import columns_by_kind, filled_rows, searched_features
 from vade_jax.runs.input_graphs import build_input_graph
 from vade_jax.runs.run import KeyUse, Run, read_run, with_settings
 from vade_jax.runs.saved_model import load_autoencoder
-from vade_jax.system.atomic_files import atomic_write, check_can_write, write_json
+from vade_jax.system.atomic_files import check_can_write, write_json
 from vade_jax.system.errors import InputError, with_storage_errors
 from vade_jax.system.precision import matmul_precision
 from vade_jax.training.collapse import effective_clusters
@@ -108,6 +109,7 @@ class Measurements:
       num_splits: how many times they were split into halves.
       num_bound_rows: how many rows the bound was computed for.
       bound_on: which rows these are: 'test', or 'the other half' of those that were clustered.
+      mixtures: scores of mixtures of more and more components; None if none were fitted.
     """
 
     scores: dict[int, KScores]
@@ -115,6 +117,7 @@ class Measurements:
     num_splits: int
     num_bound_rows: int
     bound_on: str
+    mixtures: MixtureScores | None
 
 
 def measure(run: Run, state: TrainState, x: np.ndarray, test_x: np.ndarray | None) -> Measurements:
@@ -134,12 +137,14 @@ def measure(run: Run, state: TrainState, x: np.ndarray, test_x: np.ndarray | Non
     """
     options, scoring = run.config.select_k, run.config.evaluate
     rows_key, bound_rows_key, bound_key = jax.random.split(run.key(KeyUse.NUM_CLUSTERS), 3)
-    x = x[sample_row_indices(len(x), rows_key, options.max_rows)]
-    x = x[is_first(first_equal_rows(x))]  # equal rows in both halves would look like stable clusters
+    sample = x[sample_row_indices(len(x), rows_key, options.max_rows)]
+    x = sample[is_first(first_equal_rows(sample))]  # equal rows in both halves would look like stable clusters
     check_range(options, len(x))
     z_mean, z_log_var = make_embed(run.model, scoring.batch_size)(state, x)
     count = num_neighbors(len(x), options.max_clusters, run.config.init.neighbor_share)
-    graph = build_input_graph(run, filled_rows(run, state, x), count, len(x))
+    filled = filled_rows(run, state, x)
+    graph = build_input_graph(run, filled, count, len(x))
+    candidates = range(options.min_clusters, options.max_clusters + 1)
     held_out_x = x if test_x is None else test_x
     held_out = sample_row_indices(len(held_out_x), bound_rows_key, scoring.bound_rows)
     bound = likelihood_under_priors(
@@ -153,7 +158,7 @@ def measure(run: Run, state: TrainState, x: np.ndarray, test_x: np.ndarray | Non
     scores = number_of_clusters.measure(
         EmbeddedRows(z_mean=z_mean, z_var=np.exp(z_log_var), graph=graph),
         HeldOut(bound=bound, indices=held_out if test_x is None else None),
-        range(options.min_clusters, options.max_clusters + 1),
+        candidates,
         options.num_splits,
         run.config.init.method,
         _clustering_options(run.config),
@@ -164,6 +169,15 @@ def measure(run: Run, state: TrainState, x: np.ndarray, test_x: np.ndarray | Non
         num_splits=options.num_splits,
         num_bound_rows=len(held_out),
         bound_on="the other half" if test_x is None else "test",
+        mixtures=None
+        if run.image_shape
+        else mixture_sizes.measure(
+            searched_features(run.model, filled),
+            columns_by_kind(run, sample),  # how often rows are equal is a part of their distribution
+            candidates,
+            options.num_splits,
+            run.config.seed,
+        ),
     )
 
 
@@ -181,28 +195,37 @@ def _clustering_options(config: ConfigDict) -> ClusteringOptions:
 
 def _describe(measurements: Measurements) -> dict[str, Any]:
     """The recommendation and the measurements, as in select_k.json."""
-    scores = measurements.scores
+    scores, mixtures = measurements.scores, measurements.mixtures
+    likelihoods = mixtures.log_likelihoods if mixtures else {}
+    mixtures_behind = {number: likelihoods[likeliest(likelihoods)] - values for number, values in likelihoods.items()}
     best_bound = max((of_one.bound.mean(axis=0) for of_one in scores.values()), key=np.mean)
     return {
-        **recommend(scores)._asdict(),
+        **recommend(scores, mixtures)._asdict(),
         "rule": RULE,
         "rows": measurements.num_rows,
         "splits": measurements.num_splits,
         "bound_rows": measurements.num_bound_rows,
         "bound_on": measurements.bound_on,
-        "by_num_clusters": [_describe_one(number, of_one, best_bound) for number, of_one in scores.items()],
+        "mixture_stability": None if mixtures is None else float(mixtures.stability.mean()),
+        "by_num_clusters": [
+            _describe_one(number, of_one, best_bound, mixtures_behind.get(number)) for number, of_one in scores.items()
+        ],
     }
 
 
-def _describe_one(num_clusters: int, scores: KScores, best_bound: np.ndarray) -> dict[str, Any]:
+def _describe_one(
+    num_clusters: int, scores: KScores, best_bound: np.ndarray, mixture_behind: np.ndarray | None
+) -> dict[str, Any]:
     """Means and standard errors for one K.
 
-    Standard errors are over splits. Those of `bound_behind` are over rows.
+    Standard errors are over splits. Those of `bound_behind` and `mixture_behind` are over rows.
 
     Args:
       num_clusters: K.
       scores: of this K.
       best_bound: [R], the mean over splits for the K with the best bound, nats.
+      mixture_behind: by how much rows are less likely under a mixture of K than under the best one, nats; None if no
+        mixture of K was fitted.
     """
     shares = scores.shares.mean(axis=0)
     row = {
@@ -218,70 +241,8 @@ def _describe_one(num_clusters: int, scores: KScores, best_bound: np.ndarray) ->
         "prediction_strength": scores.prediction_strength,
         "modularity": scores.modularity,
     }
+    if mixture_behind is not None:
+        measured["mixture_behind"] = mixture_behind
     for name, values in measured.items():
         row |= {name: float(values.mean()), f"{name}_se": standard_error(values)}
     return row
-
-
-def summary(content: Mapping[str, Any]) -> str:
-    """The content of select_k.json as a table, and the recommendation in a sentence."""
-    lines = ["   K  bound behind best  stability  prediction strength  modularity  effective  smallest"]
-    for row in content["by_num_clusters"]:
-        lines.append(
-            f"{row['num_clusters']:>4}  {row['bound_behind']:>9.3f} +- {row['bound_behind_se']:.3f}"
-            f"  {row['stability']:>9.3f}  {row['prediction_strength']:>19.3f}  {row['modularity']:>10.4f}"
-            f"  {row['effective_clusters']:>9.2f}  {row['smallest_cluster']:>8.2%}"
-        )
-    return "\n".join([*lines, _sentence(content)])
-
-
-def _sentence(content: Mapping[str, Any]) -> str:
-    number, other, margin, error = (content[key] for key in ("num_clusters", "runner_up", "margin", "standard_error"))
-    tried = [row["num_clusters"] for row in content["by_num_clusters"]]
-    by = "" if other is None else f"{abs(margin):.4f}"
-    if by and error:
-        by += f" ({abs(margin) / error:.1f} standard errors)"
-    if content["measure"] == "stability":
-        nearest = f" K = {other} is closest, {by} below the limit." if by else ""
-        return f"K = 1 is recommended: no K from {tried[0]} to {tried[-1]} has stable clusters.{nearest}"
-    if not by:
-        return f"K = {number} is recommended: no other K has stable clusters."
-    if margin < 0:
-        return f"K = {number} is recommended, the smallest within one standard error; K = {other} is {by} better."
-    return f"K = {number} is recommended, ahead of K = {other} by {by} in modularity."
-
-
-def save_chart(path: Path, rows: Sequence[Mapping[str, float]], recommended: int) -> None:
-    """Writes a PNG with four panels of the measurements by K. A dotted line marks the recommended K.
-
-    Args:
-      path: of the PNG.
-      rows: 'by_num_clusters' of select_k.json.
-      recommended: K.
-    """
-    numbers = [row["num_clusters"] for row in rows]
-    rows = [
-        {
-            **row,
-            "effective_share": row["effective_clusters"] / row["num_clusters"],
-            "smallest_of_average": row["smallest_cluster"] * row["num_clusters"],
-        }
-        for row in rows
-    ]
-    figure = Figure(figsize=(10, 7), layout="constrained")
-    panels = {
-        "held-out log p(x)": {"nats below the best K": "bound_behind"},
-        "modularity on the neighbour graph of the inputs": {"modularity": "modularity"},
-        "agreement of two halves": {"adjusted Rand index": "stability", "prediction strength": "prediction_strength"},
-        "sizes": {"effective clusters / K": "effective_share", "smallest / average cluster": "smallest_of_average"},
-    }
-    for axes, (title, lines) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
-        for label, name in lines.items():
-            values, errors = ([row.get(key, 0.0) for row in rows] for key in (name, f"{name}_se"))
-            axes.errorbar(numbers, values, errors, marker=".", capsize=2, label=label)
-        axes.axvline(recommended, color="grey", linestyle=":")
-        axes.locator_params(axis="x", integer=True)
-        axes.set(title=title, xlabel="K")
-        axes.legend()
-    with atomic_write(path) as partial:
-        figure.savefig(partial)

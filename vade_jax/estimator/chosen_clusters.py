@@ -56,7 +56,8 @@ def recommended_clusters(config: ConfigDict, source: Source, folder: Path) -> in
     asked = {name: value for name, value in (fields | chosen).items() if name.startswith(("init.", "evaluate."))}
     run = with_run_settings(read_run(folder, allow_import=True), asked | {"select_k.max_clusters": most})
     with matmul_precision(run.config.precision):
-        recommendation = recommend(measure(run, load_autoencoder(run), x, None).scores)
+        measured = measure(run, load_autoencoder(run), x, None)
+    recommendation = recommend(measured.scores, measured.mixtures)
     print_line(
         f"n_clusters = {recommendation.num_clusters}: recommended among {config.select_k.min_clusters} to {most}"
     )

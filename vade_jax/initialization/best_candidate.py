@@ -38,6 +38,10 @@ class BestCandidate(NamedTuple):
     memberships: np.ndarray
     scores: list[float]
 
+    def clusters(self) -> np.ndarray:
+        """The cluster of each row, [N]."""
+        return self.memberships.argmax(axis=1)
+
     def sort_key(self) -> tuple[int, float, float]:
         """The least is the best."""
         return self.num_emptied, self.resolution, -max(self.scores)
@@ -95,15 +99,13 @@ def suited_to_sizes(found: Sequence[BestCandidate], spaces: Sequence[np.ndarray]
       spaces: [N, d] each, the rows in different spaces, such as principal components of the inputs and the embedding.
     """
     best, *lower = found
-    options = [best, *(option for option in lower if not option.num_emptied)]
-    if len(options) == 1:
+    differ = [option for option in lower if not option.num_emptied and (option.clusters() != best.clusters()).any()]
+    if not differ:
         return best
+    options = [best, *differ]
+    num_clusters = best.memberships.shape[1]
     in_each_space = [
-        [
-            agreement_with_mixture(rows, option.memberships.argmax(axis=1), option.memberships.shape[1])
-            for option in options
-        ]
-        for rows in spaces
+        [agreement_with_mixture(rows, option.clusters(), num_clusters) for option in options] for rows in spaces
     ]
     agreements = max(in_each_space, key=max)
     return next(

@@ -101,6 +101,17 @@ def clusters_of_columns(
     return memberships(fit.mixture, rows), [fit.log_likelihood]
 
 
+def held_out_log_likelihoods(rows: Columns, num_clusters: int) -> np.ndarray:
+    """log p [N], nats, of each row under K clusters fitted to other rows, with covariances if they suit them better.
+
+    Args:
+      rows: N of a table. Covariances are not tried if some number has a gap.
+      num_clusters: K.
+    """
+    may_be_full = rows.numbers.shape[1] > 1 and bool(_complete(rows).all())
+    return max((_held_out(rows, num_clusters, is_full) for is_full in (False, True)[: 1 + may_be_full]), key=np.mean)
+
+
 def memberships(mixture: Mixture, rows: Columns) -> np.ndarray:
     """The probabilities of the clusters of each row, [N, K]."""
     return _expect(mixture, rows)[0]

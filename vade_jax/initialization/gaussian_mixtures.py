@@ -43,6 +43,12 @@ def fit_mixture(rows: np.ndarray, covariance: str, num_clusters: int, seed: int)
         ).fit(rows)
 
 
+def fit_likeliest(rows: np.ndarray, covariance: str, num_clusters: int, seed: int) -> GaussianMixture:
+    """The likeliest `fit_mixture` of three starts, with the seeds from `seed` on."""
+    starts = [fit_mixture(rows, covariance, num_clusters, seed + start) for start in range(_STARTS)]
+    return max(starts, key=lambda mixture: mixture.lower_bound_)
+
+
 def leading_components(rows: np.ndarray, seed: int) -> np.ndarray:
     """Returns at most ten principal components [N, d] of rows [N, D], float64.
 
@@ -109,6 +115,18 @@ def sufficient_covariance(rows: np.ndarray, num_clusters: int, seed: int, has_al
     return "diag" if diagonal.mean() > few.mean() else "full"
 
 
+def held_out_log_likelihoods(rows: np.ndarray, num_clusters: int, seed: int) -> np.ndarray:
+    """log p [N], nats, of each row under K Gaussians fitted to other rows, with the covariances that suit them better.
+
+    Args:
+      rows: [N, d].
+      num_clusters: K.
+      seed: of the folds and of the mixtures.
+    """
+    tried = [_held_out_log_likelihoods(rows, covariance, num_clusters, seed) for covariance in ("full", "diag")]
+    return max(tried, key=np.mean)
+
+
 def _in_standard_errors(values: np.ndarray) -> float:
     """The mean of values [N] over its standard error."""
     return float(values.mean() / max(values.std() / len(values) ** 0.5, np.finfo(float).tiny))
@@ -118,8 +136,7 @@ def _held_out_log_likelihoods(rows: np.ndarray, covariance: str, num_clusters: i
     """log p [N], nats, of each row under a mixture fitted to the rows of other folds, the likeliest of its starts."""
     held_out = np.empty(len(rows))
     for kept, out in KFold(_FOLDS, shuffle=True, random_state=seed).split(rows):
-        starts = [fit_mixture(rows[kept], covariance, num_clusters, seed + start) for start in range(_STARTS)]
-        held_out[out] = max(starts, key=lambda mixture: mixture.lower_bound_).score_samples(rows[out])
+        held_out[out] = fit_likeliest(rows[kept], covariance, num_clusters, seed).score_samples(rows[out])
     return held_out
 
 

@@ -279,7 +279,8 @@ def _spaces_and_resolution(embeddings: np.ndarray, options: ClusteringOptions) -
     """The spaces that choose the resolution of modularity, and the resolution; without inputs it is not chosen."""
     if options.inputs is None or options.resolution is not None:
         return [], options.resolution or 1.0
-    return [leading_components(options.inputs, options.seed), embeddings], None
+    spaces = [leading_components(options.inputs, options.seed)]
+    return spaces if options.inputs is embeddings else [*spaces, embeddings], None
 
 
 def _make_search(num_rows: int, options: ClusteringOptions) -> Search:

@@ -1,6 +1,5 @@
 """Compares numbers of clusters K by clustering two halves of the rows separately, and recommends one K."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -13,14 +12,20 @@ from sklearn.metrics.cluster import contingency_matrix
 from vade_jax.core.fit_prior import prior_from_memberships
 from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.initialization.methods import ClusteringOptions, make_clusterer
+from vade_jax.initialization.mixture_sizes import MixtureScores, likeliest, standard_error, sufficient
 from vade_jax.initialization.modularity import modularity
 from vade_jax.initialization.neighbor_graphs import nearest_neighbors
 from vade_jax.system import console
 
-_STABLE = 0.5  # least adjusted Rand index of a stable K; the halves of a single Gaussian stay below 0.25
+# Least adjusted Rand index of a stable K, and what is taken if none has that. The halves of a single Gaussian stay
+# below 0.25. Two moons cut in parts have 0.6 to 0.8.
+_STABLE, _FAIRLY_STABLE = 0.85, 0.5
+_STABLE_MIXTURE = 0.7  # the same of mixtures; on uniform numbers and heavy tails they stay below 0.55
 RULE = (
-    f"among the K >= 2 with a stability of at least {_STABLE}, the smallest whose modularity is within one standard "
-    "error of the highest; 1 if there is none"
+    f"among the K >= 2 with a stability of at least {_STABLE}, or of {_FAIRLY_STABLE} if none has that, the smallest "
+    "whose modularity is within one standard error of the highest, but at most as many as a mixture has components: "
+    "the fewest under which held-out rows are as likely as under more, within one standard error; if no K has a "
+    f"stability of {_FAIRLY_STABLE}, that number if the mixture's stability is at least {_STABLE_MIXTURE}, else 1"
 )
 
 
@@ -208,12 +213,15 @@ class Recommendation(NamedTuple):
 
     Attributes:
       num_clusters: K by RULE.
-      runner_up: the other K with the highest modularity, or the most stable K if none is stable; None if there is none.
-      measure: by which both are compared: 'modularity', or 'stability' if none is stable.
-      margin: the modularity of K minus that of the runner-up, the mean over splits. It is below 0 if the runner-up is
-        ahead, but within one standard error. If none is stable, it is what the runner-up lacks to be stable. None
-        without a runner-up.
-      standard_error: of the margin over splits; too low, since the splits share rows. None without a runner-up.
+      runner_up: the other K with the highest modularity, the most stable K if none is stable, or the other number of
+        components under which held-out rows are likeliest; None if there is none.
+      measure: by which both are compared: 'modularity', 'stability' if no K is stable, or 'mixture' if K is the number
+        of components that a mixture needs.
+      margin: by how much K is ahead of the runner-up: in modularity, the mean over splits, or in log p(x) of held-out
+        rows, nats per row. It is below 0 if the runner-up is ahead, but within one standard error. If none is stable,
+        it is what the runner-up lacks to be stable. None without a runner-up.
+      standard_error: of the margin, over rows for 'mixture', else over splits, where it is too low, since the splits
+        share rows. None without a runner-up.
     """
 
     num_clusters: int
@@ -223,13 +231,37 @@ class Recommendation(NamedTuple):
     standard_error: float | None
 
 
-def recommend(scores: dict[int, KScores]) -> Recommendation:
-    """Recommends one of the measured numbers of clusters by RULE."""
+def recommend(scores: dict[int, KScores], mixtures: MixtureScores | None) -> Recommendation:
+    """Recommends one of the measured numbers of clusters by RULE.
+
+    Args:
+      scores: K -> its scores.
+      mixtures: of the rows; None if none were fitted.
+    """
+    by_modularity = _recommend_by_modularity(scores)
+    if mixtures is None:
+        return by_modularity
+    log_likelihoods = mixtures.log_likelihoods
+    count = sufficient(log_likelihoods)
+    if by_modularity.measure == "stability":
+        decides = count > 1 and mixtures.stability.mean() >= _STABLE_MIXTURE
+    else:
+        decides = count < by_modularity.num_clusters
+    if not decides:
+        return by_modularity
+    others = {number: values for number, values in log_likelihoods.items() if number != count}
+    other = likeliest(others) if others else None
+    return _compare(count, other, "mixture", log_likelihoods[count] - others[other] if other else None)
+
+
+def _recommend_by_modularity(scores: dict[int, KScores]) -> Recommendation:
     several = [number for number in scores if number > 1]
-    stable = [number for number in several if scores[number].stability.mean() >= _STABLE]
+    stability = {number: scores[number].stability.mean() for number in several}
+    least = _STABLE if max(stability.values(), default=0) >= _STABLE else _FAIRLY_STABLE
+    stable = [number for number in several if stability[number] >= least]
     if not stable:
-        other = max(several, key=lambda number: scores[number].stability.mean(), default=None)
-        return _compare(1, other, "stability", _STABLE - scores[other].stability if other else None)
+        other = max(several, key=lambda number: stability[number], default=None)
+        return _compare(1, other, "stability", _FAIRLY_STABLE - scores[other].stability if other else None)
     modularities = {number: scores[number].modularity for number in stable}
     highest = max(modularities.values(), key=np.mean)
     behind = {number: highest - values for number, values in modularities.items()}
@@ -247,8 +279,3 @@ def _compare(num_clusters: int, runner_up: int | None, measured: str, margins: n
         margin=None if margins is None else float(margins.mean()),
         standard_error=None if margins is None else standard_error(margins),
     )
-
-
-def standard_error(values: np.ndarray) -> float:
-    """Returns the standard error of the mean of values [S]; 0 for a single one."""
-    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0

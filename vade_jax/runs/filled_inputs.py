@@ -5,7 +5,9 @@ import numpy as np
 
 from vade_jax.data.scaling import Scaling
 from vade_jax.inference.imputation import make_fill
+from vade_jax.initialization.column_kinds import Columns, split_columns
 from vade_jax.initialization.covariate_effects import without_effects
+from vade_jax.networks.column_families import NUMBER_KINDS
 from vade_jax.networks.model import Model
 from vade_jax.runs.run import Run
 from vade_jax.runs.saved_model import load_autoencoder
@@ -79,6 +81,17 @@ def searched_features(model: Model, x: np.ndarray) -> np.ndarray:
     features, covariates = (jnp.asarray(part) for part in model.covariates.split(x))
     seen = model.likelihood.features(features), model.covariates.encode(covariates)
     return without_effects(*map(np.asarray, seen))
+
+
+def columns_by_kind(run: Run, x: np.ndarray) -> Columns | None:
+    """The rows x [M, D], as stored, by kinds of columns; None for images, numbers alone, and rows with covariates."""
+    if run.image_shape or run.model.covariates.count:
+        return None
+    if not all(kind in NUMBER_KINDS for kind, _ in run.columns):
+        return split_columns(x, *zip(*run.columns, strict=True))
+    num_columns = x.shape[1]
+    is_binary = not run.columns and bool(((x == 0) | (x == 1)).all())
+    return split_columns(x, ["binary"] * num_columns, [0] * num_columns) if is_binary else None
 
 
 def changing_arrays(run: Run, scaling: Scaling, sample: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -12,12 +12,10 @@ from vade_jax.core.mixture_prior import GMMPrior
 from vade_jax.data.scaling import Scaling, fitted_scaling, inverse_geometric_means
 from vade_jax.inference.answers import make_embed
 from vade_jax.initialization import methods
-from vade_jax.initialization.column_kinds import Columns, split_columns
 from vade_jax.networks.by_columns import positive_columns, scaled_columns
-from vade_jax.networks.column_families import NUMBER_KINDS
 from vade_jax.networks.encoders_decoders import with_constant_log_var
 from vade_jax.runs import starting_clusters
-from vade_jax.runs.filled_inputs import searched_rows, write_filled_rows
+from vade_jax.runs.filled_inputs import columns_by_kind, searched_rows, write_filled_rows
 from vade_jax.runs.input_graphs import (
     clustered_row_indices,
     count_equal_rows,
@@ -157,24 +155,13 @@ def _write_starting_clusters(
         starting_clusters.read_last(run, before[-1]) if before else None,
         load_input_neighbors(run, state.scaling, x),
         searched_rows(run, state.scaling, sample) if uses_inputs else None,
-        _columns_by_kind(run, sample) if uses_inputs else None,
+        columns_by_kind(run, sample) if uses_inputs else None,
     )
     if run.config.init.soft_neighbors:
         starting_clusters.write_points(run, points)
     starting_clusters.write(run, name, clusters)
     if len(z_mean) < run.num_rows and not _round_is_redundant(run, name, clusters):
         starting_clusters.extend_to_all_rows(run, name, z_mean, lambda rows: embed(state, x[rows])[0])
-
-
-def _columns_by_kind(run: Run, sample: np.ndarray) -> Columns | None:
-    """The rows [M, D] by kinds of columns; None for images, numbers alone, and rows with covariates."""
-    if run.image_shape or run.model.covariates.count:
-        return None
-    if not all(kind in NUMBER_KINDS for kind, _ in run.columns):
-        return split_columns(sample, *zip(*run.columns, strict=True))
-    num_columns = sample.shape[1]
-    is_binary = not run.columns and bool(((sample == 0) | (sample == 1)).all())
-    return split_columns(sample, ["binary"] * num_columns, [0] * num_columns) if is_binary else None
 
 
 def _round_is_redundant(run: Run, name: str, clusters: StartingClusters) -> bool:
