@@ -11,14 +11,25 @@ from vade_jax.system.atomic_files import atomic_write
 
 def summary(content: Mapping[str, Any]) -> str:
     """The content of select_k.json as a table, and the recommendation in a sentence."""
-    lines = ["   K  bound behind best  stability  prediction strength  modularity  effective  smallest"]
-    for row in content["by_num_clusters"]:
+    rows = content["by_num_clusters"]
+    has_mixtures = any("mixture_behind" in row for row in rows)
+    mixture_title = "  mixture behind best" if has_mixtures else ""
+    lines = [f"   K  bound behind best{mixture_title}  stability  prediction strength  modularity  effective  smallest"]
+    for row in rows:
         lines.append(
             f"{row['num_clusters']:>4}  {row['bound_behind']:>9.3f} +- {row['bound_behind_se']:.3f}"
+            f"{_mixture_behind(row) if has_mixtures else ''}"
             f"  {row['stability']:>9.3f}  {row['prediction_strength']:>19.3f}  {row['modularity']:>10.4f}"
             f"  {row['effective_clusters']:>9.2f}  {row['smallest_cluster']:>8.2%}"
         )
     return "\n".join([*lines, _sentence(content)])
+
+
+def _mixture_behind(row: Mapping[str, Any]) -> str:
+    """The column of mixtures in a line; blank if none of this size was fitted."""
+    if "mixture_behind" not in row:
+        return " " * 21
+    return f"  {row['mixture_behind']:>10.3f} +- {row['mixture_behind_se']:.3f}"
 
 
 def _sentence(content: Mapping[str, Any]) -> str:
@@ -32,7 +43,7 @@ def _sentence(content: Mapping[str, Any]) -> str:
         return f"K = 1 is recommended: no K from {tried[0]} to {tried[-1]} has stable clusters.{nearest}"
     if content["measure"] == "mixture":
         than = f"; K = {other} is {by} {'better' if margin < 0 else 'worse'} in log p(x) of held-out rows" if by else ""
-        return f"K = {number} is recommended, the least number of components that a mixture needs{than}."
+        return f"K = {number} is recommended: a mixture of so many components is as likely as one of more{than}."
     if not by:
         return f"K = {number} is recommended: no other K has stable clusters."
     if margin < 0:
