@@ -17,7 +17,7 @@ def summary(content: Mapping[str, Any]) -> str:
     lines = [f"   K  bound behind best{mixture_title}  stability  prediction strength  modularity  effective  smallest"]
     for row in rows:
         lines.append(
-            f"{row['num_clusters']:>4}  {row['bound_behind']:>9.3f} +- {row['bound_behind_se']:.3f}"
+            f"{row['num_clusters']:>4}  {row['bound_behind']:>8.3f} +- {row['bound_behind_se']:.3f}"
             f"{_mixture_behind(row) if has_mixtures else ''}"
             f"  {row['stability']:>9.3f}  {row['prediction_strength']:>19.3f}  {row['modularity']:>10.4f}"
             f"  {row['effective_clusters']:>9.2f}  {row['smallest_cluster']:>8.2%}"
