@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 _SCORES = ("seed", "commit", "accuracy", "nmi", "ari", "elbo", "log_likelihood", "occupancy")
+_NEWER_SCORES = ("balanced_accuracy", "recall")  # older results lack them
 # Title in a table -> prefix of the names of its stages.
 STAGES = {
     "load": "load",
@@ -121,6 +122,7 @@ def _entry(run: dict[str, Any]) -> dict[str, Any]:
         return {**kept, **_code(run), "treatments": run.get("treatments", [])}
     return {
         **{name: run[name] for name in _SCORES},
+        **{name: run[name] for name in _NEWER_SCORES if name in run},
         **_code(run),
         **_criteria(run),
         "initial_accuracy": run["initialization"]["accuracy"],
@@ -212,17 +214,21 @@ def summarize(runs: Sequence[dict[str, Any]]) -> dict[str, float] | None:
       runs: of a record.
 
     Returns:
-      'accuracy', 'worst', 'best', 'initial_accuracy', 'nmi', 'elbo' (nats) and 'seconds'.
+      'accuracy', 'worst', 'best', 'initial_accuracy', 'nmi', 'elbo' (nats) and 'seconds'; 'balanced_accuracy' if all
+      runs have it.
     """
     ended = finished(runs)
     if not ended:
         return None
     accuracies = [run["accuracy"] for run in ended]
+    medians = ["initial_accuracy", "nmi", "elbo"]
+    if all("balanced_accuracy" in run for run in ended):
+        medians.append("balanced_accuracy")
     return {
         "accuracy": statistics.median(accuracies),
         "worst": min(accuracies),
         "best": max(accuracies),
-        **{name: statistics.median(run[name] for run in ended) for name in ("initial_accuracy", "nmi", "elbo")},
+        **{name: statistics.median(run[name] for run in ended) for name in medians},
         "seconds": statistics.median(run["seconds"]["total"] for run in ended),
     }
 

@@ -211,10 +211,10 @@ def test_tables_are_written_between_their_markers(results):
     assert readme.with_tables(text) == text
     rows = text.splitlines()
     cpus = make_record(make_run(0))["device"]["cpus"]
-    scores = f"0.750 | {{}} | 0.700 | -20.00 | 1.5 | {cpus} CPU cores |"
+    scores = f"0.750 | {{}} | 0.780 | 0.700 | -20.00 | 1.5 | {cpus} CPU cores |"
     assert f"| `configs/digits.py` | 1 of 2 |{' 0.800 |' * 3} {scores.format('yes')}" in rows
     assert f"| `configs/digits.py --config.seed=0` | 3 |{' 0.700 |' * 3} {scores.format('no')}" in rows
-    assert f"| `configs/digits.py` | 0 of 1 |{' - |' * 9}" in rows
+    assert f"| `configs/digits.py` | 0 of 1 |{' - |' * 10}" in rows
     picked = " | 0.700 (-)" * 5
     assert f"| `configs/digits.py --config.seed=0` | 3 | 0.700 | 0.700{picked} |" in rows
     assert readme.ablation_table().splitlines()[-1] == (

@@ -18,6 +18,7 @@ def make_run(seed, accuracy=0.8, **changes):
         "settings": {"model.latent_dim": 10},
         "stage_starts": {"pretrain": 0, "guide1": 2},
         "accuracy": accuracy,
+        "balanced_accuracy": 0.78,
         "nmi": 0.7,
         "ari": 0.6,
         "elbo": -20.0,

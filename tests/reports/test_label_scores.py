@@ -13,8 +13,11 @@ from vade_jax.reports.label_scores import (
     confusion,
     num_labelled,
     occupancy,
+    recalls,
     scores,
 )
+
+PERFECT = {"accuracy": 1.0, "balanced_accuracy": 1.0, "nmi": 1.0, "ari": 1.0}
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
@@ -26,19 +29,19 @@ def test_accuracy_is_the_best_over_all_matchings(pairs):
 
 def test_scores_ignore_the_names_of_labels_and_clusters():
     labels = np.array([0, 3, 3, 1])
-    assert scores(labels, np.array([7, 2, 2, 0])) == {"accuracy": 1.0, "nmi": 1.0, "ari": 1.0}
+    assert scores(labels, np.array([7, 2, 2, 0])) == PERFECT
 
 
 def test_one_cluster_scores_the_share_of_the_largest_class():
     result = scores(np.array([0, 0, 0, 1]), np.zeros(4, int))
-    assert result == {"accuracy": 0.75, "nmi": 0.0, "ari": 0.0}
+    assert result == {"accuracy": 0.75, "balanced_accuracy": 0.5, "nmi": 0.0, "ari": 0.0}
 
 
 def test_unlabelled_rows_are_left_out():
     labels, clusters = np.array([0, -1, 1, 1, -1]), np.array([1, 1, 0, 0, 0])
     assert num_labelled(labels) == 3
     assert num_labelled(None) == 0
-    assert scores(labels, clusters) == {"accuracy": 1.0, "nmi": 1.0, "ari": 1.0}
+    assert scores(labels, clusters) == PERFECT
     with pytest.raises(ValueError, match="labelled rows"):
         scores(np.full(5, -1), clusters)
 
@@ -50,6 +53,13 @@ def test_different_lengths_are_an_error():
 
 def test_occupancy_counts_empty_clusters():
     assert occupancy(np.array([0, 2, 2]), 4) == [1, 0, 2, 0]
+
+
+def test_balanced_accuracy_is_the_mean_recall_of_the_labels_by_the_matching_of_the_accuracy():
+    labels, clusters = np.array([0] * 6 + [1] * 3 + [2]), np.array([1, 1, 1, 1, 0, 2, 0, 0, 1, 1])
+    found = recalls(confusion(labels, clusters, 3, ["a", "b", "c"]))
+    assert found == {"a": pytest.approx(4 / 6), "b": pytest.approx(2 / 3), "c": 0}  # cluster 2 has no row of c
+    assert scores(labels, clusters)["balanced_accuracy"] == pytest.approx(np.mean([*found.values()]))
 
 
 def test_confusion_sorts_clusters_by_their_labels():

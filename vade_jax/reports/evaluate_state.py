@@ -57,7 +57,7 @@ class Evaluation:
       temperature: at which q(c|x) is calibrated; see `calibration_temperature`.
       probabilities: [N, K], the calibrated cluster probabilities of the training rows.
       test_probabilities: the same of the test rows, or None.
-      scores: accuracy, nmi and ari of the labelled ones of the scored rows; each None without labels.
+      scores: see `label_scores.scores`, of the labelled ones of the scored rows; each None without labels.
       training_scores: the same of the training rows that clusters are found on, to compare with the starting clusters.
       labelled_rows: the number of scored rows that have a label.
       covariates: what the scored rows' clusters say about their covariates; see `covariate_scores`.
@@ -202,7 +202,7 @@ def _posterior(run: Run, state: TrainState, x: np.ndarray, key: jax.Array, optio
 
 def _scores(labels: np.ndarray | None, clusters: np.ndarray) -> dict[str, float | None]:
     if labels is None or not label_scores.num_labelled(labels):
-        return dict.fromkeys(("accuracy", "nmi", "ari"))
+        return dict.fromkeys(("accuracy", "balanced_accuracy", "nmi", "ari"))
     return {**label_scores.scores(labels, clusters)}
 
 

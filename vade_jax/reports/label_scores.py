@@ -25,9 +25,27 @@ def clustering_accuracy(labels: np.ndarray, clusters: np.ndarray) -> float:
     Raises:
       ValueError: no row is labelled, or the lengths differ.
     """
-    labels, clusters = _labelled_rows(labels, clusters)
-    counts = contingency_matrix(labels, clusters)
-    return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / len(labels))
+    counts = contingency_matrix(*_labelled_rows(labels, clusters))
+    return float(_matched(counts).sum() / counts.sum())
+
+
+def _matched(counts: np.ndarray) -> np.ndarray:
+    """How many rows of each label [L] are in the cluster that the best matching gives it; 0 if it gets none.
+
+    Args:
+      counts: [L, K], the rows with each label and cluster.
+    """
+    labels, clusters = linear_sum_assignment(counts, maximize=True)
+    matched = np.zeros(len(counts), counts.dtype)
+    matched[labels] = counts[labels, clusters]
+    return matched
+
+
+def recalls(confusion: "Confusion") -> dict[str, float]:
+    """The share of the rows of each label that are in the cluster matched to it, by name; each in [0, 1]."""
+    counts = confusion.counts.T
+    shares = _matched(counts) / counts.sum(axis=1)
+    return dict(zip(map(str, confusion.labels), shares.tolist(), strict=True))
 
 
 def num_labelled(labels: np.ndarray | None) -> int:
@@ -98,14 +116,17 @@ def scores(labels: np.ndarray, clusters: np.ndarray) -> dict[str, float]:
     """Scores of clusters [N] against labels [N], on the labelled rows.
 
     Returns:
-      'accuracy', 'nmi' (normalized mutual information, arithmetic mean) and 'ari' (adjusted Rand index).
+      'accuracy', 'balanced_accuracy' (the mean of the labels' recalls at the same matching), 'nmi' (normalized mutual
+      information, arithmetic mean) and 'ari' (adjusted Rand index).
 
     Raises:
       ValueError: no row is labelled, or the lengths differ.
     """
     labels, clusters = _labelled_rows(labels, clusters)
+    counts = contingency_matrix(labels, clusters)
     return {
         "accuracy": clustering_accuracy(labels, clusters),
+        "balanced_accuracy": float((_matched(counts) / counts.sum(axis=1)).mean()),
         "nmi": float(normalized_mutual_info_score(labels, clusters)),
         "ari": float(adjusted_rand_score(labels, clusters)),
     }

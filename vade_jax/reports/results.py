@@ -12,6 +12,7 @@ import numpy as np
 
 from vade_jax.reports.evaluate_state import Evaluation
 from vade_jax.reports.image_strips import save_sample_grid
+from vade_jax.reports.label_scores import recalls
 from vade_jax.runs.progress import Progress
 from vade_jax.runs.run import Run
 from vade_jax.runs.workdir import RESULTS
@@ -67,6 +68,7 @@ def write_results(run: Run, evaluation: Evaluation, progress: Progress, basis: s
         "input_modularity": evaluation.input_modularity,
         "temperature": evaluation.temperature,
         "occupancy": evaluation.occupancy,
+        "recall": recalls(evaluation.confusion) if evaluation.confusion else None,
         "scored_rows": len(evaluation.scored_posterior.clusters),
         "labelled_rows": evaluation.labelled_rows,
         **({"covariates": evaluation.covariates} if evaluation.covariates else {}),
