@@ -58,6 +58,14 @@ READ = {
     "european.csv": (text('"size, cm";b\n1.234,5;1.000\n7;0,25\n'), ("size, cm", "b"), [[1234.5, 1000], [7, 0.25]], ()),
     "thousands.csv": (text('a,b\n"1,234,567",0.5\n"2,345",2\n'), ("a", "b"), [[1234567, 0.5], [2345, 2]], (), "thousa"),
     "swiss.csv": (text("a,b\n1'234.5,1\n12,2\n"), ("a", "b"), [[1234.5, 1], [12, 2]], (), "separators of thousands"),
+    "money.csv": (
+        text('a,b\n"$1,234.50",45%\n-$12,7 %\n'),
+        ("a", "b"),
+        [[1234.5, 45], [-12, 7]],
+        (),
+        r"separators of thousands, the unit \$ left out, the unit % left out",
+    ),
+    "euros.csv": (text("a;b\n1.234,50 €;1\n€ 7;2\n"), ("a", "b"), [[1234.5, 1], [7, 2]], (), "the unit € left out"),
     "gzip.csv.gz": (text(PLAIN, compress=gzip.compress), *PLAIN_ROWS),
     "bzip.tsv.bz2": (text(PLAIN.replace(",", "\t"), compress=bz2.compress), *PLAIN_ROWS),
     "xz.CSV.xz": (text(PLAIN, compress=lzma.compress), *PLAIN_ROWS),
@@ -123,6 +131,10 @@ REFUSED = {
     "two_marks.csv": (
         text("a;b\n1,5;1.5\n2,5;2.5\n"),
         r"points \('1.5' .*\) and decimal commas \('1,5' in the column a",
+    ),
+    "two_units.csv": (
+        text("a,b\n$5,1\n€6,2\n"),
+        r"two units in a column \('\$5' in the column a, row 0 and '€6' in the column a, row 1\), expected one unit",
     ),
     "typos.csv": (
         text("a,b,c,,a\n1,2,inf,1,1\n2,x,3,1,2\n3,4,5,1,3\n4,y,5,1,4\n5,6,7,1,5,9\n"),

@@ -7,6 +7,8 @@ import numpy as np
 from vade_jax.data.column_checks import is_frame
 from vade_jax.data.dataset import Dataset, make_dataset
 from vade_jax.data.levels import MAX_LEVELS, level_name
+from vade_jax.data.problems import raise_problems
+from vade_jax.data.written_numbers import Marks, is_written_number, read_number
 from vade_jax.system.errors import InputError, show_name
 
 _FEW_ROWS = 20  # in which text that is different in each row may still be a category
@@ -20,8 +22,9 @@ def has_text(x: Any) -> bool:
 def encoded_frame(frame: Any, for_training: bool) -> tuple[Any, tuple[tuple[str, ...], ...]]:
     """Returns a frame with columns of several types as float64, NaN in gaps, and the levels of each text column.
 
-    Columns of numbers, truth values, and numbers as text or as categories are numbers. Other text has levels, sorted by
-    their names; its numbers are those of the levels. None, pandas.NA and NaN are gaps.
+    Columns of numbers, truth values, and numbers as text or as categories are numbers, with separators of thousands and
+    units too; see `written_numbers`. Other text has levels, sorted by their names; its numbers are those of the levels.
+    None, pandas.NA and NaN are gaps.
 
     Args:
       frame: of pandas.
@@ -31,13 +34,38 @@ def encoded_frame(frame: Any, for_training: bool) -> tuple[Any, tuple[tuple[str,
       InputError: a column holds text that is different in most rows, as names are, or no text.
     """
     columns, levels = {}, []
+    written = _read_written_numbers(frame)
     for position, name in enumerate(frame.columns):
-        values, own = _encoded_column(name, frame.iloc[:, position], for_training)
+        column = written.get(position, frame.iloc[:, position])
+        values, own = _encoded_column(name, column, for_training)
         columns[position] = values
         levels.append(own)
     encoded = type(frame)(columns, index=frame.index)
     encoded.columns = frame.columns
     return encoded, tuple(levels) if any(levels) else ()
+
+
+def _read_written_numbers(frame: Any) -> dict[int, Any]:
+    """The columns of text that says numbers which only people read, by their position, with decimal points.
+
+    Raises:
+      InputError: the decimal mark is not clear, or a column has two units.
+    """
+    written, marks = {}, Marks()
+    for position, name in enumerate(frame.columns):
+        if frame.dtypes.iloc[position].kind not in "OUT":
+            continue
+        column = frame.iloc[:, position].astype(object)
+        texts = [value.strip() for value in column[~column.isna()] if isinstance(value, str)]
+        if texts and all(map(is_written_number, texts)):
+            written[position] = column
+            marks.add(name, texts)
+    mark, problems = marks.decide()
+    raise_problems(problems, "a frame")
+    return {
+        position: column.map(lambda value: read_number(value.strip(), mark) if isinstance(value, str) else value)
+        for position, column in written.items()
+    }
 
 
 def _encoded_column(name: Any, column: Any, for_training: bool) -> tuple[np.ndarray, tuple[str, ...]]:

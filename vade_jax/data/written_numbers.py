@@ -1,4 +1,4 @@
-"""How numbers and gaps are written in tables: words for gaps, decimal commas, separators of thousands."""
+"""How numbers and gaps are written in tables: words for gaps, decimal commas, separators of thousands, units."""
 
 import math
 import re
@@ -26,10 +26,14 @@ POINT, COMMA = ".", ","
 _BLANKS = " '\u2019\u00a0\u202f"  # between thousands, with either decimal mark
 
 
+_CURRENCIES = "$\u20ac\u00a3\u00a5"  # dollar, euro, pound, yen
+
+
 def _pattern(mark: str, thousands: str) -> str:
     """A regular expression of the numbers with this decimal mark; thousands are whole groups of three digits."""
-    whole = rf"(?:[0-9]+|[1-9][0-9]{{0,2}}([{thousands}{_BLANKS}])[0-9]{{3}}(?:\1[0-9]{{3}})*)"
-    return rf"[+-]?(?:{whole}(?:{re.escape(mark)}[0-9]*)?|{re.escape(mark)}[0-9]+)(?:[eE][+-]?[0-9]+)?"
+    whole = rf"(?:[0-9]+|[1-9][0-9]{{0,2}}(?P<group>[{thousands}{_BLANKS}])[0-9]{{3}}(?:(?P=group)[0-9]{{3}})*)"
+    number = rf"(?:{whole}(?:{re.escape(mark)}[0-9]*)?|{re.escape(mark)}[0-9]+)(?:[eE][+-]?[0-9]+)?"
+    return rf"(?P<sign>[+-]?)(?P<before>[{_CURRENCIES}]? ?)(?P<number>{number})(?P<after> ?[%{_CURRENCIES}]?)"
 
 
 _PATTERNS = {POINT: re.compile(_pattern(POINT, COMMA)), COMMA: re.compile(_pattern(COMMA, POINT))}
@@ -46,18 +50,19 @@ def is_number(value: Any) -> bool:
 
 
 def is_written_number(value: Any) -> bool:
-    """Whether a value is a number, or text that says one with either decimal mark."""
+    """Whether a value is a number, or text that says one with either decimal mark, of money or in percent too."""
     if isinstance(value, str) and any(pattern.fullmatch(value) for pattern in _PATTERNS.values()):
         return True
     return is_number(value)
 
 
 def read_number(value: Any, mark: str) -> Any:
-    """The number in text with this decimal mark, as text with a decimal point; other values as they are."""
-    if not isinstance(value, str) or not _PATTERNS[mark].fullmatch(value):
+    """The number in text with this decimal mark, without its unit, as text with a decimal point; others as they are."""
+    match = _PATTERNS[mark].fullmatch(value) if isinstance(value, str) else None
+    if not match:
         return value
-    kept = re.sub(rf"[{COMMA if mark == POINT else POINT}{_BLANKS}]", "", value)
-    return kept.replace(mark, POINT)
+    kept = re.sub(rf"[{COMMA if mark == POINT else POINT}{_BLANKS}]", "", match["number"])
+    return match["sign"] + kept.replace(mark, POINT)
 
 
 class Marks:
@@ -71,6 +76,7 @@ class Marks:
         self._certain: dict[str, str] = {}  # decimal mark -> where it is
         self._uncertain: list[str] = []
         self._thousands: set[str] = set()  # the decimal marks by which some number has separators of thousands
+        self._units: dict[str, dict[str, str]] = {}  # column -> unit -> where it is
 
     def add(self, name: object, values: Iterable[Any]) -> None:
         """Adds the numbers of a column, as they are written, without blanks around them. Other values say nothing."""
@@ -79,8 +85,11 @@ class Marks:
             if not isinstance(value, str) or value.isdecimal():
                 continue
             matches = {mark: match for mark, pattern in _PATTERNS.items() if (match := pattern.fullmatch(value))}
-            self._thousands |= {mark for mark, match in matches.items() if match[1]}
+            self._thousands |= {mark for mark, match in matches.items() if match["group"]}
             where = f"{value!r} in the column {show_name(name)}, row {row}"
+            units = {unit for match in matches.values() for unit in (match["before"].strip(), match["after"].strip())}
+            for unit in units - {""}:
+                self._units.setdefault(str(name), {}).setdefault(unit, where)
             if len(matches) == 1:
                 self._certain.setdefault(next(iter(matches)), where)
             elif len({read_number(value, mark) for mark in matches}) > 1 and not is_uncertain:
@@ -90,10 +99,22 @@ class Marks:
     def describe(self, mark: str) -> list[str]:
         """What is unusual in numbers of this decimal mark, in words."""
         words = {"decimal commas": mark == COMMA, "separators of thousands": mark in self._thousands}
-        return [name for name, holds in words.items() if holds]
+        units = sorted({unit for of_column in self._units.values() for unit in of_column})
+        return [*(name for name, holds in words.items() if holds), *(f"the unit {unit} left out" for unit in units)]
 
     def decide(self) -> tuple[str, list[Problem]]:
-        """The decimal mark, and the problems if there are two or it is not clear."""
+        """The decimal mark, and the problems if there are two, it is not clear, or a column has two units."""
+        of_units = [
+            Problem(
+                f"two units in a column ({' and '.join(list(where.values())[:2])})", "one unit", "Convert them to one."
+            )
+            for where in self._units.values()
+            if len(where) > 1
+        ]
+        mark, problems = self._decide_mark()
+        return mark, problems + of_units
+
+    def _decide_mark(self) -> tuple[str, list[Problem]]:
         remedy = "Save the table with decimal points and without separators of thousands."
         if len(self._certain) > 1:
             got = f"decimal points ({self._certain[POINT]}) and decimal commas ({self._certain[COMMA]})"
