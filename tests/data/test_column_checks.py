@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from vade_jax.data.column_checks import check_extreme_values, checked_values
+from vade_jax.data.column_checks import check_extreme_values, checked_values, warn_of_codes_for_gaps
 from vade_jax.data.dataset import make_dataset
 from vade_jax.system.errors import InputError
 
@@ -80,3 +80,39 @@ def test_integers_that_float64_cannot_hold_are_refused():
         checked_values([[1]]),
     ):
         float(10**400)
+
+
+AGES = np.array([18.0, 20, 31, 45, 62, 79])
+
+
+@pytest.mark.parametrize(
+    ("codes", "words"),
+    [
+        (
+            [999, 999],
+            "x.csv: these values may stand for gaps: 999 in 2 rows of the column age, whose other values are 18",
+        ),
+        ([-1, -1, -1], r"-1 in 3 rows .* 18 to 79\. If so, leave the fields empty, or write NaN\."),
+        ([-99, -99, np.nan], "-99 in 2 rows"),
+    ],
+)
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_values_that_may_stand_for_gaps_are_named(codes, words, offset):
+    x = np.concatenate([AGES, codes])[:, None] - offset
+    with pytest.warns(UserWarning, match=words):
+        warn_of_codes_for_gaps(x, np.array([offset]), ["age"], "x.csv")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [*AGES, 999],  # one row
+        [*AGES, 99, 99],  # near the others
+        [0, 1, 2, 3, 4, 5, -1, -1],
+        [1, 2, 3, 999, 999],  # a category
+        [*AGES, 1000, 1000],
+        np.random.default_rng(0).normal(size=50),
+    ],
+)
+def test_ordinary_values_do_not_stand_for_gaps(column):
+    warn_of_codes_for_gaps(np.array(column, np.float32)[:, None], None, (), "x.csv")

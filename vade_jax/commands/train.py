@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from vade_jax.commands.evaluate import write_results, written_results
 from vade_jax.commands.load_rows import LoadedRows, identify, load_rows
 from vade_jax.data import tfds_images
-from vade_jax.data.column_checks import check_extreme_values
+from vade_jax.data.column_checks import check_extreme_values, warn_of_codes_for_gaps
 from vade_jax.data.covariates import KnownCovariates
 from vade_jax.data.dataset import Dataset, Source
 from vade_jax.data.gaps import has_gaps
@@ -83,7 +83,9 @@ def _load_and_train(
 ) -> dict[str, Any]:
     """Does what `train` says, with checked settings; `started` is when it began, by `time.perf_counter`."""
     rows = load_rows(config, folder, source)
-    check_extreme_values(rows.train.x, rows.train.names, config.data.path or "the training rows")
+    where = config.data.path or "the training rows"
+    check_extreme_values(rows.train.x, rows.train.names, where)
+    warn_of_codes_for_gaps(rows.train.x, rows.train.offset, rows.train.names, where)
     config = _with_auto_settings(config, rows.train)
     fields = config.to_dict()
     data_dependent.check_against_data(fields, rows.train)

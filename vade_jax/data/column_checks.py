@@ -1,4 +1,4 @@
-"""Finds columns whose values float32 cannot tell apart, and the extreme values that hide the others of their column."""
+"""Finds columns whose values float32 cannot tell apart, and values that hide the others or may stand for gaps."""
 
 import math
 import warnings
@@ -18,6 +18,10 @@ _LEAST_KEPT = 0.9  # of the distinct values; random values of many rows share fl
 _ROUNDING = 2.0**-44  # relative; closer values of float64 count as one value with rounding errors
 _FLOAT32_EPSILON = 2.0**-24  # relative error of rounding to float32
 _MAX_SHOWN = 5  # columns in a line
+# What people write for a value that they do not have.
+_GAP_CODES = np.array([float(digit * length) for digit in "789" for length in range(2, 8)])
+_NEGATIVE_GAP_CODES = -np.concatenate([[1.0, 7.0, 8.0, 9.0], _GAP_CODES])
+_LEAST_OTHERS = 5  # distinct values; fewer may be the codes of a category
 
 
 def warn_of_merged_values(x: Any, offset: np.ndarray | None, where: str, names: Sequence[str]) -> None:
@@ -83,6 +87,44 @@ def check_extreme_values(x: np.ndarray, names: Sequence[str], where: str) -> Non
         f"{remedy}",
         stacklevel=3,
     )
+
+
+def warn_of_codes_for_gaps(x: np.ndarray, offset: np.ndarray | None, names: Sequence[str], where: str) -> None:
+    """Warns of values such as 999 or -1 that may stand for gaps, since several rows have them and no row a similar one.
+
+    A number of several 7s, 8s or 9s is far above the others of its column: by more than these spread. A negative code
+    is in a column whose other values are above 0.
+
+    Args:
+      x: [N, D], the rows to train on, as stored.
+      offset: [D], what was subtracted from them; None for 0.
+      names: the names of the columns, or ().
+      where: the data set.
+    """
+    if x.dtype == np.uint8:
+        return
+    shift = np.zeros(x.shape[1]) if offset is None else offset
+    low, high = (limit + shift for limit in column_limits(x))
+    found = []
+    for column in np.flatnonzero(np.isin(high, _GAP_CODES) | np.isin(low, _NEGATIVE_GAP_CODES)).tolist():
+        values = x[:, column].astype(np.float64) + shift[column]
+        for code in {low[column], high[column]} & {*_GAP_CODES, *_NEGATIVE_GAP_CODES}:
+            others = values[(values != code) & ~np.isnan(values)]
+            count = int((values == code).sum())
+            if count < 2 or len(np.unique(others)) < _LEAST_OTHERS:
+                continue
+            least, most = others.min(), others.max()
+            if least > 0 if code < 0 else code - most > most - least:
+                found.append(
+                    f"{code:g} in {count:,} rows of the column {_column(names, column)}, whose other values are "
+                    f"{least:g} to {most:g}"
+                )
+    if found:
+        warnings.warn(
+            f"{where}: these values may stand for gaps: {_first_of(found)}. If so, leave the fields empty, or write "
+            "NaN.",
+            stacklevel=3,
+        )
 
 
 def _some_rows(num_rows: int) -> np.ndarray:
