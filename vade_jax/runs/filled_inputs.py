@@ -17,6 +17,7 @@ from vade_jax.system.errors import damaged_file_errors
 from vade_jax.training.train_state import TrainState
 
 _FILE = "filled_inputs.npy"
+_MOST_WITH_COUNTS = 10  # columns
 
 
 def write_filled_rows(run: Run, sample: np.ndarray, pretrained: TrainState | None) -> None:
@@ -84,14 +85,19 @@ def searched_features(model: Model, x: np.ndarray) -> np.ndarray:
 
 
 def columns_by_kind(run: Run, x: np.ndarray) -> Columns | None:
-    """The rows x [M, D], as stored, by kinds of columns; None for images, numbers alone, and rows with covariates."""
+    """The rows x [M, D], as stored, by kinds of columns; None for images, numbers alone, and rows with covariates.
+
+    Of at most ten columns, integers that are counts are a kind of their own; in more, such as the pixels of scans, they
+    are numbers.
+    """
     if run.image_shape or run.model.covariates.count:
         return None
-    if not all(kind in NUMBER_KINDS for kind, _ in run.columns):
-        return split_columns(x, *zip(*run.columns, strict=True))
-    num_columns = x.shape[1]
-    is_binary = not run.columns and bool(((x == 0) | (x == 1)).all())
-    return split_columns(x, ["binary"] * num_columns, [0] * num_columns) if is_binary else None
+    if run.columns:
+        columns = split_columns(x, *zip(*run.columns, strict=True))
+        has_counts = columns.counts.shape[1] > 0 and x.shape[1] <= _MOST_WITH_COUNTS
+        return None if all(kind in NUMBER_KINDS for kind, _ in run.columns) and not has_counts else columns
+    is_binary = bool(((x == 0) | (x == 1)).all())
+    return split_columns(x, ["binary"] * x.shape[1], [0] * x.shape[1]) if is_binary else None
 
 
 def changing_arrays(run: Run, scaling: Scaling, sample: np.ndarray) -> tuple[np.ndarray, ...]:
