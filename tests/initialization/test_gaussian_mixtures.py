@@ -6,7 +6,12 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wi
 from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
 
-from vade_jax.initialization.gaussian_mixtures import leading_components, sufficient_covariance
+from vade_jax.initialization.gaussian_mixtures import (
+    leading_components,
+    likeliest,
+    refine_mixture,
+    sufficient_covariance,
+)
 from vade_jax.initialization.methods import ClusteringOptions, communities, gaussians_or_communities
 from vade_jax.reports.label_scores import clustering_accuracy
 
@@ -105,3 +110,18 @@ def test_components_that_leave_out_columns_are_not_used_for_more_clusters_than_c
     assert sufficient_covariance(leading_components(inputs, 0), 12, seed=0, has_all_columns=False) == "full"
     found = gaussians_or_communities(inputs, options)
     np.testing.assert_array_equal(found.memberships, communities(inputs, options).memberships)
+
+
+def test_a_component_of_fewer_rows_than_columns_is_not_the_likeliest():
+    """Four rows close to a line are as likely as you like under a Gaussian of their own."""
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(size=(60, 6)), 1.2 + rng.normal(size=(40, 6)), 9 + np.zeros((4, 6))])
+    good, bad = (fit_from(rows, labels) for labels in (np.repeat([0, 1], [60, 44]), np.repeat([0, 1], [100, 4])))
+    assert bad.score(rows) > good.score(rows)
+    assert likeliest([bad, good], rows) is good
+    assert likeliest([bad], rows) is bad, "no other mixture is there"
+
+
+def fit_from(rows, labels):
+    """A mixture that starts from two clusters."""
+    return refine_mixture(rows, np.eye(2)[labels])

@@ -128,8 +128,14 @@ def explained_share(rows: Columns, num_clusters: int, is_full: bool) -> float:
 
 
 def _likeliest(rows: Columns, num_clusters: int, is_full: bool, seeds: Sequence[int]) -> MixtureFit:
+    """The likeliest fit. With covariances each cluster has to have more rows than numbers, if it has in some fit."""
     starts = [start for seed in seeds for start in _starts(rows, num_clusters, seed)]
-    return max((_fit(rows, start, is_full) for start in starts), key=lambda fit: fit.log_likelihood)
+    too_few = rows.numbers.shape[1] if is_full else 0
+
+    def sort_key(fit: MixtureFit) -> tuple[bool, float]:
+        return bool(np.exp(fit.mixture.log_weights.min()) * len(rows.numbers) > too_few), fit.log_likelihood
+
+    return max((_fit(rows, start, is_full) for start in starts), key=sort_key)
 
 
 def _starts(rows: Columns, num_clusters: int, seed: int) -> list[np.ndarray]:

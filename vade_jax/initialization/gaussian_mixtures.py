@@ -1,5 +1,7 @@
 """Gaussian mixtures fitted to rows by expectation-maximization."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
@@ -44,9 +46,26 @@ def fit_mixture(rows: np.ndarray, covariance: str, num_clusters: int, seed: int)
 
 
 def fit_likeliest(rows: np.ndarray, covariance: str, num_clusters: int, seed: int) -> GaussianMixture:
-    """The likeliest `fit_mixture` of three starts, with the seeds from `seed` on."""
-    starts = [fit_mixture(rows, covariance, num_clusters, seed + start) for start in range(_STARTS)]
-    return max(starts, key=lambda mixture: mixture.lower_bound_)
+    """The `likeliest` `fit_mixture` of three starts, with the seeds from `seed` on."""
+    return likeliest([fit_mixture(rows, covariance, num_clusters, seed + start) for start in range(_STARTS)], rows)
+
+
+def likeliest(mixtures: Sequence[GaussianMixture], rows: np.ndarray) -> GaussianMixture:
+    """The mixture under which the rows are likeliest, of those whose components have enough rows.
+
+    The likelihood is not bounded if a component has no more rows than columns (or one row, without covariances): they
+    lie in a plane. Such a mixture is taken only if all are such.
+
+    Args:
+      mixtures: each fitted to these rows.
+      rows: [N, d].
+    """
+
+    def sort_key(mixture: GaussianMixture) -> tuple[bool, float]:
+        too_few = mixture.n_features_in_ if mixture.covariance_type == "full" else 1
+        return bool((mixture.weights_ * len(rows)).min() > too_few), mixture.score(rows)
+
+    return max(mixtures, key=sort_key)
 
 
 def leading_components(rows: np.ndarray, seed: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from vade_jax.initialization.best_of_layouts import Search, best_on_layouts, mak
 from vade_jax.initialization.column_kinds import Columns
 from vade_jax.initialization.column_mixtures import clusters_of_columns
 from vade_jax.initialization.communities import make_community_clusterer
-from vade_jax.initialization.gaussian_mixtures import fit_mixture, leading_components, sufficient_gaussians
+from vade_jax.initialization.gaussian_mixtures import fit_mixture, leading_components, likeliest, sufficient_gaussians
 from vade_jax.initialization.neighbor_graphs import num_neighbors
 from vade_jax.system.process_wide import filtered_warnings
 
@@ -22,6 +22,7 @@ BOTH = "both"
 NEIGHBORS = ("embedding", BOTH)
 ON_COMMUNITIES = ("communities", "gaussians_or_communities")  # these use the inputs themselves
 ON_GRAPHS = (*ON_COMMUNITIES, "manifold")  # the methods that use neighbour graphs
+_MOST_RESTARTS, _ROWS_OF_RESTARTS = 20, 20_000  # of Gaussians; on few rows each restart is quick
 _MIN_GRAPH_ROWS = 4
 
 
@@ -30,8 +31,8 @@ class Clustering(NamedTuple):
 
     Attributes:
       memberships: [N, K], in [0, 1], each row sums to 1.
-      scores: of each restart, in the method's own measure. The highest was taken; 'manifold' takes the highest among
-        the layouts with the fewest emptied clusters and the lowest resolution.
+      scores: of each restart, in the method's own measure. The highest was taken; 'gmm' takes the `likeliest`, and
+        'manifold' the highest among the layouts with the fewest emptied clusters and the lowest resolution.
       resolution: of the modularity by which these clusters are to be compared with others, at most 1.
       are_probabilities: whether memberships say how certain each row is, and need no softening.
       of_inputs: whether they were found in the inputs alone, and would be the same for other embeddings.
@@ -93,7 +94,7 @@ class InitializationMethod(Protocol):
 
 
 def gmm(embeddings: np.ndarray, options: ClusteringOptions) -> Clustering:
-    """Fits a Gaussian mixture by expectation-maximization and takes the likeliest restart (arXiv:1611.05148, Sec. 4.2).
+    """Fits a Gaussian mixture by expectation-maximization; takes the `likeliest` restart (arXiv:1611.05148, Sec. 4.2).
 
     Args:
       embeddings: [N, J], real.
@@ -108,7 +109,7 @@ def gmm(embeddings: np.ndarray, options: ClusteringOptions) -> Clustering:
         for seed in _make_seeds(options.seed, options.num_restarts)
     ]
     scores = [float(mixture.score(embeddings)) for mixture in restarts]
-    return Clustering(restarts[int(np.argmax(scores))].predict_proba(embeddings), scores)
+    return Clustering(likeliest(restarts, embeddings).predict_proba(embeddings), scores)
 
 
 def kmeans(embeddings: np.ndarray, options: ClusteringOptions) -> Clustering:
@@ -206,9 +207,11 @@ def gaussians_or_communities(embeddings: np.ndarray, options: ClusteringOptions)
         if found is not None:
             return Clustering(*found, are_probabilities=True, of_inputs=True)
     elif options.inputs is not None:
-        points, covariance = sufficient_gaussians(options.inputs, options.num_clusters, options.seed)
-        if covariance:
-            return gmm(points, options._replace(covariance=covariance))._replace(of_inputs=True)
+        points, found_covariance = sufficient_gaussians(options.inputs, options.num_clusters, options.seed)
+        if found_covariance:
+            restarts = max(options.num_restarts, min(_MOST_RESTARTS, _ROWS_OF_RESTARTS // len(points)))
+            options = options._replace(covariance=found_covariance, num_restarts=restarts)
+            return gmm(points, options)._replace(of_inputs=True)
     return communities(embeddings, options)
 
 
