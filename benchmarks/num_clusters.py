@@ -2,7 +2,7 @@
 
 Each row is what `VaDE("auto").fit(X)` chose and found. Made rows differ between seeds, read ones do not. Two moons,
 two circles, Gaussians of unequal size and the tables were looked at with seeds below 100 while the rule was chosen; so
-were wine, iris, digits and pendigits. The record goes to benchmarks/results/num_clusters.json.
+were wine, iris and digits. The record goes to benchmarks/results/num_clusters.json.
 """
 
 import argparse
@@ -18,7 +18,6 @@ from sklearn.metrics import adjusted_rand_score
 from benchmarks import arguments, markdown, mixed, provenance, records, text_tables
 from vade_jax import VaDE
 
-_PENDIGITS = records.ROOT.parent / "shared" / "data" / "pendigits.npz"
 _COLUMNS = ("rows", "clusters", "seeds", "recommended", "adjusted Rand index", "seconds")
 
 
@@ -30,9 +29,6 @@ def main() -> None:
     path = records.RESULTS / "num_clusters.json"
     record: dict[str, Any] = {**provenance.stamp(__file__)}
     for name, make in DATA.items():
-        if name == "pendigits" and not _PENDIGITS.exists():
-            print(f"skipped pendigits: no {_PENDIGITS}")
-            continue
         record[name] = [measure(*make(seed), seed) for seed in options.seeds]
         records.write(path, record)
     print(text_tables.aligned(rows(record)))
@@ -76,11 +72,6 @@ def _uniform(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.random.default_rng(seed).random((1000, 3)), np.zeros(1000, int)
 
 
-def _pendigits(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    with np.load(_PENDIGITS) as arrays:
-        return arrays["x_train"].astype(np.float32), arrays["y_train"]
-
-
 DATA: dict[str, Callable[[int], tuple[Any, np.ndarray]]] = {
     "one Gaussian": _gaussians([1000], 0.0, 5),
     "uniform": _uniform,
@@ -95,7 +86,6 @@ DATA: dict[str, Callable[[int], tuple[Any, np.ndarray]]] = {
     "iris": lambda seed: load_iris(return_X_y=True),
     "wine": lambda seed: load_wine(return_X_y=True),
     "digits": lambda seed: load_digits(return_X_y=True),
-    "pendigits": _pendigits,
 }
 
 
