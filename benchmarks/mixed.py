@@ -49,6 +49,7 @@ def main() -> None:
         record[name] = {
             method: [measure(cluster, frame, labels, seed) for seed in options.seeds]
             for method, cluster in METHODS.items()
+            if cluster is not _prototypes or _filled(frame)[1].size  # they are for numbers and text
         }
         records.write(path, record)
     print(text_tables.aligned(rows(record)))
@@ -139,13 +140,14 @@ def _filled(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     numbers = frame[[name for name in frame if is_number[name]]].astype(float)
     texts = frame[[name for name in frame if not is_number[name]]]
     numbers = (numbers - numbers.mean()) / numbers.std()
-    return numbers.fillna(0.0).to_numpy(), texts.fillna(texts.mode().iloc[0]).astype(str).to_numpy()
+    filled = texts.fillna(texts.mode().iloc[0]) if len(texts.columns) else texts
+    return numbers.fillna(0.0).to_numpy(), filled.astype(str).to_numpy()
 
 
 def _with_indicators(frame: pd.DataFrame) -> np.ndarray:
     """The numbers, and a column of 0 and 1 for each level of the texts, [N, D]."""
     numbers, texts = _filled(frame)
-    return np.hstack([numbers, pd.get_dummies(pd.DataFrame(texts)).to_numpy(np.float64)])
+    return np.hstack([numbers, pd.get_dummies(pd.DataFrame(texts)).to_numpy(np.float64)]) if texts.size else numbers
 
 
 def _kmeans(frame: pd.DataFrame, num_clusters: int, seed: int) -> np.ndarray:

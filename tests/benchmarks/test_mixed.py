@@ -25,6 +25,14 @@ def test_rivals_see_standardized_numbers_and_a_column_for_each_level():
     assert (indicators.sum(axis=1) == texts.shape[1]).all()
 
 
+def test_rivals_see_a_table_of_numbers_alone_as_it_is():
+    frame, _ = mixed.customers_as_indicators(0)
+    numbers, texts = mixed._filled(frame)
+    assert texts.shape == (2000, 0)
+    np.testing.assert_array_equal(mixed._with_indicators(frame), numbers)
+    assert frame.shape[1] == 3 + 4 + 3 + 1  # numbers, regions, plans and the newsletter
+
+
 @pytest.mark.parametrize("method", ["one-hot + KMeans", "one-hot + GaussianMixture", "k-prototypes"])
 def test_a_rival_finds_a_cluster_for_each_row(method):
     if method == "k-prototypes":
