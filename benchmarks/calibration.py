@@ -195,9 +195,7 @@ def rows(record: dict[str, Any]) -> list[list[str]]:
 
 def markdown_table() -> str:
     """The table of `rows` in Markdown; '' without a record."""
-    record = records.read(records.RESULTS / "calibration.json") or {}
-    columns, *found = rows(record)
-    return markdown.table(columns, markdown.marked(found, record))
+    return markdown.record_table("calibration", rows)
 
 
 def _save_figure(path: Path, record: dict[str, Any]) -> None:

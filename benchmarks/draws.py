@@ -230,9 +230,7 @@ def rows(record: dict[str, Any]) -> list[list[str]]:
 
 def markdown_table() -> str:
     """The table of `rows` in Markdown; '' without a record."""
-    record = records.read(records.RESULTS / "draws.json") or {}
-    columns, *found = rows(record)
-    return markdown.table(columns, markdown.marked(found, record))
+    return markdown.record_table("draws", rows)
 
 
 def _wine(shared: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -53,6 +53,18 @@ def marked(rows: Sequence[Sequence[str]], record: dict[str, Any]) -> list[list[s
     return [[name + mark(name), *cells] for name, *cells in rows]
 
 
+def record_table(name: str, rows: Callable[[dict[str, Any]], list[list[str]]]) -> str:
+    """The Markdown table of the record of this name, with the marks of older code; '' without a record.
+
+    Args:
+      name: of the record's file, without its ending.
+      rows: the record, {} without one -> its table; the first row has the column names.
+    """
+    record = records.read(records.RESULTS / f"{name}.json") or {}
+    columns, *found = rows(record)
+    return table(columns, marked(found, record))
+
+
 def machine_table(kind: str, rows: Callable[[dict[str, Any]], list[list[str]]]) -> str:
     """One Markdown table of all records of a kind, with the machine in each row; a row of a failure is padded."""
     full: list[list[str]] = []

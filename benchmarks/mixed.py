@@ -205,9 +205,7 @@ def rows(record: dict[str, Any]) -> list[list[str]]:
 
 def markdown_table() -> str:
     """The table of `rows` in Markdown; '' without a record."""
-    record = records.read(records.RESULTS / "mixed.json") or {}
-    columns, *found = rows(record)
-    return markdown.table(columns, markdown.marked(found, record))
+    return markdown.record_table("mixed", rows)
 
 
 if __name__ == "__main__":

@@ -104,9 +104,7 @@ def rows(record: dict[str, Any]) -> list[list[str]]:
 
 def markdown_table() -> str:
     """The table of `rows` in Markdown; '' without a record."""
-    record = records.read(records.RESULTS / "num_clusters.json") or {}
-    columns, *found = rows(record)
-    return markdown.table(columns, markdown.marked(found, record))
+    return markdown.record_table("num_clusters", rows)
 
 
 if __name__ == "__main__":

@@ -103,9 +103,7 @@ def rows(record: dict[str, Any]) -> list[list[str]]:
 
 def markdown_table() -> str:
     """The table of `rows` in Markdown; '' without a record."""
-    record = records.read(records.RESULTS / "outliers.json") or {}
-    columns, *found = rows(record)
-    return markdown.table(columns, markdown.marked(found, record))
+    return markdown.record_table("outliers", rows)
 
 
 def _digits() -> tuple[np.ndarray, np.ndarray]:

@@ -31,7 +31,8 @@ def encoded_frame(frame: Any, for_training: bool) -> tuple[Any, tuple[tuple[str,
       for_training: whether text that is different in most rows is refused.
 
     Raises:
-      InputError: a column holds text that is different in most rows, as names are, or no text.
+      InputError: a column holds text that is different in most rows, as names are, or no text; or numbers in text that
+        cannot be read in one way.
     """
     columns, levels = {}, []
     written = _read_written_numbers(frame)
@@ -46,7 +47,7 @@ def encoded_frame(frame: Any, for_training: bool) -> tuple[Any, tuple[tuple[str,
 
 
 def _read_written_numbers(frame: Any) -> dict[int, Any]:
-    """The columns of text that says numbers which only people read, by their position, with decimal points.
+    """The columns all of whose text says numbers, by their position: with decimal points, and without units.
 
     Raises:
       InputError: the decimal mark is not clear, or a column has two units.

@@ -24,8 +24,6 @@ ALL_GAPS = frozenset(
 
 POINT, COMMA = ".", ","
 _BLANKS = " '\u2019\u00a0\u202f"  # between thousands, with either decimal mark
-
-
 _CURRENCIES = "$\u20ac\u00a3\u00a5"  # dollar, euro, pound, yen
 
 
@@ -115,6 +113,7 @@ class Marks:
         return mark, problems + of_units
 
     def _decide_mark(self) -> tuple[str, list[Problem]]:
+        """The decimal mark, and the problems if there are two or it is not clear."""
         remedy = "Save the table with decimal points and without separators of thousands."
         if len(self._certain) > 1:
             got = f"decimal points ({self._certain[POINT]}) and decimal commas ({self._certain[COMMA]})"

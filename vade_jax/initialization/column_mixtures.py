@@ -108,8 +108,10 @@ def held_out_log_likelihoods(rows: Columns, num_clusters: int) -> np.ndarray:
       rows: N of a table. Covariances are not tried if some number has a gap.
       num_clusters: K.
     """
-    may_be_full = rows.numbers.shape[1] > 1 and bool(_complete(rows).all())
-    return max((_held_out(rows, num_clusters, is_full) for is_full in (False, True)[: 1 + may_be_full]), key=np.mean)
+    tried = [_held_out(rows, num_clusters, is_full=False)]
+    if rows.numbers.shape[1] > 1 and _complete(rows).all():
+        tried.append(_held_out(rows, num_clusters, is_full=True))
+    return max(tried, key=np.mean)
 
 
 def memberships(mixture: Mixture, rows: Columns) -> np.ndarray:

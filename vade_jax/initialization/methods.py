@@ -279,7 +279,7 @@ def _make_community_clusterer(embeddings: np.ndarray, options: ClusteringOptions
 
 
 def _spaces_and_resolution(embeddings: np.ndarray, options: ClusteringOptions) -> tuple[list[np.ndarray], float | None]:
-    """The spaces that choose the resolution of modularity, and the resolution; without inputs it is not chosen."""
+    """The spaces that choose the resolution of modularity, each once, and the resolution; not chosen without inputs."""
     if options.inputs is None or options.resolution is not None:
         return [], options.resolution or 1.0
     spaces = [leading_components(options.inputs, options.seed)]
